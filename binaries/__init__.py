@@ -1,0 +1,1 @@
+"""Command-line programs of lrlearn: flags to library calls."""

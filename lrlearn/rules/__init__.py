@@ -1,0 +1,6 @@
+"""Update rules: pure functions of `(theta, gradient features, state)`."""
+
+from lrlearn.rules.coordinatewise_lstm import CoordinatewiseLSTM
+from lrlearn.rules.update_rule import UpdateRule
+
+__all__ = ["CoordinatewiseLSTM", "UpdateRule"]

@@ -1,0 +1,157 @@
+"""The coordinatewise LSTM update rule."""
+
+import numpy as np
+from keras import ops
+from keras.saving import register_keras_serializable
+
+from lrlearn.rules import features
+from lrlearn.rules.update_rule import UpdateRule
+
+_FEATURES = ("log", "normalized")
+_OUTPUTS = ("scaled", "adam")
+
+
+@register_keras_serializable(package="lrlearn")
+class CoordinatewiseLSTM(UpdateRule):
+    r"""A small LSTM, with shared weights, run on every coordinate separately.
+
+    The inputs $x$ of a coordinate are, with `features="log"`, those of the paper,
+    `(log|g|/p, sign(g))`; `features="normalized"` adds
+    $\hat m = m/\sqrt v$, $\hat g = g/\sqrt v$ (Adam's moments, bias-corrected) and the
+    parameter's value $w$. The last layer's $o = W h + b$ gives the update:
+
+    - `output="scaled"`: $d = s\,o$ with $s$ = `output_scale`, as in the paper;
+    - `output="adam"` (needs `"normalized"`): an Adam-like direction with a learned
+      log-step, and a learned decay,
+      $d = -0.01\,e^{\mathrm{clip}(2 o_1, -5, 2.5)} (\hat m + o_0 \hat g)
+           - 0.0003\,e^{\mathrm{clip}(2 o_2, -6, 4)} w$.
+
+    Args:
+        units: Sizes of the LSTM layers. Defaults to `(20, 20)`.
+        features: `"log"` or `"normalized"`. Defaults to `"log"`.
+        output: `"scaled"` or `"adam"`. Defaults to `"scaled"`.
+        output_scale: Scale of the `"scaled"` output. Defaults to `0.1`.
+
+    Raises:
+        ValueError: If an argument is not one of these.
+
+    Reference:
+        [Andrychowicz et al., 2016](https://arxiv.org/abs/1606.04474), section 2.1 and
+        appendix A.
+
+    Example:
+        >>> import numpy as np
+        >>> import lrlearn
+        >>> rule = lrlearn.rules.CoordinatewiseLSTM(units=(20, 20))
+        >>> theta, state = rule.init_theta(seed=0), rule.initial_state(3)
+        >>> g, w = np.array([0.1, 0.0, -2.0]), np.array([1.0, 1.0, 1.0])
+        >>> d, state = rule.update(theta, g, w, state, step=1)
+        >>> d.shape
+        TensorShape([3])
+    """
+
+    def __init__(
+        self, units=(20, 20), features="log", output="scaled", output_scale=0.1
+    ):
+        if not units or any(not isinstance(u, int) or u < 1 for u in units):
+            raise ValueError(
+                f"`units` must be positive integers, one a layer. Received: {units=}"
+            )
+        if features not in _FEATURES:
+            raise ValueError(
+                f"`features` must be one of {_FEATURES}. Received: {features=}"
+            )
+        if output not in _OUTPUTS:
+            raise ValueError(f"`output` must be one of {_OUTPUTS}. Received: {output=}")
+        if output == "adam" and features != "normalized":
+            raise ValueError(
+                f'`output="adam"` needs `features="normalized"`. Received: {features=}'
+            )
+        self.units = tuple(units)
+        self.feature_set = features
+        self.output = output
+        self.output_scale = output_scale
+
+    def init_theta(self, seed=0):
+        """See `UpdateRule`: Glorot kernels, forget biases 1, a small output layer."""
+        rng = np.random.default_rng(seed)
+        theta, inputs = {}, 2 if self.feature_set == "log" else 5
+        for layer, units in enumerate(self.units):
+            bias = np.zeros((4 * units, 1))
+            bias[units : 2 * units] = 1.0
+            theta[f"lstm{layer}/kernel"] = _glorot(rng, 4 * units, inputs)
+            theta[f"lstm{layer}/recurrent"] = _glorot(rng, 4 * units, units)
+            theta[f"lstm{layer}/bias"] = bias
+            inputs = units
+        outputs = 1 if self.output == "scaled" else 3
+        theta["head/kernel"] = 0.1 * _glorot(rng, outputs, inputs)
+        theta["head/bias"] = np.zeros((outputs, 1))
+        return {name: value.astype("float32") for name, value in theta.items()}
+
+    def init_accumulators(self, n):
+        """See `UpdateRule`: Adam's moments where the features need them."""
+        names = ("m", "v") if self.feature_set == "normalized" else ()
+        return {name: ops.zeros((1, n), "float32") for name in names}
+
+    def init_memory(self, n):
+        """See `UpdateRule`: hidden and cell state of each layer."""
+        return {
+            f"{name}{layer}": ops.zeros((units, n), "float32")
+            for layer, units in enumerate(self.units)
+            for name in ("h", "c")
+        }
+
+    def features(self, gradient, parameter, accumulators, step):
+        """See `UpdateRule`."""
+        g, w = features.bound(gradient)[None], parameter[None]
+        log_sign = features.log_and_sign(g)
+        if self.feature_set == "log":
+            return ops.concatenate(log_sign, axis=0), accumulators
+        m_hat, g_hat, accumulators = features.normalized(g, accumulators, step)
+        return ops.concatenate([m_hat, g_hat, w, *log_sign], axis=0), accumulators
+
+    def direction(self, theta, x, memory):
+        """See `UpdateRule`."""
+        hidden, new_memory = x, {}
+        for layer in range(len(self.units)):
+            hidden, c = _lstm_cell(
+                theta[f"lstm{layer}/kernel"],
+                theta[f"lstm{layer}/recurrent"],
+                theta[f"lstm{layer}/bias"],
+                hidden,
+                memory[f"h{layer}"],
+                memory[f"c{layer}"],
+            )
+            new_memory[f"h{layer}"], new_memory[f"c{layer}"] = hidden, c
+        o = ops.matmul(theta["head/kernel"], hidden) + theta["head/bias"]
+        d = self.output_scale * o[0] if self.output == "scaled" else _adam_like(o, x)
+        return d, new_memory
+
+    def get_config(self):
+        """See `UpdateRule`."""
+        return {
+            "units": list(self.units),
+            "features": self.feature_set,
+            "output": self.output,
+            "output_scale": self.output_scale,
+        }
+
+
+def _glorot(rng, outputs, inputs):
+    limit = np.sqrt(6 / (inputs + outputs))
+    return rng.uniform(-limit, limit, (outputs, inputs))
+
+
+def _lstm_cell(kernel, recurrent, bias, x, h, c):
+    """One LSTM step, `[units, n]`; gates in the order input, forget, cell, output."""
+    z = ops.matmul(kernel, x) + ops.matmul(recurrent, h) + bias
+    i, f, g, o = ops.split(z, 4, axis=0)
+    c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+    return ops.sigmoid(o) * ops.tanh(c), c
+
+
+def _adam_like(o, x):
+    m_hat, g_hat, w = x[0], x[1], x[2]
+    step = 0.01 * ops.exp(ops.clip(2.0 * o[1], -5.0, 2.5))
+    decay = 0.0003 * ops.exp(ops.clip(2.0 * o[2], -6.0, 4.0))
+    return -step * (m_hat + o[0] * g_hat) - decay * w

@@ -1,0 +1,64 @@
+"""Features of gradients: what update rules see."""
+
+from keras import ops
+
+P = 10.0
+MOMENTUM, SECOND_MOMENT = 0.9, 0.99
+_LARGEST = 1e18  # its square still is a float32
+
+
+def bound(g):
+    """Returns `g` clipped to what float32 can square."""
+    return ops.clip(g, -_LARGEST, _LARGEST)
+
+
+def log_and_sign(g, p=P):
+    r"""Returns magnitude and sign of a gradient as two well-scaled numbers.
+
+    $$(\log|g|/p,\ \mathrm{sgn}\,g) \text{ where } |g| \ge e^{-p},
+      \qquad (-1,\ e^p g) \text{ elsewhere.}$$
+
+    Args:
+        g: Float32 tensor.
+        p: Where small gradients begin. Defaults to `10`.
+
+    Returns:
+        A tuple of two tensors shaped like `g`.
+
+    Reference:
+        [Andrychowicz et al., 2016](https://arxiv.org/abs/1606.04474), appendix A.
+
+    Example:
+        >>> import numpy as np
+        >>> from lrlearn.rules import features
+        >>> log, sign = features.log_and_sign(np.float32([1.0, 0.0]))
+        >>> [float(x) for x in log], [float(x) for x in sign]
+        ([0.0, -1.0], [1.0, 0.0])
+    """
+    smallest = 2.718281828459045 ** (-p)
+    log = ops.log(ops.maximum(ops.abs(g), smallest)) / p
+    return log, ops.clip(g / smallest, -1.0, 1.0)
+
+
+def normalized(g, accumulators, step):
+    r"""Returns Adam's direction and the gradient in units of its own scale.
+
+    With bias-corrected moments $m$ (decay 0.9) and $v$ (decay 0.99):
+    $\hat m = m/\sqrt{v + 10^{-12}}$, $\hat g = g/\sqrt{v + 10^{-12}}$.
+
+    Args:
+        g: Float32 tensor.
+        accumulators: A dict of the raw moments `"m"` and `"v"`, shaped like `g`.
+        step: Number of this step, from 1.
+
+    Returns:
+        A tuple `(m_hat, g_hat, accumulators)`.
+    """
+    m = MOMENTUM * accumulators["m"] + (1.0 - MOMENTUM) * g
+    v = SECOND_MOMENT * accumulators["v"] + (1.0 - SECOND_MOMENT) * ops.square(g)
+    t = ops.cast(step, "float32")
+    m_scale = 1.0 / (1.0 - ops.power(MOMENTUM, t))
+    v_scale = 1.0 / (1.0 - ops.power(SECOND_MOMENT, t))
+    # rsqrt(v + eps), not 1 / (sqrt(v) + eps): the latter's gradient is NaN under XLA.
+    inverse_scale = ops.rsqrt(v * v_scale + 1e-12)
+    return m * m_scale * inverse_scale, g * inverse_scale, {"m": m, "v": v}

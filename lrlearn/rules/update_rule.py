@@ -1,0 +1,129 @@
+"""The interface of update rules."""
+
+import numpy as np
+from keras import ops
+
+
+class UpdateRule:
+    r"""A learned update rule: pure functions of `(theta, features, state)`.
+
+    A rule turns gradients $g_s$ into parameter updates in two stages,
+
+    $$x_s, a_{s+1} = \mathrm{features}(g_s, w_s, a_s), \qquad
+      d_s, h_{s+1} = \mathrm{direction}_\theta(x_s, h_s), \qquad
+      w_{s+1} = w_s + d_s.$$
+
+    The first knows nothing of `theta`; meta-training differentiates the second
+    alone. A rule holds no variables: `theta` and the state are arguments, so the same
+    functions serve `LearnedOptimizer`, `MetaTrainer` and every Keras backend.
+
+    Coordinates are laid out along the last axis (`[features, n]`, `[units, n]`):
+    on a CPU this is the fast layout. All computation is in float32.
+
+    Subclasses implement `init_theta`, `init_accumulators`, `init_memory`, `features`,
+    `direction` and `get_config`.
+    """
+
+    def init_theta(self, seed=0):
+        """Returns untrained weights.
+
+        Args:
+            seed: Integer seed.
+
+        Returns:
+            A dict of names to float32 NumPy arrays.
+        """
+        raise NotImplementedError
+
+    def init_accumulators(self, n):
+        """Returns the state of `features` for `n` coordinates, a dict of `[k, n]`."""
+        raise NotImplementedError
+
+    def init_memory(self, n):
+        """Returns the state of `direction` for `n` coordinates, a dict of `[k, n]`."""
+        raise NotImplementedError
+
+    def features(self, gradient, parameter, accumulators, step):
+        """Returns the rule's inputs.
+
+        Args:
+            gradient: Float32 tensor `[n]`.
+            parameter: Float32 tensor `[n]`.
+            accumulators: What `init_accumulators` or the last call returned.
+            step: Number of this step, from 1.
+
+        Returns:
+            A tuple `(x, accumulators)` with `x` of shape `[num_features, n]`.
+        """
+        raise NotImplementedError
+
+    def direction(self, theta, x, memory):
+        """Returns the parameter update, the only part that depends on `theta`.
+
+        Args:
+            theta: A dict like that of `init_theta`.
+            x: Float32 tensor `[num_features, n]`.
+            memory: What `init_memory` or the last call returned.
+
+        Returns:
+            A tuple `(d, memory)`; `d` of shape `[n]` is added to the parameter.
+        """
+        raise NotImplementedError
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON types."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the rule of a `get_config` dict."""
+        return cls(**config)
+
+    def initial_state(self, n):
+        """Returns the whole state for `n` coordinates."""
+        return {
+            "accumulators": self.init_accumulators(n),
+            "memory": self.init_memory(n),
+        }
+
+    def update(self, theta, gradient, parameter, state, step):
+        """Returns `(d, state)`: one whole step of the rule for flat coordinates.
+
+        Args:
+            theta: A dict like that of `init_theta`.
+            gradient: Tensor `[n]`, of any float type.
+            parameter: Tensor `[n]`, of any float type.
+            state: What `initial_state` or the last call returned.
+            step: Number of this step, from 1.
+
+        Returns:
+            A tuple `(d, state)`; `d` of shape `[n]`, float32, is added to the
+            parameter.
+        """
+        g, w = ops.cast(gradient, "float32"), ops.cast(parameter, "float32")
+        x, accumulators = self.features(g, w, state["accumulators"], step)
+        d, memory = self.direction(theta, x, state["memory"])
+        return d, {"accumulators": accumulators, "memory": memory}
+
+    def check_theta(self, theta):
+        """Raises a `ValueError` unless `theta` fits this rule.
+
+        Args:
+            theta: A dict of names to arrays.
+        """
+        expected = {name: np.shape(value) for name, value in self.init_theta().items()}
+        received = {name: tuple(np.shape(value)) for name, value in theta.items()}
+        if expected != received:
+            wrong = sorted(
+                name
+                for name in expected.keys() | received.keys()
+                if expected.get(name) != received.get(name)
+            )
+            raise ValueError(
+                f"`theta` must fit the rule {type(self).__name__}: "
+                + "; ".join(
+                    f"{name!r} must be {expected.get(name, 'absent')}, "
+                    f"received {received.get(name, 'none')}"
+                    for name in wrong
+                )
+            )
