@@ -1,5 +1,258 @@
-"""placeholder"""
+"""A learned update rule as a Keras optimizer."""
+
+import math
+import numbers
+
+import keras
+import numpy as np
+from keras import ops
+
+from lrlearn.optimizers import presets
+from lrlearn.rules import UpdateRule
 
 
-class LearnedOptimizer:
-    pass
+class _Presets:
+    """Class attribute that reads the built-in presets when asked for."""
+
+    def __get__(self, instance, owner=None):
+        return presets.describe()
+
+
+@keras.saving.register_keras_serializable(package="lrlearn")
+class LearnedOptimizer(keras.optimizers.Optimizer):
+    r"""Optimizer whose update rule was learned.
+
+    Each coordinate $w$ with gradient $g$ and state $h$ is updated by
+
+    $$d, h \leftarrow \mathrm{rule}_\theta(g, w, h), \qquad
+      w \leftarrow w + \eta\,d.$$
+
+    The weights $\theta$ are among the optimizer's variables, so they are in `.keras`
+    files. State is float32 whatever the model's dtype.
+
+    Args:
+        rule: An `lrlearn.rules.UpdateRule`.
+        theta: The rule's weights, a dict of names to arrays. Without them the
+            optimizer is untrained: it can be saved, loaded and given weights, but
+            not used. Defaults to `None`.
+        learning_rate: A float, a schedule or a callable: $\eta$, a multiplier of the
+            learned step. Defaults to `1.0`.
+        name: Name of the optimizer. Defaults to `"learned_optimizer"`.
+        **kwargs: Any other argument of `keras.optimizers.Optimizer`: `weight_decay`
+            (multiplied by the learning rate), `clipnorm`, `clipvalue`,
+            `global_clipnorm`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency`,
+            `loss_scale_factor`, `gradient_accumulation_steps`.
+
+    Attributes:
+        presets: A dict of the built-in presets' names to their descriptions and
+            metadata.
+        rule: The update rule.
+
+    Raises:
+        ValueError: If `theta` does not fit the rule or is not finite.
+
+    Example:
+        >>> import keras
+        >>> import lrlearn
+        >>> rule = lrlearn.rules.CoordinatewiseLSTM(units=(20, 20))
+        >>> theta = rule.init_theta(seed=0)  # better: MetaTrainer(...).theta
+        >>> optimizer = lrlearn.LearnedOptimizer(rule, theta)
+        >>> w = keras.Variable([1.0, 2.0])
+        >>> optimizer.apply([keras.ops.convert_to_tensor([0.1, -0.1])], [w])
+        >>> int(optimizer.iterations)
+        1
+    """
+
+    presets = _Presets()
+
+    def __init__(
+        self, rule, theta=None, learning_rate=1.0, name="learned_optimizer", **kwargs
+    ):
+        if not isinstance(rule, UpdateRule):
+            raise ValueError(
+                f"`rule` must be an lrlearn.rules.UpdateRule. Received: {rule=}"
+            )
+        if isinstance(learning_rate, numbers.Real):
+            learning_rate = float(learning_rate)
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.rule = rule
+        self._preset = None
+        self._trained = False
+        self._theta = {
+            name: self.add_variable(
+                value.shape,
+                initializer=keras.initializers.Constant(math.nan),
+                dtype="float32",
+                name=name.replace("/", "_"),
+            )
+            for name, value in sorted(rule.init_theta().items())
+        }
+        if theta is not None:
+            self.theta = theta
+
+    @classmethod
+    def from_preset(cls, preset, **kwargs):
+        """Returns an optimizer with the rule and the weights of a preset.
+
+        Args:
+            preset: A name in `LearnedOptimizer.presets`, or a directory.
+            **kwargs: Arguments of the constructor, such as `learning_rate`.
+
+        Raises:
+            ValueError: If there is no such preset or it cannot be read.
+        """
+        rule, theta, _ = presets.load_preset(preset)
+        optimizer = cls(rule, theta, **kwargs)
+        if preset in presets.names():
+            optimizer._preset = preset
+        return optimizer
+
+    def save_to_preset(self, directory, metadata=None):
+        """Writes rule and weights as a preset; see `from_preset`.
+
+        Args:
+            directory: Where to; a preset that is already there is replaced.
+            metadata: JSON-able dict, for instance of a `"description"`, the
+                training tasks and the licence. Defaults to `None`.
+
+        Raises:
+            ValueError: If the optimizer is untrained.
+        """
+        self._check_trained()
+        presets.save_preset(directory, self.rule, self.theta, metadata)
+
+    @property
+    def theta(self):
+        """The rule's weights, a dict of NumPy arrays; `None` while untrained."""
+        return self._theta_values() if self._trained else None
+
+    @theta.setter
+    def theta(self, theta):
+        for name, value in presets.checked_theta(self.rule, theta).items():
+            self._theta[name].assign(value)
+        self._trained, self._preset = True, None
+
+    def build(self, variables):
+        """Makes the rule's state for each of the model's variables."""
+        if self.built:
+            return
+        super().build(variables)
+        self._states = [self._add_state(variable) for variable in variables]
+
+    def apply(self, grads, trainable_variables=None):
+        """Updates the variables; see `keras.optimizers.Optimizer.apply`.
+
+        Raises:
+            ValueError: If the optimizer is untrained.
+        """
+        self._check_trained()
+        super().apply(_dense(grads), trainable_variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable."""
+        n = math.prod(variable.shape)
+        slots = self._states[self._get_variable_index(variable)]
+        d, state = self.rule.update(
+            {name: ops.convert_to_tensor(v) for name, v in self._theta.items()},
+            ops.reshape(gradient, (n,)),
+            ops.reshape(ops.convert_to_tensor(variable), (n,)),
+            self._pack([ops.convert_to_tensor(slot) for slot in slots]),
+            self.iterations + 1,
+        )
+        for slot, value in zip(slots, keras.tree.flatten(state), strict=True):
+            self.assign(slot, value)
+        d = ops.reshape(ops.cast(learning_rate, "float32") * d, variable.shape)
+        self.assign_add(variable, ops.cast(d, variable.dtype))
+
+    def set_weights(self, weights):
+        """Sets all the optimizer's variables; see `keras.optimizers.Optimizer`."""
+        super().set_weights(weights)
+        self._trained = self._has_theta()
+
+    def load_own_variables(self, store):
+        """Sets all the optimizer's variables from a file."""
+        initial = (self._iterations, self._learning_rate, *self._theta.values())
+        initial = [v for v in self.variables if any(v is other for other in initial)]
+        if len(store.keys()) == len(initial):
+            # Saved before it was built: there is no other state to load.
+            for i, variable in enumerate(initial):
+                variable.assign(store[str(i)])
+        else:
+            super().load_own_variables(store)
+        self._trained = self._has_theta()
+
+    def get_config(self):
+        """Returns the configuration: no weights, but the name of a built-in preset."""
+        return {
+            **super().get_config(),
+            "rule": keras.saving.serialize_keras_object(self.rule),
+            "preset": self._preset if self._is_preset(self._preset) else None,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Returns the optimizer of a `get_config` dict, trained if of a preset."""
+        config = dict(config)
+        preset = config.pop("preset", None)
+        config["rule"] = keras.saving.deserialize_keras_object(
+            config["rule"], custom_objects=custom_objects
+        )
+        optimizer = super().from_config(config, custom_objects)
+        # A preset that this version lacks is no error: a file may bring the weights.
+        if preset in presets.names():
+            rule, theta, _ = presets.load_preset(preset)
+            if presets.same_rule(rule, optimizer.rule):
+                optimizer.theta, optimizer._preset = theta, preset
+        return optimizer
+
+    def _add_state(self, variable):
+        n, name = math.prod(variable.shape), getattr(variable, "path", variable.name)
+        paths = keras.tree.flatten_with_path(self.rule.initial_state(0))
+        return [
+            self._add_slot("_".join([name.replace("/", "_"), *map(str, path)]), i, n)
+            for i, (path, _) in enumerate(paths)
+        ]
+
+    def _add_slot(self, name, i, n):
+        def initial(shape=None, dtype=None):
+            return keras.tree.flatten(self.rule.initial_state(n))[i]
+
+        return self.add_variable(
+            initial().shape, initializer=initial, dtype="float32", name=name
+        )
+
+    def _pack(self, slots):
+        return keras.tree.pack_sequence_as(self.rule.initial_state(0), slots)
+
+    def _theta_values(self):
+        return {name: v.numpy() for name, v in self._theta.items()}
+
+    def _has_theta(self):
+        return all(np.isfinite(value).all() for value in self._theta_values().values())
+
+    def _is_preset(self, name):
+        if name not in presets.names():
+            return False
+        theta, own = presets.load_preset(name)[1], self._theta_values()
+        return all(np.array_equal(own[name], theta[name]) for name in own)
+
+    def _check_trained(self):
+        if not self._trained:
+            raise ValueError(
+                f"{self.name!r} is untrained: `theta` must be given before it is used. "
+                "Take a preset (LearnedOptimizer.from_preset), pass `theta`, or load "
+                "weights. Received: theta=None"
+            )
+
+
+def _dense(gradients):
+    """Returns the gradients without IndexedSlices, which only TensorFlow has.
+
+    Keras clips each slice on its own, repeated indices and all, and a rule's state
+    moves in every row.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return gradients
+    import tensorflow as tf
+
+    return [g if g is None else tf.convert_to_tensor(g) for g in gradients]
