@@ -1,0 +1,73 @@
+"""Checks of a task's arguments: each raises one clear line."""
+
+import keras
+import numpy as np
+
+
+def examples(split, data):
+    """Returns `data` as a tuple of arrays `(x, y)`, or `None` where it is `None`."""
+    if data is None:
+        if split == "train":
+            raise ValueError("`train` must be a tuple (x, y). Received: train=None")
+        return None
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ValueError(
+            f"`{split}` must be a tuple (x, y). Received: {type(data).__name__}"
+        )
+    x, y = (_array(a) for a in data)
+    if not x.ndim or not y.ndim or len(x) != len(y):
+        raise ValueError(
+            f"`{split}` must hold as many inputs as targets. "
+            f"Received: shapes {x.shape} and {y.shape}"
+        )
+    if not len(x):
+        raise ValueError(
+            f"`{split}` must hold at least one example. Received: shape {x.shape}"
+        )
+    return x, y
+
+
+def loss(identifier):
+    """Returns the function `(y_true, y_pred)` of a Keras loss, name or function."""
+    function = keras.losses.get(identifier)
+    if not callable(function):
+        raise ValueError(
+            "`loss` must be a Keras loss, its name, or a function (y_true, y_pred). "
+            f"Received: loss={identifier!r}"
+        )
+    return function
+
+
+def batch_size(size):
+    """Returns `size` if it is a positive integer."""
+    if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+        raise ValueError(
+            f"`batch_size` must be a positive integer. Received: batch_size={size!r}"
+        )
+    return int(size)
+
+
+def labels(loss, split, data, outputs):
+    """Checks that the labels of a sparse loss are classes that the model has."""
+    if data is None or not _is_sparse(loss):
+        return
+    ignored, y = getattr(loss, "ignore_class", None), data[1]
+    y = y if ignored is None else y[y != ignored]
+    classes = outputs.shape[-1]
+    if y.size and not (y.min() >= 0 and y.max() < classes):
+        raise ValueError(
+            f"Labels must lie in [0, {classes - 1}], the outputs of the model. "
+            f"Received: `{split}` labels from {y.min()} to {y.max()}"
+        )
+
+
+def _array(a):
+    a = np.asarray(a)
+    return a.astype("float32") if a.dtype == "float64" else a
+
+
+def _is_sparse(loss):
+    sparse = keras.losses.sparse_categorical_crossentropy
+    return loss is sparse or isinstance(
+        loss, keras.losses.SparseCategoricalCrossentropy
+    )

@@ -1,0 +1,103 @@
+"""The data of the ready-made tasks: images of ten classes, split once and for all."""
+
+import numpy as np
+
+from lrlearn.tasks import tfds_reader
+
+# Sizes of the validation and test sets; TFDS's data come with a test set of their own.
+_VALIDATION = {
+    "digits": 247,
+    "mnist": 5000,
+    "fashion_mnist": 5000,
+    "cifar10": 5000,
+}
+_DIGITS_TEST = 450
+NAMES = tuple(_VALIDATION)
+
+
+def splits(name, data_dir=None):
+    """Returns the three parts of a data set.
+
+    | data set | image | train | validation | test |
+    |---|---|---|---|---|
+    | `digits` | 8x8x1, 0..16 | 1,100 | 247 | 450 |
+    | `mnist`, `fashion_mnist` | 28x28x1, 0..255 | 55,000 | 5,000 | 10,000 |
+    | `cifar10` | 32x32x3, 0..255 | 45,000 | 5,000 | 10,000 |
+
+    Validation examples are drawn from the training data with a fixed seed, so they are
+    always the same. The test set is the authors' own; that of `digits`, which has none,
+    is drawn with the same fixed seed.
+
+    Args:
+        name: One of `NAMES`.
+        data_dir: Folder of TensorFlow Datasets. Defaults to `None`: the environment
+            variable TFDS_DATA_DIR, else `~/tensorflow_datasets`.
+
+    Returns:
+        A dict of `"train"`, `"validation"` and `"test"` to `(x, y)`: uint8 images and
+        int32 labels.
+
+    Raises:
+        FileNotFoundError: If the data are neither there nor can be downloaded.
+    """
+    if name == "digits":
+        x, y = _digits()
+        rest, test = _split(x, y, _DIGITS_TEST)
+    else:
+        arrays = tfds_reader.read(name, data_dir)
+        rest = arrays["x_train"], arrays["y_train"].astype("int32")
+        test = arrays["x_test"], arrays["y_test"].astype("int32")
+    train, validation = _split(*rest, _VALIDATION[name])
+    return {"train": train, "validation": validation, "test": test}
+
+
+def subset(train, size, seed):
+    """Returns `size` random examples of `train`, or all where `size` is `None`."""
+    if size is None:
+        return train
+    if not 1 <= size <= len(train[0]):
+        raise ValueError(
+            f"`train_size` must be between 1 and {len(train[0])}, the training "
+            f"examples available. Received: train_size={size}"
+        )
+    rows = np.random.default_rng([seed, 0]).permutation(len(train[0]))[:size]
+    return tuple(a[rows] for a in train)
+
+
+def corrupt(labels, fraction, num_classes, seed):
+    """Returns labels of which a fraction is replaced by a random other class.
+
+    Args:
+        labels: Integer array `[n]`.
+        fraction: Which fraction, in [0, 1); `round(fraction * n)` labels change.
+        num_classes: Number of classes.
+        seed: Integer seed.
+
+    Returns:
+        A new array like `labels`.
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(
+            f"`label_noise` must be in [0, 1). Received: label_noise={fraction}"
+        )
+    rng = np.random.default_rng([seed, 1])
+    count = round(fraction * len(labels))
+    rows = rng.permutation(len(labels))[:count]
+    labels = labels.copy()
+    shift = rng.integers(1, num_classes, count)
+    labels[rows] = (labels[rows] + shift) % num_classes
+    return labels
+
+
+def _digits():
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    return images.reshape(-1, 8, 8, 1).astype("uint8"), labels.astype("int32")
+
+
+def _split(x, y, size):
+    """Returns `((x, y) without size random examples, those examples)`."""
+    # RandomState, whose sequences NumPy has frozen: the splits never change.
+    rows = np.random.RandomState(0).permutation(len(x))
+    return (x[rows[size:]], y[rows[size:]]), (x[rows[:size]], y[rows[:size]])

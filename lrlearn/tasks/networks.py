@@ -1,0 +1,42 @@
+"""The optimizees of the ready-made tasks: small Keras classifiers of images."""
+
+import keras
+from keras import layers
+
+_ACTIVATIONS = {"mlp": "sigmoid", "mlp_relu": "relu", "mlp_tanh": "tanh"}
+NAMES = (*_ACTIVATIONS, "cnn")
+
+
+def build(name, image_shape, num_classes=10, largest=255, filters=(16, 32)):
+    """Returns a new classifier; its outputs are logits.
+
+    - `"mlp"`, `"mlp_relu"`, `"mlp_tanh"`: one hidden layer of 20 sigmoid, ReLU or tanh
+      units.
+    - `"cnn"`: two blocks of 3x3 convolution, ReLU and 2x2 max-pooling, then a dense
+      layer.
+
+    Args:
+        name: One of `NAMES`.
+        image_shape: Tuple `(height, width, channels)`.
+        num_classes: Number of outputs. Defaults to `10`.
+        largest: Largest pixel value: inputs are divided by it. Defaults to `255`.
+        filters: Filters of the convolutions. Defaults to `(16, 32)`.
+
+    Returns:
+        A `keras.Model` of uint8 images.
+
+    Example:
+        >>> from lrlearn.tasks import networks
+        >>> networks.build("mlp", (28, 28, 1)).count_params()
+        15910
+    """
+    inputs = keras.Input(image_shape, dtype="uint8")
+    x = layers.Rescaling(1 / largest)(inputs)
+    if name == "cnn":
+        for n in filters:
+            x = layers.Conv2D(n, 3, padding="same", activation="relu")(x)
+            x = layers.MaxPooling2D()(x)
+        x = layers.Flatten()(x)
+    else:
+        x = layers.Dense(20, activation=_ACTIVATIONS[name])(layers.Flatten()(x))
+    return keras.Model(inputs, layers.Dense(num_classes)(x))

@@ -1,0 +1,212 @@
+"""A task: what an optimizer is trained or tried on."""
+
+import random
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from lrlearn.tasks import checks
+
+SPLITS = ("train", "validation", "test")
+
+
+class Task:
+    r"""An optimizee, its loss and its data, as pure functions.
+
+    Works for any Keras model. Its loss on a batch is
+
+    $$L(w) = \frac 1 B \sum_{b=1}^B \ell(y_b, f_w(x_b)) + \sum_j R_j(w),$$
+
+    with $R_j$ the model's own losses (weight and activity regularizers, `add_loss`).
+    Masks and sample weights are not supported.
+
+    Args:
+        model_fn: Function without arguments that builds a new Keras model. Initializers
+            and layers of it that are given a seed are the same in every
+            initialisation.
+        loss: Keras loss, its name, or a function `(y_true, y_pred)` that returns one
+            number or one an example.
+        train: Tuple `(x, y)` of arrays with one row an example. float64 becomes
+            float32; other types stay as they are.
+        validation: Like `train`, or `None` (the default).
+        test: Like `train`, or `None` (the default).
+        batch_size: Examples in a batch. Defaults to `128`.
+        name: Name for messages and tables. Defaults to `"task"`.
+
+    Raises:
+        ValueError: If data are empty, if `x` and `y` differ in length, or if
+            `batch_size` is less than 1. On the first use of the model: if class labels
+            lie outside its outputs, or if `model_fn` builds no new model.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import lrlearn
+        >>> def model_fn():
+        ...     return keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> x = np.eye(3, dtype="float32")
+        >>> y = np.ones((3, 1), "float32")
+        >>> task = lrlearn.tasks.Task(model_fn, "mse", train=(x, y), batch_size=2)
+        >>> params, state = task.init(seed=0)
+        >>> loss, outputs, state = task.evaluate_loss(params, state, x, y)
+        >>> task.num_params, outputs.shape
+        (4, TensorShape([3, 1]))
+    """
+
+    def __init__(
+        self,
+        model_fn,
+        loss,
+        train,
+        validation=None,
+        test=None,
+        batch_size=128,
+        name=None,
+    ):
+        if not callable(model_fn):
+            raise ValueError(
+                f"`model_fn` must be a function that builds a model. "
+                f"Received: {model_fn!r}"
+            )
+        self.model_fn = model_fn
+        self.loss = checks.loss(loss)
+        self.train = checks.examples("train", train)
+        self.validation = checks.examples("validation", validation)
+        self.test = checks.examples("test", test)
+        self.batch_size = checks.batch_size(batch_size)
+        self.name = name or "task"
+        self._model = None
+        self._tensors = {}
+
+    @property
+    def model(self):
+        """A template of the model: it holds the structure; its values are unused."""
+        if self._model is None:
+            with tf.init_scope():
+                model, outputs = self._build(seed=0)
+            for split in SPLITS:
+                checks.labels(self.loss, split, getattr(self, split), outputs)
+            self._model = model
+        return self._model
+
+    @property
+    def num_params(self):
+        """Number of trainable parameters."""
+        return sum(int(np.prod(w.shape)) for w in self.model.trainable_variables)
+
+    def init(self, seed, scale=1.0):
+        """Returns the values of a fresh initialisation.
+
+        Python's and NumPy's random states are left as they were.
+
+        Args:
+            seed: Integer seed; the same seed gives the same values.
+            scale: Factor on the trainable values. Defaults to `1.0`.
+
+        Returns:
+            A tuple `(params, state)` of lists of arrays: the model's trainable and
+            non-trainable variables.
+        """
+        template = self.model
+        with tf.init_scope():
+            model, _ = self._build(seed)
+            if model is template:
+                raise ValueError(
+                    "`model_fn` must build a new model on each call. "
+                    f"Received: the same model twice, {model.name!r}"
+                )
+            params = [w.numpy() for w in model.trainable_variables]
+            state = [v.numpy() for v in model.non_trainable_variables]
+        return [(scale * w).astype(w.dtype) for w in params], state
+
+    def evaluate_loss(self, params, state, x, y, training=False):
+        """Returns the loss on a batch, as a pure function of parameters and state.
+
+        Args:
+            params: List of tensors, the trainable variables.
+            state: List of tensors, the non-trainable variables (statistics of batch
+                normalization, seeds of dropout).
+            x: Inputs `[batch, ...]`.
+            y: Targets `[batch, ...]`.
+            training: Whether the model runs in training mode. Defaults to `False`.
+
+        Returns:
+            A tuple `(loss, outputs, state)`: a float32 scalar, the model's outputs, and
+            the state after the call.
+        """
+        model = self.model
+        variables = model.trainable_variables, model.non_trainable_variables
+        mapping = [
+            *zip(variables[0], params, strict=True),
+            *zip(variables[1], state, strict=True),
+        ]
+        # Not `model.stateless_call`: it runs `call` alone, so a layer whose `training`
+        # is implied, not handed on, would silently run in inference mode.
+        with keras.StatelessScope(mapping, collect_losses=True) as scope:
+            outputs = model(x, training=training)
+            penalties = model.losses
+        state = [tf.convert_to_tensor(scope.get_current_value(v)) for v in variables[1]]
+        loss = ops.mean(ops.cast(self.loss(y, outputs), "float32"))
+        return (
+            sum((ops.cast(p, "float32") for p in penalties), loss),
+            outputs,
+            state,
+        )
+
+    def batch(self, split, seed):
+        """Returns a random batch, drawn with replacement; usable in a `tf.function`.
+
+        Args:
+            split: `"train"`, `"validation"` or `"test"`.
+            seed: Integer tensor `[2]`; the same seed gives the same batch.
+
+        Returns:
+            A tuple `(x, y)` of tensors with `batch_size` rows.
+
+        Raises:
+            ValueError: If the task has no such data.
+        """
+        x, y = self._data(split)
+        rows = tf.random.stateless_uniform(
+            [self.batch_size], seed, 0, tf.shape(x)[0], tf.int32
+        )
+        return tf.gather(x, rows), tf.gather(y, rows)
+
+    def _data(self, split):
+        available = [s for s in SPLITS if getattr(self, s) is not None]
+        if split not in available:
+            raise ValueError(
+                f"`split` must be one of {available}, the data of task "
+                f"{self.name!r}. Received: {split=}"
+            )
+        if split not in self._tensors:
+            # Eager tensors are captured by graphs; constants would be copied into each.
+            with tf.init_scope():
+                self._tensors[split] = tuple(
+                    tf.convert_to_tensor(a) for a in getattr(self, split)
+                )
+        return self._tensors[split]
+
+    def _build(self, seed):
+        """Returns a new model and its outputs for one example."""
+        with _seeded(seed):
+            model = self.model_fn()
+            if self._model is not None and model.built:
+                return model, None
+            return model, model(self.train[0][:1])
+
+
+@contextmanager
+def _seeded(seed):
+    """Seeds what Keras draws the seeds of initializers from, for a while."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
