@@ -72,10 +72,15 @@ class CoordinatewiseLSTM(UpdateRule):
         self.output = output
         self.output_scale = output_scale
 
+    @property
+    def num_features(self):
+        """See `UpdateRule`."""
+        return 2 if self.feature_set == "log" else 5
+
     def init_theta(self, seed=0):
         """See `UpdateRule`: Glorot kernels, forget biases 1, a small output layer."""
         rng = np.random.default_rng(seed)
-        theta, inputs = {}, 2 if self.feature_set == "log" else 5
+        theta, inputs = {}, self.num_features
         for layer, units in enumerate(self.units):
             bias = np.zeros((4 * units, 1))
             bias[units : 2 * units] = 1.0

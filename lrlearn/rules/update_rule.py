@@ -20,9 +20,14 @@ class UpdateRule:
     Coordinates are laid out along the last axis (`[features, n]`, `[units, n]`):
     on a CPU this is the fast layout. All computation is in float32.
 
-    Subclasses implement `init_theta`, `init_accumulators`, `init_memory`, `features`,
-    `direction` and `get_config`.
+    Subclasses implement `num_features`, `init_theta`, `init_accumulators`, `init_memory`,
+    `features`, `direction` and `get_config`.
     """
+
+    @property
+    def num_features(self):
+        """Number of inputs of `direction` for each coordinate."""
+        raise NotImplementedError
 
     def init_theta(self, seed=0):
         """Returns untrained weights.

@@ -1,0 +1,68 @@
+"""Callbacks of meta-training: a meta-step is a batch, a meta-validation a test."""
+
+import keras
+import tensorflow as tf
+from tqdm.auto import tqdm
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """Shows steps done, rate, time left and the latest losses."""
+
+    def on_train_begin(self, logs=None):
+        """Opens the bar where training goes on from."""
+        self._bar = tqdm(
+            desc=self.params.get("name", "meta-training"),
+            initial=self.params["initial"],
+            total=self.params["steps"],
+            unit="step",
+            mininterval=0.5,
+        )
+        self._shown = {}
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Moves the bar."""
+        self._show(meta_loss=logs["meta_loss"], skipped=logs["total_skipped"])
+        self._bar.update()
+
+    def on_test_end(self, logs=None):
+        """Shows the meta-validation's score."""
+        self._show(score=logs["score"])
+
+    def on_train_end(self, logs=None):
+        """Closes the bar."""
+        self._bar.close()
+
+    def _show(self, **values):
+        self._shown.update(values)
+        self._bar.set_postfix(self._shown, refresh=False)
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Writes every logged number as a TensorBoard scalar.
+
+    Args:
+        log_dir: Directory of the event files.
+    """
+
+    def __init__(self, log_dir):
+        super().__init__()
+        self._log_dir = str(log_dir)
+
+    def on_train_begin(self, logs=None):
+        """Opens the event file."""
+        self._writer = tf.summary.create_file_writer(self._log_dir)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Writes the numbers of a meta-step."""
+        with self._writer.as_default(step=int(logs["step"])):
+            for name in ("meta_loss", "loss", "gradient_norm", "total_skipped"):
+                tf.summary.scalar(f"meta/{name}", logs[name])
+
+    def on_test_end(self, logs=None):
+        """Writes the meta-validation's score."""
+        with self._writer.as_default(step=int(logs["step"])):
+            tf.summary.scalar("meta/score", logs["score"])
+
+    def on_train_end(self, logs=None):
+        """Closes the event file."""
+        self._writer.close()

@@ -1,0 +1,120 @@
+"""Checkpoints of meta-training: arrays and JSON, written atomically."""
+
+import json
+import os
+import pathlib
+import warnings
+
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+_CONFIG = "config.json"
+_PATTERN = "checkpoint-*.safetensors"
+
+
+class CheckpointDirectory:
+    """A directory that holds the newest checkpoints of one configuration.
+
+    Args:
+        path: The directory; made if need be.
+        config: The run's configuration, as JSON types.
+        worker: Index of this process among several, each of which keeps checkpoints
+            of its own. Defaults to `0`.
+        keep: Number of checkpoints kept. Defaults to `2`.
+
+    Raises:
+        ValueError: If the directory belongs to another configuration. It is left
+            untouched.
+    """
+
+    def __init__(self, path, config, worker=0, keep=2):
+        self.path = pathlib.Path(path) / (f"worker{worker}" if worker else "")
+        self._keep = keep
+        self._claim(json.loads(json.dumps(config)))
+
+    def save(self, step, arrays, state):
+        """Writes a checkpoint, then deletes the oldest beyond those kept.
+
+        Args:
+            step: Number of meta-steps done.
+            arrays: A dict of names to NumPy arrays.
+            state: A dict of JSON types.
+        """
+        metadata = {"state": json.dumps({"step": step, **state})}
+        write_atomically(
+            self.path / f"checkpoint-{step:08d}.safetensors", save(arrays, metadata)
+        )
+        for old in self._checkpoints()[self._keep :]:
+            old.unlink()
+
+    def write_text(self, name, text):
+        """Writes a text file beside the checkpoints."""
+        write_atomically(self.path / name, text.encode())
+
+    def load(self):
+        """Returns `(arrays, state)` of the newest whole checkpoint.
+
+        A checkpoint that cannot be read is passed over with a warning.
+
+        Returns:
+            A tuple, or `None` if there is no checkpoint.
+
+        Raises:
+            ValueError: If there are checkpoints and none can be read.
+        """
+        checkpoints = self._checkpoints()
+        for path in checkpoints:
+            try:
+                return _read(path)
+            except (SafetensorError, ValueError, KeyError, OSError) as error:
+                warnings.warn(
+                    f"Checkpoint {path} cannot be read ({error}); going back to the "
+                    "one before.",
+                    stacklevel=2,
+                )
+        if checkpoints:
+            raise ValueError(f"No checkpoint in {self.path} can be read.")
+        return None
+
+    def _checkpoints(self):
+        return sorted(self.path.glob(_PATTERN), reverse=True)
+
+    def _claim(self, config):
+        file = self.path / _CONFIG
+        if not file.exists():
+            if self._checkpoints():
+                raise ValueError(f"{self.path} holds checkpoints but no {_CONFIG}.")
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, json.dumps(config, indent=1).encode())
+            return
+        try:
+            found = json.loads(file.read_text())
+        except ValueError:
+            raise ValueError(f"{file} must be JSON, and cannot be read.") from None
+        if found != config:
+            differing = sorted(
+                key
+                for key in found.keys() | config.keys()
+                if found.get(key) != config.get(key)
+            )
+            raise ValueError(
+                f"`checkpoint_dir` must be new or of the same configuration. Received: "
+                f"{self.path}, which differs in {differing}"
+            )
+
+
+def write_atomically(path, data):
+    """Writes bytes to a file so that a reader sees all of them or the old ones."""
+    path = pathlib.Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _read(path):
+    with safe_open(path, framework="np") as file:
+        state = json.loads(file.metadata()["state"])
+        return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118

@@ -1,0 +1,34 @@
+"""Estimators of the meta-gradient."""
+
+from lrlearn.meta.estimators.estimator import Estimate, Estimator
+from lrlearn.meta.estimators.full_tape import FullTape
+from lrlearn.meta.estimators.replay import Replay
+
+_ESTIMATORS = {estimator.name: estimator for estimator in (FullTape, Replay)}
+
+
+def names():
+    """Returns the names of all estimators."""
+    return sorted(_ESTIMATORS)
+
+
+def get(identifier):
+    """Returns an `Estimator`.
+
+    Args:
+        identifier: An `Estimator` or a name.
+
+    Raises:
+        ValueError: If there is no such estimator.
+    """
+    if isinstance(identifier, Estimator):
+        return identifier
+    if identifier not in _ESTIMATORS:
+        raise ValueError(
+            f"`estimator` must be an Estimator or one of {names()}. "
+            f"Received: {identifier!r}"
+        )
+    return _ESTIMATORS[identifier]()
+
+
+__all__ = ["Estimate", "Estimator", "FullTape", "Replay", "get", "names"]

@@ -1,0 +1,56 @@
+"""Truncated backpropagation through the whole unroll."""
+
+import tensorflow as tf
+
+from lrlearn.meta.estimators.estimator import Estimate, Estimator
+from lrlearn.meta.unroll import unroll as run
+
+
+class FullTape(Estimator):
+    r"""Backpropagates through the whole unroll, on one tape: the reference.
+
+    The meta-loss at $w_t$ enters as $\langle \mathrm{stop}(v_t), w_t\rangle$, whose
+    gradient in $w_t$ is the teacher's field $v_t$, whether or not that field is the
+    gradient of any function.
+
+    Args:
+        through_features: Whether derivatives also flow through the rule's inputs, that
+            is through the optimizee's gradients (second derivatives). Defaults to
+            `False`.
+    """
+
+    name = "full_tape"
+
+    def __init__(self, through_features=False):
+        self.through_features = through_features
+
+    def estimate(self, problem, rule, theta, optimizee, seed, unroll):
+        """See `Estimator`."""
+        emit = {
+            "judged": (lambda x, w, at: tf.reduce_sum(tf.stop_gradient(at.v) * w), ()),
+            "loss": (lambda x, w, at: at.loss, ()),
+            "meta_loss": (lambda x, w, at: at.meta_loss, ()),
+        }
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(theta)
+            optimizee, emitted = run(
+                problem,
+                rule,
+                theta,
+                optimizee,
+                seed,
+                unroll,
+                emit,
+                self.through_features,
+            )
+            total = tf.reduce_sum(emitted["judged"])
+        return Estimate(
+            tape.gradient(total, theta),
+            optimizee,
+            emitted["loss"],
+            tf.reduce_mean(emitted["meta_loss"]),
+        )
+
+    def get_config(self):
+        """See `Estimator`."""
+        return {"through_features": self.through_features}

@@ -1,0 +1,37 @@
+"""Ctrl-C at a safe moment."""
+
+import contextlib
+import signal
+import threading
+
+
+@contextlib.contextmanager
+def deferred_interrupt():
+    """Holds back the first Ctrl-C; the body asks whether it came.
+
+    A second Ctrl-C interrupts at once. Outside the main thread nothing is held back.
+
+    Yields:
+        A function that returns whether Ctrl-C was pressed.
+
+    Example:
+        >>> from lrlearn.meta.interrupt import deferred_interrupt
+        >>> with deferred_interrupt() as interrupted:
+        ...     interrupted()
+        False
+    """
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set
+        return
+    previous = signal.getsignal(signal.SIGINT)
+
+    def handle(*_):
+        pressed.set()
+        signal.signal(signal.SIGINT, previous)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,161 @@
+"""The graph of a meta-step."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Tally(NamedTuple):
+    """Sums over the sound optimizees of a replica, or of all replicas.
+
+    Attributes:
+        gradient: Meta-gradient, a dict like `theta`.
+        meta_loss: Mean meta-loss of an unroll.
+        loss: Training loss at the end of an unroll.
+        count: Number of sound optimizees.
+    """
+
+    gradient: dict
+    meta_loss: tf.Tensor
+    loss: tf.Tensor
+    count: tf.Tensor
+
+
+class MetaStep:
+    """One meta-step over all optimizees of all replicas, as one `tf.function`.
+
+    The meta-gradient is the mean over *sound* optimizees: those whose losses and
+    meta-gradient are finite and whose losses stay below `loss_limit`. Where it is not
+    finite, or no optimizee is sound, nothing is applied.
+
+    Args:
+        problems: The `Problem` of each optimizee of a replica, a list.
+        rule: An `UpdateRule`.
+        estimator: An `Estimator`.
+        unroll: Number of steps.
+        loss_limit: Training loss above which an optimizee has diverged.
+        seed: Integer seed of all batches.
+        apply: Function of a dict of meta-gradients that updates `theta`.
+        strategy: A `tf.distribute.Strategy`.
+        jit_compile: Whether the estimators are compiled with XLA.
+    """
+
+    def __init__(
+        self,
+        problems,
+        rule,
+        estimator,
+        *,
+        unroll,
+        loss_limit,
+        seed,
+        apply,
+        strategy,
+        jit_compile,
+    ):
+        self._problems, self._rule, self._estimator = problems, rule, estimator
+        self._unroll, self._loss_limit, self._seed = unroll, loss_limit, seed
+        self._apply, self._strategy = apply, strategy
+        # One graph a problem, however many optimizees share it.
+        self._estimates = {
+            problem: tf.function(self._estimate_of(problem), jit_compile=jit_compile)
+            for problem in set(problems)
+        }
+        self._graph = tf.function(self._step)
+
+    def __call__(self, theta, optimizees, step):
+        """Runs a meta-step.
+
+        Args:
+            theta: A dict of tensors.
+            optimizees: Lists of `Optimizee`s, one for each replica of this process.
+            step: Number of meta-steps done before.
+
+        Returns:
+            A tuple `(logs, optimizees, sound)`: a dict of floats, the optimizees after
+            the unroll, and bools in the same lists that say which are sound.
+        """
+        replicas = iter(optimizees)
+        distributed = self._strategy.experimental_distribute_values_from_function(
+            lambda _: next(replicas)
+        )
+        logs, *after = self._graph(theta, distributed, tf.constant(step, tf.int32))
+        optimizees, sound = (
+            self._split_replicas(after[0]),
+            self._split_replicas(after[1]),
+        )
+        return (
+            {name: float(value) for name, value in logs.items()},
+            optimizees,
+            [[bool(flag) for flag in flags] for flags in sound],
+        )
+
+    def _step(self, theta, optimizees, step):
+        tally, optimizees, sound = self._strategy.run(
+            self._replica_step, args=(theta, optimizees, step)
+        )
+        total = tf.nest.map_structure(
+            lambda value: self._strategy.reduce("SUM", value, axis=None), tally
+        )
+        mean = tf.nest.map_structure(lambda t: t / tf.maximum(total.count, 1.0), total)
+        gradient_norm = tf.linalg.global_norm(list(mean.gradient.values()))
+        tf.cond(
+            tf.math.is_finite(gradient_norm) & (total.count > 0),
+            lambda: self._applied(mean.gradient),
+            lambda: False,
+        )
+        logs = {
+            "meta_loss": mean.meta_loss,
+            "loss": mean.loss,
+            "gradient_norm": gradient_norm,
+        }
+        return logs, optimizees, sound
+
+    def _replica_step(self, theta, optimizees, step):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        seed = tf.constant([self._seed, 0], tf.int32)
+        for number in (step, replica):
+            seed = tf.random.experimental.stateless_fold_in(seed, number)
+        results = [
+            self._estimates[problem](
+                theta, optimizee, tf.random.experimental.stateless_fold_in(seed, index)
+            )
+            for index, (problem, optimizee) in enumerate(
+                zip(self._problems, optimizees, strict=True)
+            )
+        ]
+        tallies, optimizees, sound = zip(*results, strict=True)
+        total = tf.nest.map_structure(lambda *values: tf.add_n(values), *tallies)
+        return total, list(optimizees), list(sound)
+
+    def _estimate_of(self, problem):
+        def estimate(theta, optimizee, seed):
+            gradient, optimizee, losses, meta_loss = self._estimator.estimate(
+                problem, self._rule, theta, optimizee, seed, self._unroll
+            )
+            # A comparison with NaN is false.
+            sound = tf.reduce_all(losses < self._loss_limit)
+            sound &= tf.math.is_finite(meta_loss)
+            for value in [*gradient.values(), optimizee.w]:
+                sound &= tf.reduce_all(tf.math.is_finite(value))
+            tally = Tally(gradient, meta_loss, losses[-1], tf.ones(()))
+            tally = tf.nest.map_structure(
+                lambda value: tf.where(sound, value, tf.zeros_like(value)), tally
+            )
+            return tally, optimizee, sound
+
+        return estimate
+
+    def _applied(self, gradient):
+        self._apply(gradient)
+        return True
+
+    def _split_replicas(self, structure):
+        local = [
+            self._strategy.experimental_local_results(leaf)
+            for leaf in tf.nest.flatten(structure)
+        ]
+        return [
+            tf.nest.pack_sequence_as(structure, leaves)
+            for leaves in zip(*local, strict=True)
+        ]

@@ -1,0 +1,103 @@
+"""Runs an update rule on a problem for some steps."""
+
+import tensorflow as tf
+
+
+def advance(rule, theta, optimizee, g, through_features=False):
+    r"""Takes one step of the rule.
+
+    $$x_s, a_{s+1} = \mathrm{features}(g_s, w_s, a_s), \quad
+      d_s, h_{s+1} = \mathrm{direction}_\theta(x_s, h_s), \quad w_{s+1} = w_s + d_s.$$
+
+    Args:
+        rule: An `UpdateRule`.
+        theta: The rule's weights, a dict of tensors.
+        optimizee: An `Optimizee`.
+        g: Gradient `[n]` at `optimizee.w`.
+        through_features: Whether derivatives flow through `x`. Defaults to `False`,
+            which holds features constant (Andrychowicz et al., 2016).
+
+    Returns:
+        A tuple `(x, optimizee)`: the rule's inputs and the moved optimizee.
+    """
+    constant = tf.identity if through_features else tf.stop_gradient
+    step = optimizee.step + 1
+    x, accumulators = rule.features(
+        constant(g), constant(optimizee.w), optimizee.accumulators, step
+    )
+    d, memory = rule.direction(theta, x, optimizee.memory)
+    return x, optimizee._replace(
+        w=optimizee.w + d, accumulators=accumulators, memory=memory, step=step
+    )
+
+
+def unroll(problem, rule, theta, optimizee, seed, steps, emit, through_features=False):
+    """Returns the optimizee after `steps` steps of the rule, and what `emit` said.
+
+    One `tf.while_loop`, differentiable in `theta`, for graphs with and without XLA.
+
+    Args:
+        problem: A `Problem`.
+        rule: An `UpdateRule`.
+        theta: The rule's weights, a dict of tensors.
+        optimizee: The `Optimizee` to start from.
+        seed: Integer tensor `[2]` that determines every batch.
+        steps: Number of steps, a Python integer.
+        emit: A dict of names to `(function, shape)`. The function gets a step's inputs
+            `x`, the point `w` that the step led to, and the `Lesson` there; it returns
+            a float32 tensor of that shape.
+        through_features: See `advance`.
+
+    Returns:
+        A tuple `(optimizee, emitted)`, the latter a dict of tensors `[steps, ...]`.
+    """
+
+    def body(s, optimizee, g, arrays):
+        x, optimizee = advance(rule, theta, optimizee, g, through_features)
+        lesson = problem.teach(optimizee.w, optimizee.model_state, _fold(seed, s + 1))
+        arrays = {
+            name: arrays[name].write(s, function(x, optimizee.w, lesson))
+            for name, (function, _) in emit.items()
+        }
+        optimizee = optimizee._replace(model_state=lesson.model_state)
+        return s + 1, optimizee, lesson.g, arrays
+
+    arrays = {
+        name: tf.TensorArray(tf.float32, steps, element_shape=shape)
+        for name, (_, shape) in emit.items()
+    }
+    g, _ = problem.gradient(optimizee.w, optimizee.model_state, _fold(seed, 0))
+    _, optimizee, _, arrays = tf.while_loop(
+        lambda s, *_: s < steps,
+        body,
+        (tf.zeros((), tf.int32), optimizee, g, arrays),
+        maximum_iterations=steps,
+    )
+    return optimizee, {name: array.stack() for name, array in arrays.items()}
+
+
+def roll(problem, rule, theta, optimizee, seed, steps):
+    """Returns the optimizee after `steps` steps of the rule, with no teacher.
+
+    Args:
+        problem: A `Problem`.
+        rule: An `UpdateRule`.
+        theta: The rule's weights, a dict of tensors.
+        optimizee: The `Optimizee` to start from.
+        seed: Integer tensor `[2]` that determines every batch.
+        steps: Number of steps, an integer or an integer tensor.
+    """
+
+    def body(s, optimizee):
+        g, model_state = problem.gradient(
+            optimizee.w, optimizee.model_state, _fold(seed, s)
+        )
+        _, optimizee = advance(rule, theta, optimizee, g)
+        return s + 1, optimizee._replace(model_state=model_state)
+
+    start = (tf.zeros((), tf.int32), optimizee)
+    return tf.while_loop(lambda s, *_: s < steps, body, start)[1]
+
+
+def _fold(seed, data):
+    return tf.random.experimental.stateless_fold_in(seed, data)
