@@ -1,5 +1,6 @@
 """A learned update rule as a Keras optimizer."""
 
+import functools
 import math
 import numbers
 
@@ -156,7 +157,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             {name: ops.convert_to_tensor(v) for name, v in self._theta.items()},
             ops.reshape(gradient, (n,)),
             ops.reshape(ops.convert_to_tensor(variable), (n,)),
-            self._pack([ops.convert_to_tensor(slot) for slot in slots]),
+            keras.tree.pack_sequence_as(
+                self.rule.initial_state(0), [ops.convert_to_tensor(s) for s in slots]
+            ),
             self.iterations + 1,
         )
         for slot, value in zip(slots, keras.tree.flatten(state), strict=True):
@@ -186,7 +189,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         return {
             **super().get_config(),
             "rule": keras.saving.serialize_keras_object(self.rule),
-            "preset": self._preset if self._is_preset(self._preset) else None,
+            "preset": self._preset_name(),
         }
 
     @classmethod
@@ -199,42 +202,41 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         )
         optimizer = super().from_config(config, custom_objects)
         # A preset that this version lacks is no error: a file may bring the weights.
-        if preset in presets.names():
-            rule, theta, _ = presets.load_preset(preset)
-            if presets.same_rule(rule, optimizer.rule):
-                optimizer.theta, optimizer._preset = theta, preset
+        theta = presets.theta_of(preset, optimizer.rule)
+        if theta is not None:
+            optimizer.theta, optimizer._preset = theta, preset
         return optimizer
 
     def _add_state(self, variable):
-        n, name = math.prod(variable.shape), getattr(variable, "path", variable.name)
-        paths = keras.tree.flatten_with_path(self.rule.initial_state(0))
+        """Makes variables like `rule.initial_state`, in a flat list."""
+        n = math.prod(variable.shape)
+        name = getattr(variable, "path", variable.name).replace("/", "_")
+        leaves = keras.tree.flatten_with_path(self.rule.initial_state(n))
         return [
-            self._add_slot("_".join([name.replace("/", "_"), *map(str, path)]), i, n)
-            for i, (path, _) in enumerate(paths)
+            self.add_variable(
+                leaf.shape,
+                # Keras calls it where variables can be made, also inside a graph.
+                initializer=functools.partial(self._initial_leaf, i, n),
+                dtype="float32",
+                name="_".join([name, *map(str, path)]),
+            )
+            for i, (path, leaf) in enumerate(leaves)
         ]
 
-    def _add_slot(self, name, i, n):
-        def initial(shape=None, dtype=None):
-            return keras.tree.flatten(self.rule.initial_state(n))[i]
+    def _initial_leaf(self, i, n, shape, dtype=None):
+        return keras.tree.flatten(self.rule.initial_state(n))[i]
 
-        return self.add_variable(
-            initial().shape, initializer=initial, dtype="float32", name=name
-        )
-
-    def _pack(self, slots):
-        return keras.tree.pack_sequence_as(self.rule.initial_state(0), slots)
+    def _preset_name(self):
+        """Returns the preset's name if its weights still are this optimizer's."""
+        theta, own = presets.theta_of(self._preset, self.rule), self._theta_values()
+        same = theta and all(np.array_equal(own[name], theta[name]) for name in own)
+        return self._preset if same else None
 
     def _theta_values(self):
         return {name: v.numpy() for name, v in self._theta.items()}
 
     def _has_theta(self):
         return all(np.isfinite(value).all() for value in self._theta_values().values())
-
-    def _is_preset(self, name):
-        if name not in presets.names():
-            return False
-        theta, own = presets.load_preset(name)[1], self._theta_values()
-        return all(np.array_equal(own[name], theta[name]) for name in own)
 
     def _check_trained(self):
         if not self._trained:

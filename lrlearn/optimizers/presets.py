@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,11 @@ def checked_theta(rule, theta):
     Raises:
         ValueError: If it does not fit the rule or is not finite.
     """
+    if not isinstance(theta, Mapping):
+        raise ValueError(
+            "`theta` must be a dict of names to arrays. Received: "
+            f"{type(theta).__name__}"
+        )
     rule.check_theta(theta)
     with np.errstate(over="ignore"):
         theta = {n: np.array(theta[n], "float32", order="C") for n in sorted(theta)}
@@ -114,9 +120,13 @@ def checked_theta(rule, theta):
     return theta
 
 
-def same_rule(one, other):
-    """Returns whether two rules are of the same class and configuration."""
-    return type(one) is type(other) and one.get_config() == other.get_config()
+def theta_of(name, rule):
+    """Returns the weights of a built-in preset, `None` if it is not of this rule."""
+    if name not in names():
+        return None
+    preset_rule, theta, _ = load_preset(name)
+    same = type(preset_rule) is type(rule)
+    return theta if same and preset_rule.get_config() == rule.get_config() else None
 
 
 def _resolve(identifier):
@@ -211,7 +221,7 @@ def _read_rule(config, directory):
     known = {get_registered_name(cls): cls for cls in _subclasses(UpdateRule)}
     known = {name: c for name, c in known.items() if get_registered_object(name) is c}
     class_name = config.get("class_name")
-    if class_name not in known:
+    if class_name not in sorted(known):
         raise ValueError(
             f"The rule of {directory / _CONFIG} must be one of {sorted(known)}. "
             f"Received: {class_name!r}"

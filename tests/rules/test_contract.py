@@ -1,0 +1,219 @@
+"""What every update rule must do, whatever it has learned."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lrlearn.rules import CoordinatewiseLSTM
+
+RULES = {
+    "log/scaled": CoordinatewiseLSTM(units=(20, 20)),
+    "normalized/scaled": CoordinatewiseLSTM(units=(6,), features="normalized"),
+    "normalized/adam": CoordinatewiseLSTM((10, 10), "normalized", "adam"),
+    "three layers": CoordinatewiseLSTM((3, 2, 1), "log", output_scale=0.5),
+}
+N = 7
+
+
+@pytest.fixture(params=RULES, name="rule")
+def _rule(request):
+    return RULES[request.param]
+
+
+def _theta(rule):
+    # Larger than `init_theta`, so that no part of the rule is close to linear.
+    return {name: 3.0 * value for name, value in rule.init_theta(seed=1).items()}
+
+
+def _gradients(n=N, steps=3, seed=0):
+    return np.random.default_rng(seed).normal(size=(steps, n)).astype("float32")
+
+
+def _run(rule, theta, gradients, w=None, state=None):
+    """Returns all updates, `[steps, n]`, and the last parameter and state."""
+    n = gradients[0].shape[0]
+    w = tf.linspace(-1.0, 1.0, n) if w is None else w
+    state = rule.initial_state(n) if state is None else state
+    updates = []
+    for step, g in enumerate(gradients, start=1):
+        d, state = rule.update(theta, g, w, state, step)
+        updates.append(d)
+        w = w + tf.cast(d, w.dtype)
+    return tf.stack(updates), w, state
+
+
+def _close(a, b, tolerance=1e-5):
+    scale = max(1e-6, float(np.abs(b).max()))
+    np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale)
+
+
+def _close_states(a, b):
+    for x, y in zip(keras.tree.flatten(a), keras.tree.flatten(b), strict=True):
+        _close(x, y)
+
+
+def test_shapes_and_dtypes(rule):
+    """State is `[k, n]` and keeps its structure; everything is float32."""
+    state = rule.initial_state(N)
+    d, new_state = rule.update(_theta(rule), *_gradients(steps=2), state, step=1)
+    assert d.shape == (N,) and d.dtype == tf.float32
+    keras.tree.assert_same_structure(state, new_state)
+    for old, new in zip(
+        keras.tree.flatten(state), keras.tree.flatten(new_state), strict=True
+    ):
+        assert old.shape == new.shape and old.shape[1:] == (N,)
+        assert old.dtype == new.dtype == tf.float32
+
+
+def test_features_have_the_declared_number(rule):
+    """`features` returns `[num_features, n]`."""
+    g, w = _gradients(steps=2)
+    x, _ = rule.features(tf.constant(g), tf.constant(w), rule.init_accumulators(N), 1)
+    assert x.shape == (rule.num_features, N)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_no_and_one_coordinate(rule, n):
+    """Empty and scalar variables are fine."""
+    updates, _, _ = _run(rule, _theta(rule), _gradients(n))
+    assert updates.shape == (3, n) and np.isfinite(updates).all()
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-12, 1e12, 1e30, np.inf])
+def test_extreme_gradients_then_normal_ones(rule, scale):
+    """Updates stay finite, and reasonable once the gradients are normal again."""
+    signs = np.float32([1, -1, 1, -1, 1, 1, -1])
+    extreme = np.zeros(N, "float32") if scale == 0 else signs * np.float32(scale)
+    gradients = [extreme] * 30 + list(_gradients(steps=30))
+    updates, w, state = _run(rule, _theta(rule), gradients)
+    for value in (updates, w, *keras.tree.flatten(state)):
+        assert np.isfinite(value).all()
+    assert np.abs(updates).max() < 10
+
+
+def test_the_size_of_a_tiny_gradient_hardly_matters(rule):
+    """Gradients too small for float32 squares act like none."""
+    theta = _theta(rule)
+    none, _, _ = _run(rule, theta, np.zeros((5, N), "float32"))
+    tiny, _, _ = _run(rule, theta, np.full((5, N), 1e-30, "float32"))
+    _close(tiny, none)
+
+
+def test_depends_on_gradient_theta_and_state(rule):
+    """Nothing is ignored."""
+    theta, gradients = _theta(rule), _gradients()
+    updates, _, _ = _run(rule, theta, gradients)
+    flipped, _, _ = _run(rule, theta, -gradients)
+    other, _, _ = _run(rule, rule.init_theta(seed=2), gradients)
+    fresh, _, _ = _run(rule, theta, gradients[-1:])
+    for different in (flipped, other):
+        assert np.abs(updates - different).max() > 1e-5
+    assert np.abs(updates[-1] - fresh[0]).max() > 1e-5
+
+
+def test_permutation_equivariance(rule):
+    """The order of the coordinates does not matter."""
+    order = np.random.default_rng(3).permutation(N)
+    theta, gradients, w = _theta(rule), _gradients(), _gradients(steps=1)[0]
+    updates, _, state = _run(rule, theta, gradients, w)
+    permuted, _, permuted_state = _run(rule, theta, gradients[:, order], w[order])
+    _close(permuted, updates.numpy()[:, order])
+    _close_states(
+        permuted_state, keras.tree.map_structure(lambda s: s.numpy()[:, order], state)
+    )
+
+
+def test_coordinates_are_independent(rule):
+    """Two sets side by side give what each gives alone."""
+    theta = _theta(rule)
+    a, b = _gradients(3, seed=1), 1e3 * _gradients(4, seed=2)
+    w_a, w_b = np.float32([1, 2, 3]), np.float32([-1, 0, 1, 5])
+    both, _, _ = _run(rule, theta, np.hstack([a, b]), np.hstack([w_a, w_b]))
+    alone = [_run(rule, theta, g, w)[0] for g, w in ((a, w_a), (b, w_b))]
+    _close(both, np.hstack(alone))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_compiled_equals_eager(rule, jit_compile):
+    """Values and gradients with respect to theta agree, and are finite."""
+    theta = {name: tf.constant(value) for name, value in _theta(rule).items()}
+    gradients = _gradients()
+    gradients[:, 0], gradients[:, 1], gradients[1:, 2] = 0.0, 1e30, 1e-30
+    weights = tf.constant(_gradients(seed=5))
+
+    def meta_gradient(theta, gradients):
+        with tf.GradientTape() as tape:
+            tape.watch(theta)
+            updates, _, state = _run(rule, theta, tf.unstack(gradients))
+            loss = tf.reduce_sum(weights * updates)
+        return updates, state, tape.gradient(loss, theta)
+
+    eager = meta_gradient(theta, gradients)
+    compiled = tf.function(meta_gradient, jit_compile=jit_compile)(theta, gradients)
+    _close(compiled[0], eager[0])
+    _close_states(compiled[1], eager[1])
+    for name, expected in eager[2].items():
+        assert np.isfinite(expected).all() and np.abs(expected).max() > 0, name
+        _close(compiled[2][name], expected, 1e-4)
+
+
+def test_same_inputs_same_outputs_and_inputs_untouched(rule):
+    """Rules are pure functions."""
+    theta, (g, w) = _theta(rule), _gradients(steps=2)
+    state = keras.tree.map_structure(np.array, rule.initial_state(N))
+    inputs = (theta, g, w, state)
+    before = keras.tree.map_structure(np.copy, inputs)
+    first = rule.update(*inputs, step=1)
+    second = rule.update(*inputs, step=1)
+    for a, b in ((inputs, before), (first, second)):
+        keras.tree.map_structure(np.testing.assert_array_equal, a, b)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_any_float_type(rule, dtype):
+    """Gradients and parameters of any type act as their float32 values."""
+    theta, (g, w) = _theta(rule), tf.cast(_gradients(steps=2), dtype)
+    d, _ = rule.update(theta, g, w, rule.initial_state(N), step=1)
+    g, w = tf.cast(g, "float32"), tf.cast(w, "float32")
+    expected, _ = rule.update(theta, g, w, rule.initial_state(N), step=1)
+    assert d.dtype == tf.float32
+    np.testing.assert_array_equal(d, expected)
+
+
+def test_config_round_trip(rule):
+    """Keras's serialization, through JSON, gives a rule that does the same."""
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(rule)))
+    copy = keras.saving.deserialize_keras_object(config)
+    assert type(copy) is type(rule) and copy.get_config() == rule.get_config()
+    a, b = (_run(r, _theta(r), _gradients())[0] for r in (rule, copy))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_init_theta_is_reproducible(rule):
+    """The seed alone decides; NumPy's global state is left alone."""
+    np.random.seed(0)
+    expected = np.random.random()
+    np.random.seed(0)
+    one, same, other = (rule.init_theta(seed) for seed in (1, 1, 2))
+    assert np.random.random() == expected
+    assert all(np.array_equal(one[name], same[name]) for name in one)
+    assert any(not np.array_equal(one[name], other[name]) for name in one)
+    assert all(value.dtype == np.float32 for value in one.values())
+
+
+def test_check_theta(rule):
+    """A missing, an unknown and a misshapen weight are named."""
+    theta = rule.init_theta()
+    rule.check_theta(theta)
+    name = sorted(theta)[0]
+    without = {key: value for key, value in theta.items() if key != name}
+    for wrong, message in (
+        (without, f"{name!r} must be .* received none"),
+        ({**theta, "extra": np.zeros(2)}, r"'extra' must be absent, received \(2,\)"),
+        ({**theta, name: np.zeros((9, 9))}, f"{name!r} must be .*, received .9, 9."),
+    ):
+        with pytest.raises(ValueError, match=message):
+            rule.check_theta(wrong)

@@ -1,0 +1,56 @@
+"""Features against their published formulas."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lrlearn.rules import features
+
+
+@pytest.mark.parametrize(
+    ("g", "expected"),
+    [
+        (1.0, (0.0, 1.0)),
+        (np.e, (0.1, 1.0)),
+        (-np.exp(-5.0), (-0.5, -1.0)),
+        (np.exp(-9.99), (-0.999, 1.0)),
+        # Below e^-p: (-1, e^p g).
+        (np.exp(-12.0), (-1.0, np.exp(-2.0))),
+        (-np.exp(-11.0), (-1.0, -np.exp(-1.0))),
+        (0.0, (-1.0, 0.0)),
+    ],
+)
+def test_log_and_sign(g, expected):
+    """Andrychowicz et al., appendix A, with p = 10."""
+    received = features.log_and_sign(tf.constant([g], "float32"))
+    np.testing.assert_allclose(np.ravel(received), expected, rtol=2e-6, atol=1e-7)
+
+
+def test_log_and_sign_takes_p():
+    """With p = 2, e^-1 is half way down the scale."""
+    log, sign = features.log_and_sign(tf.constant([np.exp(-1.0)], "float32"), p=2.0)
+    np.testing.assert_allclose([log[0], sign[0]], [-0.5, 1.0], rtol=1e-6)
+
+
+def test_normalized_is_adams_direction():
+    """Kingma and Ba, algorithm 1, with bias correction, step by step in float64."""
+    gradients = np.random.default_rng(0).normal(size=(6, 3))
+    accumulators = {"m": tf.zeros((1, 3)), "v": tf.zeros((1, 3))}
+    m, v = np.zeros(3), np.zeros(3)
+    for t, g in enumerate(gradients, start=1):
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
+        scale = np.sqrt(v / (1 - 0.99**t))
+        m_hat, g_hat, accumulators = features.normalized(
+            tf.constant(g[None], "float32"), accumulators, t
+        )
+        np.testing.assert_allclose(m_hat[0], m / (1 - 0.9**t) / scale, rtol=2e-5)
+        np.testing.assert_allclose(g_hat[0], g / scale, rtol=2e-5)
+
+
+def test_bound_keeps_squares_finite():
+    """Only what float32 cannot square is clipped."""
+    g = tf.constant([1.0, -1e17, 1e30, -np.inf])
+    bounded = features.bound(g).numpy()
+    np.testing.assert_array_equal(bounded[:2], g[:2])
+    np.testing.assert_array_equal(np.sign(bounded), np.sign(g))
+    assert np.isfinite(bounded**2).all()
