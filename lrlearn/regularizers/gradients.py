@@ -1,6 +1,9 @@
 """Gradients of a scalar function of a list of tensors."""
 
 import keras
+from keras import ops
+
+from lrlearn.regularizers.vectors import dot, unit
 
 
 def value_and_gradients(loss_fn, params):
@@ -32,3 +35,28 @@ def value_and_gradients(loss_fn, params):
         loss, params, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
     return loss, [tf.convert_to_tensor(g) for g in gradients]
+
+
+def gradient_norm(loss_fn, params):
+    r"""Returns $|\nabla L(w)|$, to be differentiated safely.
+
+    Its gradient is the exact Hessian-vector product $H\,g/|g|$, by nested gradients,
+    and zero, not NaN, where $g = \nabla L(w)$ is zero.
+
+    Args:
+        loss_fn: Function of a list of tensors that returns a scalar.
+        params: List of tensors or variables.
+
+    Returns:
+        A scalar, the norm over all parameters together.
+
+    Example:
+        >>> from keras import ops
+        >>> from lrlearn.regularizers import gradients
+        >>> def loss_fn(params):
+        ...     return ops.sum(params[0] ** 2)
+        >>> float(gradients.gradient_norm(loss_fn, [ops.array([3.0, 4.0])]))
+        10.0
+    """
+    _, g = value_and_gradients(loss_fn, params)
+    return dot(g, [ops.stop_gradient(x) for x in unit(g)])

@@ -1,0 +1,100 @@
+"""The interface of regularizers."""
+
+from keras import ops
+
+from lrlearn.regularizers.gradients import value_and_gradients
+
+
+class Regularizer:
+    r"""A regularizer: a gradient field over the parameters, and its penalty.
+
+    Given a loss $L$ and parameters $w$, `field` returns what its authors hand to the
+    base optimizer in place of $g = \nabla L(w)$; `penalty` returns what the
+    regularizer adds to $L(w)$. Norms are L2 norms over all parameters together, a zero
+    gradient gives a zero perturbation, and perturbations are constants to
+    differentiation.
+
+    Subclasses implement `field`, `penalty` and `get_config`. They are functions of
+    tensors, so they run eagerly, in a `tf.function` or `tf.while_loop`, and under XLA.
+
+    Example:
+        >>> import keras
+        >>> import lrlearn
+        >>> from keras import ops
+        >>> @keras.saving.register_keras_serializable(package="my_package")
+        ... class L1(lrlearn.regularizers.Regularizer):
+        ...     def __init__(self, weight):
+        ...         self.weight = weight
+        ...     def field(self, loss_fn, params, loss, g):
+        ...         return [x + self.weight * ops.sign(w) for x, w in zip(g, params)]
+        ...     def penalty(self, loss_fn, params):
+        ...         return self.weight * sum(ops.sum(ops.abs(w)) for w in params)
+        ...     def get_config(self):
+        ...         return {"weight": self.weight}
+        >>> def loss_fn(params):
+        ...     return ops.sum(params[0] ** 2)
+        >>> loss, gradients = L1(0.5).gradients(loss_fn, [ops.array([1.0, -2.0])])
+        >>> float(loss), gradients[0].numpy().tolist()
+        (5.0, [2.5, -4.5])
+    """
+
+    def gradients(self, loss_fn, params):
+        """Returns the plain loss and the regularized gradients.
+
+        Args:
+            loss_fn: Function of a list of tensors that returns a scalar. It is called
+                more than once, so it must be deterministic.
+            params: List of tensors or variables.
+
+        Returns:
+            A tuple `(loss, gradients)`: a scalar, and a list of tensors like `params`.
+        """
+        params = [ops.convert_to_tensor(w) for w in params]
+        loss, g = value_and_gradients(loss_fn, params)
+        return loss, self.field(loss_fn, params, loss, g)
+
+    def field(self, loss_fn, params, loss, g):
+        """Returns the regularized gradients, given the plain ones.
+
+        Args:
+            loss_fn: Function of a list of tensors that returns a scalar.
+            params: List of tensors.
+            loss: `loss_fn(params)`, already computed.
+            g: Its gradients at `params`, already computed.
+
+        Returns:
+            A list of tensors with the shapes and types of `g`.
+        """
+        raise NotImplementedError
+
+    def penalty(self, loss_fn, params):
+        """Returns what the regularizer adds to `loss_fn(params)`.
+
+        Args:
+            loss_fn: Function of a list of tensors that returns a scalar.
+            params: List of tensors or variables.
+
+        Returns:
+            A scalar.
+        """
+        raise NotImplementedError
+
+    def at(self, learning_rate):
+        """Returns this regularizer as it is at a learning rate.
+
+        Args:
+            learning_rate: A number, or a scalar tensor or variable.
+
+        Returns:
+            A regularizer without schedules; `self` where there are none.
+        """
+        return self
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON types."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the regularizer of a `get_config` dict."""
+        return cls(**config)

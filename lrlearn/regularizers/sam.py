@@ -1,0 +1,85 @@
+"""Sharpness-aware minimization."""
+
+import copy
+
+from keras import saving
+
+from lrlearn.regularizers.gradients import value_and_gradients
+from lrlearn.regularizers.regularizer import Regularizer
+from lrlearn.regularizers.rho_schedule import RhoSchedule
+from lrlearn.regularizers.validation import non_negative
+from lrlearn.regularizers.vectors import ascend
+
+
+@saving.register_keras_serializable(package="lrlearn")
+class SAM(Regularizer):
+    r"""Sharpness-aware minimization: the gradient at the worst point nearby.
+
+    $$\epsilon = \rho\,g/|g|, \qquad \mathrm{field} = \nabla L(w + \epsilon), \qquad
+      \mathrm{penalty} = L(w + \epsilon) - L(w).$$
+
+    One more gradient a step.
+
+    Args:
+        rho: Radius of the perturbation, at least 0 (0 gives plain gradients), or a
+            `RhoSchedule`. Defaults to `0.05`.
+
+    Raises:
+        ValueError: If `rho` is negative or not finite.
+
+    Reference:
+        [Foret et al., 2021](https://arxiv.org/abs/2010.01412), equations 2 and 3.
+
+    Example:
+        >>> import lrlearn
+        >>> from keras import ops
+        >>> def loss_fn(params):
+        ...     return ops.sum(params[0] ** 2)
+        >>> sam = lrlearn.regularizers.SAM(rho=0.5)
+        >>> loss, gradients = sam.gradients(loss_fn, [ops.array([3.0, 4.0])])
+        >>> float(loss), [round(float(x), 4) for x in gradients[0]]
+        (25.0, [6.6, 8.8])
+    """
+
+    def __init__(self, rho=0.05):
+        self.rho = rho if isinstance(rho, RhoSchedule) else non_negative(rho=rho)
+
+    def field(self, loss_fn, params, loss, g):
+        """See `Regularizer`."""
+        _, g_p = value_and_gradients(loss_fn, self.perturb(params, g))
+        return g_p
+
+    def penalty(self, loss_fn, params):
+        """See `Regularizer`."""
+        loss, g = value_and_gradients(loss_fn, params)
+        return loss_fn(self.perturb(params, g)) - loss
+
+    def perturb(self, params, g):
+        r"""Returns $w + \rho\,g/|g|$, a list of tensors.
+
+        Raises:
+            ValueError: If `rho` is a schedule; use `at` first.
+        """
+        if isinstance(self.rho, RhoSchedule):
+            raise ValueError(
+                "`rho` must be a number here; call `at(learning_rate)` first. "
+                f"Received: rho=RhoSchedule({self.rho.get_config()})"
+            )
+        return ascend(params, g, self.rho)
+
+    def at(self, learning_rate):
+        """See `Regularizer`."""
+        if not isinstance(self.rho, RhoSchedule):
+            return self
+        fixed = copy.copy(self)
+        fixed.rho = self.rho(learning_rate)
+        return fixed
+
+    def get_config(self):
+        """See `Regularizer`."""
+        return {"rho": saving.serialize_keras_object(self.rho)}
+
+    @classmethod
+    def from_config(cls, config):
+        """See `Regularizer`."""
+        return cls(**{**config, "rho": saving.deserialize_keras_object(config["rho"])})

@@ -1,0 +1,93 @@
+"""Vector algebra over lists of tensors, taken together as one vector.
+
+Sums over all tensors are made in float32 at least, so that half-precision parameters
+do not overflow; results keep the type of each tensor.
+"""
+
+import functools
+
+import keras
+from keras import ops
+
+_TINY = 1.1754944e-38  # the smallest normal float32
+
+
+def _at_least_float32(a):
+    dtype = keras.backend.result_type(*(x.dtype for x in a), "float32")
+    return [ops.cast(x, dtype) for x in a]
+
+
+def dot(a, b):
+    """Returns the inner product of two vectors, over all their tensors.
+
+    Args:
+        a: List of tensors.
+        b: List of tensors shaped like those of `a`.
+
+    Returns:
+        A scalar, float32 or float64.
+    """
+    a, b = _at_least_float32(a), _at_least_float32(b)
+    return sum(ops.sum(x * y) for x, y in zip(a, b, strict=True))
+
+
+def norm(a):
+    """Returns the L2 norm of a vector, over all its tensors."""
+    return ops.sqrt(dot(a, a))
+
+
+def unit(a):
+    r"""Returns $a/|a|$, and zero where $a = 0$, as float32 or float64 tensors.
+
+    The largest entry is scaled to 1 first. So no square overflows or underflows, and
+    the norm of what is left is at least 1 unless $a = 0$: there is no epsilon.
+
+    Example:
+        >>> import numpy as np
+        >>> from lrlearn.regularizers import vectors
+        >>> [x.numpy().tolist() for x in vectors.unit([np.array([3.0]), np.array(4.0)])]
+        [[0.6], 0.8]
+    """
+    a = _at_least_float32(a)
+    largest = [ops.max(ops.abs(x), initial=_TINY) for x in a]
+    largest = functools.reduce(ops.maximum, largest)
+    a = [x / largest for x in a]
+    length = ops.maximum(norm(a), 1.0)
+    return [x / length for x in a]
+
+
+def add(a, b, scale=1.0):
+    """Returns `a + scale * b` in the types of `a`.
+
+    Args:
+        a: List of tensors.
+        b: List of tensors shaped like those of `a`.
+        scale: A number or a scalar tensor. Defaults to `1.0`.
+    """
+    return [
+        x + ops.cast(ops.convert_to_tensor(scale, y.dtype) * y, x.dtype)
+        for x, y in zip(a, b, strict=True)
+    ]
+
+
+def combine(alpha, a, beta, b):
+    r"""Returns $\alpha a + \beta b$ for two numbers."""
+    return [alpha * x + beta * y for x, y in zip(a, b, strict=True)]
+
+
+def perpendicular(a, b):
+    r"""Returns the part of $a$ perpendicular to $b$, $a - (a \cdot b/|b|^2)\,b$."""
+    direction = unit(b)
+    return add(a, direction, -dot(a, direction))
+
+
+def ascend(params, direction, radius):
+    r"""Returns $w + r\,v/|v|$; the perturbation is a constant to differentiation.
+
+    Args:
+        params: The point $w$, a list of tensors.
+        direction: The direction $v$, a list of tensors; where it is zero, `params` are
+            returned.
+        radius: The L2 length $r$ of the perturbation, a number or a scalar tensor.
+    """
+    return add(params, [ops.stop_gradient(x) for x in unit(direction)], radius)

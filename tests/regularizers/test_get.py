@@ -1,0 +1,29 @@
+import pytest
+
+from lrlearn import regularizers
+
+
+@pytest.mark.parametrize(
+    "name, cls",
+    [
+        ("sam", regularizers.SAM),
+        ("gsam", regularizers.GSAM),
+        ("GAM", regularizers.GAM),
+        ("l2", regularizers.L2),
+    ],
+)
+def test_names(name, cls):
+    assert type(regularizers.get(name)) is cls
+
+
+def test_none_and_instances():
+    sam = regularizers.SAM()
+    assert regularizers.get(None) is None
+    assert regularizers.get("none") is None
+    assert regularizers.get(sam) is sam
+
+
+@pytest.mark.parametrize("unknown", ["sma", 0.05, ["sam"], regularizers.SAM])
+def test_unknown_names_list_valid_ones(unknown):
+    with pytest.raises(ValueError, match="'none', 'sam', 'gsam', 'gam', 'l2'"):
+        regularizers.get(unknown)

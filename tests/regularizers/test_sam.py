@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from lrlearn.regularizers import SAM, RhoSchedule
+from tests.regularizers.problems import Convex, ones, quadratic, unit, values
+
+
+def test_check_values():
+    loss, field = SAM(rho=0.1).gradients(quadratic, ones())
+    assert float(loss) == 5.5
+    np.testing.assert_allclose(values(field), [1.0099503719, 10.9950371902], atol=1e-9)
+    penalty = SAM(rho=0.1).penalty(quadratic, ones())
+    np.testing.assert_allclose(penalty, 1.0545420176, atol=1e-9)
+
+
+@pytest.mark.parametrize("rho", [0.01, 0.5])
+def test_equals_the_formula(rho):
+    problem = Convex()
+    w = problem.w
+    e = rho * unit(problem.gradient(w))
+    _, field = SAM(rho).gradients(problem.loss_fn, problem.params())
+    np.testing.assert_allclose(values(field), problem.gradient(w + e), rtol=1e-10)
+    penalty = SAM(rho).penalty(problem.loss_fn, problem.params())
+    np.testing.assert_allclose(penalty, problem.loss(w + e) - problem.loss(w))
+
+
+def test_zero_rho_is_the_plain_gradient():
+    problem = Convex()
+    _, field = SAM(rho=0).gradients(problem.loss_fn, problem.params())
+    np.testing.assert_allclose(values(field), problem.gradient(problem.w), rtol=1e-12)
+
+
+def test_perturbation_is_a_constant():
+    problem = Convex()
+    e = 0.1 * unit(problem.gradient(problem.w))
+    params = problem.params()
+    with tf.GradientTape() as tape:
+        tape.watch(params)
+        _, field = SAM(rho=0.1).gradients(problem.loss_fn, params)
+        total = sum(ops.sum(x) for x in field)
+    np.testing.assert_allclose(
+        values(tape.gradient(total, params)),
+        problem.hessian(problem.w + e) @ np.ones(6),
+        rtol=1e-10,
+    )
+
+
+def test_field_is_the_gradient_of_loss_plus_penalty():
+    problem, sam, params = Convex(), SAM(rho=0.1), Convex().params()
+    with tf.GradientTape() as tape:
+        tape.watch(params)
+        total = problem.loss_fn(params) + sam.penalty(problem.loss_fn, params)
+    _, field = sam.gradients(problem.loss_fn, params)
+    np.testing.assert_allclose(
+        values(tape.gradient(total, params)), values(field), rtol=1e-10
+    )
+
+
+def test_schedule_needs_a_learning_rate():
+    sam = SAM(rho=RhoSchedule(0.0, 0.1))
+    for method in (sam.gradients, sam.penalty):
+        with pytest.raises(ValueError, match=r"`rho` must be .*at\(learning_rate\)"):
+            method(quadratic, ones())
