@@ -20,8 +20,8 @@ class UpdateRule:
     Coordinates are laid out along the last axis (`[features, n]`, `[units, n]`):
     on a CPU this is the fast layout. All computation is in float32.
 
-    Subclasses implement `num_features`, `init_theta`, `init_accumulators`, `init_memory`,
-    `features`, `direction` and `get_config`.
+    Subclasses implement `num_features`, `init_theta`, `init_accumulators`,
+    `init_memory`, `features`, `direction` and `get_config`.
     """
 
     @property
