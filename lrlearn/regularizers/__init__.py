@@ -1,5 +1,7 @@
 """Regularizers as gradient fields: SAM, GSAM, GAM, L2 and one's own."""
 
+import inspect
+
 from lrlearn.regularizers.gam import GAM
 from lrlearn.regularizers.gradients import gradient_norm, value_and_gradients
 from lrlearn.regularizers.gsam import GSAM
@@ -17,34 +19,47 @@ __all__ = [
     "RhoSchedule",
     "get",
     "gradient_norm",
+    "names",
     "value_and_gradients",
 ]
 
 _NAMES = {"none": None, "sam": SAM, "gsam": GSAM, "gam": GAM, "l2": L2}
 
 
-def get(identifier):
+def names():
+    """Returns the names that `get` knows."""
+    return list(_NAMES)
+
+
+def get(identifier, **arguments):
     """Returns a regularizer, or `None` for none.
 
     Args:
         identifier: `None`, a `Regularizer`, or a name, in any case: `"none"`, `"sam"`,
-            `"gsam"`, `"gam"` or `"l2"`, with default arguments.
+            `"gsam"`, `"gam"` or `"l2"`.
+        **arguments: Arguments of the named regularizer. Default to its own.
 
     Raises:
-        ValueError: If `identifier` is not one of these.
+        ValueError: If `identifier` is not one of these, or an argument not of its.
 
     Example:
         >>> import lrlearn
         >>> lrlearn.regularizers.get("sam").rho
         0.05
     """
-    if identifier is None or isinstance(identifier, Regularizer):
+    if isinstance(identifier, Regularizer):
         return identifier
-    name = identifier.lower() if isinstance(identifier, str) else identifier
+    name = "none" if identifier is None else identifier
+    name = name.lower() if isinstance(name, str) else name
     if not isinstance(name, str) or name not in _NAMES:
         raise ValueError(
             "`identifier` must be a Regularizer, None or one of "
             f"{tuple(_NAMES)}. Received: {identifier=}"
         )
     cls = _NAMES[name]
-    return cls() if cls else None
+    valid = list(inspect.signature(cls).parameters) if cls else []
+    if unknown := sorted(arguments.keys() - set(valid)):
+        raise ValueError(
+            f"Arguments of {name!r} must be among {valid}. Received: {unknown}"
+        )
+    return cls(**arguments) if cls else None

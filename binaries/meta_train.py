@@ -1,0 +1,199 @@
+r"""Meta-trains an update rule and saves it as a preset.
+
+    python -m binaries.meta_train --tasks=digits/mlp,digits/mlp_relu \
+        --regularizer=sam --regularizer_args=rho=0.1 --steps=300 --output=runs/my_sam
+
+The output directory then holds `preset/`, for
+`LearnedOptimizer.from_preset("runs/my_sam/preset")`, `history.csv`, TensorBoard logs
+and checkpoints: the same command started again goes on where it stopped.
+"""
+
+import datetime
+import pathlib
+import shlex
+import subprocess
+import sys
+
+import keras
+import tensorflow as tf
+from absl import flags
+
+import lrlearn
+from binaries import cli
+from lrlearn.meta import estimators
+
+_TASKS = flags.DEFINE_list(
+    "tasks", ["digits/mlp"], "Tasks to train on: <data set>/<network>, comma-separated."
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of TensorFlow Datasets; default: $TFDS_DATA_DIR."
+)
+_TRAIN_SIZE = flags.DEFINE_integer(
+    "train_size", None, "Training examples of each task; default: all.", lower_bound=1
+)
+_LABEL_NOISE = flags.DEFINE_float("label_noise", 0.0, "Fraction of wrong train labels.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Batch size.", lower_bound=1)
+_REGULARIZER = flags.DEFINE_enum(
+    "regularizer", "none", lrlearn.regularizers.names(), "The teacher."
+)
+_REGULARIZER_ARGS = flags.DEFINE_list(
+    "regularizer_args", [], "Its arguments, e.g. rho=0.1 or rho=0.1,variant=released."
+)
+_UNITS = flags.DEFINE_list("units", ["20", "20"], "Sizes of the rule's LSTM layers.")
+_FEATURES = flags.DEFINE_enum(
+    "features", "normalized", ["log", "normalized"], "The rule's inputs."
+)
+_RULE_OUTPUT = flags.DEFINE_enum(
+    "rule_output", "adam", ["scaled", "adam"], "The rule's output layer."
+)
+_ESTIMATOR = flags.DEFINE_enum(
+    "estimator", "replay", estimators.names(), "Estimator of the meta-gradient."
+)
+_COORDINATES = flags.DEFINE_integer(
+    "coordinates", None, "Coordinates in a replay; default: all.", lower_bound=1
+)
+_STEPS = flags.DEFINE_integer("steps", 300, "Number of meta-steps.", lower_bound=1)
+_UNROLL = flags.DEFINE_integer(
+    "unroll", 20, "Optimizee steps in a meta-step.", lower_bound=1
+)
+_HORIZON = flags.DEFINE_list(
+    "horizon", ["100", "1000"], "Least and most steps of an optimizee's run."
+)
+_INITIALIZATIONS = flags.DEFINE_integer(
+    "initializations", 2, "Optimizees of each task, side by side.", lower_bound=1
+)
+_INITIAL_SCALE = flags.DEFINE_list(
+    "initial_scale", ["0.5", "2.0"], "Least and most factor of the initial weights."
+)
+_META_LOSS = flags.DEFINE_enum("meta_loss", "log", ["log", "loss"], "The meta-loss.")
+_META_SPLIT = flags.DEFINE_enum(
+    "meta_split", "train", ["train", "validation"], "Split that the meta-loss is of."
+)
+_LEARNING_RATE = flags.DEFINE_float(
+    "learning_rate", 5e-3, "Adam's first learning rate; decays as a cosine to 2 %."
+)
+_VALIDATION_EVERY = flags.DEFINE_integer(
+    "validation_every", 50, "Meta-steps between meta-validations.", lower_bound=1
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0)
+_OUTPUT = flags.DEFINE_string("output", "runs/meta_train", "Output directory.")
+_DESCRIPTION = flags.DEFINE_string("description", "", "A line for the preset's users.")
+_DISTRIBUTION = flags.DEFINE_enum(
+    "distribution",
+    "none",
+    ["none", "mirrored", "multiworker", "tpu"],
+    "How to spread optimizees over devices; multiworker reads TF_CONFIG.",
+)
+
+
+def main():
+    """Meta-trains by the flags."""
+    # Before anything else touches a device, as TensorFlow demands.
+    strategy = _strategy(_DISTRIBUTION.value)
+    rule = lrlearn.rules.CoordinatewiseLSTM(
+        tuple(map(int, _UNITS.value)), _FEATURES.value, _RULE_OUTPUT.value
+    )
+    trainer = lrlearn.MetaTrainer(
+        rule,
+        [_load(name) for name in _TASKS.value],
+        lrlearn.regularizers.get(
+            _REGULARIZER.value, **cli.parse_arguments(_REGULARIZER_ARGS.value)
+        ),
+        _estimator(),
+        unroll=_UNROLL.value,
+        horizon=tuple(map(int, _HORIZON.value)),
+        initializations=_INITIALIZATIONS.value,
+        initial_scale=tuple(map(float, _INITIAL_SCALE.value)),
+        meta_loss=_META_LOSS.value,
+        meta_split=_META_SPLIT.value,
+        meta_optimizer=keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(
+                _LEARNING_RATE.value, _STEPS.value, alpha=0.02
+            ),
+            global_clipnorm=1.0,
+        ),
+        validation_every=_VALIDATION_EVERY.value,
+        seed=_SEED.value,
+        strategy=strategy,
+    )
+    output = pathlib.Path(_OUTPUT.value)
+    try:
+        history = trainer.fit(
+            _STEPS.value,
+            checkpoint_dir=output,
+            callbacks=[lrlearn.meta.TensorBoard(output / "tensorboard")],
+        )
+    except KeyboardInterrupt:
+        sys.exit(
+            f"Interrupted at meta-step {trainer.step}; a checkpoint is in {output}. "
+            "The same command goes on from there."
+        )
+    optimizer = lrlearn.LearnedOptimizer(rule, theta=trainer.theta)
+    optimizer.save_to_preset(output / "preset", _metadata(history))
+    print(f"Saved the preset {output / 'preset'}.")
+
+
+def _strategy(name):
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy()
+    if name == "multiworker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "tpu":
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    return None
+
+
+def _load(name):
+    return lrlearn.tasks.load(
+        name,
+        data_dir=_DATA_DIR.value,
+        train_size=_TRAIN_SIZE.value,
+        label_noise=_LABEL_NOISE.value,
+        batch_size=_BATCH_SIZE.value,
+    )
+
+
+def _estimator():
+    if _COORDINATES.value is None:
+        return _ESTIMATOR.value
+    if _ESTIMATOR.value != "replay":
+        raise ValueError(
+            "--coordinates needs --estimator=replay. Received: "
+            f"--estimator={_ESTIMATOR.value}"
+        )
+    return lrlearn.meta.Replay(_COORDINATES.value)
+
+
+def _metadata(history):
+    scores = history.frame()["score"]
+    return {
+        "description": _DESCRIPTION.value,
+        "tasks": _TASKS.value,
+        "train_size": _TRAIN_SIZE.value,
+        "label_noise": _LABEL_NOISE.value,
+        "regularizer": _REGULARIZER.value,
+        "regularizer_args": _REGULARIZER_ARGS.value,
+        "seed": _SEED.value,
+        "meta_steps": len(history.rows),
+        "meta_validation_score": float(scores.min()),
+        "command": shlex.join(["python", "-m", "binaries.meta_train", *sys.argv[1:]]),
+        "commit": _commit(),
+        "date": datetime.date.today().isoformat(),
+        "licence": "Apache-2.0",
+    }
+
+
+def _commit():
+    """The commit that this file is from; a "+" where the tree has changed since."""
+    git = ["git", "-C", str(pathlib.Path(__file__).parent), "describe"]
+    done = subprocess.run(
+        [*git, "--always", "--dirty=+", "--abbrev=40"], capture_output=True, text=True
+    )
+    return done.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    cli.run(main)
