@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lrlearn.tasks import tfds_reader
+from lrlearn.tasks import array_cache, tfds_reader
 
 # Sizes of the validation and test sets; TFDS's data come with a test set of their own.
 _VALIDATION = {
@@ -12,6 +12,7 @@ _VALIDATION = {
     "cifar10": 5000,
 }
 _DIGITS_TEST = 450
+_SPLITS = ("train", "validation", "test")
 NAMES = tuple(_VALIDATION)
 
 
@@ -40,25 +41,18 @@ def splits(name, data_dir=None):
     Raises:
         FileNotFoundError: If the data are neither there nor can be downloaded.
     """
-    if name == "digits":
-        x, y = _digits()
-        rest, test = _split(x, y, _DIGITS_TEST)
-    else:
-        arrays = tfds_reader.read(name, data_dir)
-        rest = arrays["x_train"], arrays["y_train"].astype("int32")
-        test = arrays["x_test"], arrays["y_test"].astype("int32")
-    train, validation = _split(*rest, _VALIDATION[name])
-    return {"train": train, "validation": validation, "test": test}
+    parts = _digits() if name == "digits" else _cached(name, data_dir)
+    return {split: (x, y.astype("int32")) for split, (x, y) in parts.items()}
 
 
 def subset(train, size, seed):
     """Returns `size` random examples of `train`, or all where `size` is `None`."""
     if size is None:
         return train
-    if not 1 <= size <= len(train[0]):
+    if not isinstance(size, int | np.integer) or not 1 <= size <= len(train[0]):
         raise ValueError(
-            f"`train_size` must be between 1 and {len(train[0])}, the training "
-            f"examples available. Received: train_size={size}"
+            f"`train_size` must be an integer from 1 to {len(train[0])}, the training "
+            f"examples available. Received: train_size={size!r}"
         )
     rows = np.random.default_rng([seed, 0]).permutation(len(train[0]))[:size]
     return tuple(a[rows] for a in train)
@@ -93,11 +87,34 @@ def _digits():
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
-    return images.reshape(-1, 8, 8, 1).astype("uint8"), labels.astype("int32")
+    images = images.reshape(-1, 8, 8, 1).astype("uint8")
+    rest, test = _split(images, labels, _DIGITS_TEST)
+    train, validation = _split(*rest, _VALIDATION["digits"])
+    return {"train": train, "validation": validation, "test": test}
+
+
+def _cached(name, data_dir):
+    folder = tfds_reader.folder(data_dir)
+    file = array_cache.path(name, folder)
+    arrays = array_cache.read(file, tfds_reader.stamp(name, folder))
+    if arrays is None:
+        rest, test = tfds_reader.read(name, folder)
+        train, validation = _split(*rest, _VALIDATION[name])
+        arrays = _flatten({"train": train, "validation": validation, "test": test})
+        array_cache.write(file, tfds_reader.stamp(name, folder), arrays)
+    return {split: (arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in _SPLITS}
+
+
+def _flatten(parts):
+    return {
+        f"{letter}_{split}": array
+        for split, part in parts.items()
+        for letter, array in zip("xy", part, strict=True)
+    }
 
 
 def _split(x, y, size):
-    """Returns `((x, y) without size random examples, those examples)`."""
+    """Returns `(x, y)` without `size` random examples, and those examples."""
     # RandomState, whose sequences NumPy has frozen: the splits never change.
     rows = np.random.RandomState(0).permutation(len(x))
     return (x[rows[size:]], y[rows[size:]]), (x[rows[:size]], y[rows[:size]])

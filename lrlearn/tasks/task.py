@@ -100,7 +100,8 @@ class Task:
     def init(self, seed, scale=1.0):
         """Returns the values of a fresh initialisation.
 
-        Python's and NumPy's random states are left as they were.
+        Python's and NumPy's random states are left as they were. Initializers of one's
+        own must draw from these, or use a seed that they take from these.
 
         Args:
             seed: Integer seed; the same seed gives the same values.
@@ -203,8 +204,8 @@ class Task:
 def _seeded(seed):
     """Seeds what Keras draws the seeds of initializers from, for a while."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed)
+    random.seed(int(seed))
+    np.random.seed(int(seed) % 2**32)
     try:
         yield
     finally:

@@ -1,0 +1,59 @@
+"""Arrays kept in files, since reading data sets is slow."""
+
+import hashlib
+import os
+import pathlib
+import uuid
+import warnings
+
+import numpy as np
+
+_STAMP = "stamp"
+
+
+def path(name, source):
+    """Returns the file for the arrays `name` that come from the folder `source`."""
+    default = pathlib.Path("~", ".cache", "lrlearn")
+    folder = pathlib.Path(os.environ.get("LRLEARN_CACHE") or default).expanduser()
+    return folder / f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:12]}.npz"
+
+
+def read(file, stamp):
+    """Returns the arrays in `file`.
+
+    Args:
+        file: Path of a file that `write` wrote.
+        stamp: What was given to `write`, if the arrays are to be used.
+
+    Returns:
+        A dict of arrays, or `None` where there is no such file, where it has another
+        stamp or where it is damaged.
+    """
+    try:
+        with open(file, "rb") as f, np.load(f, allow_pickle=False) as archive:
+            if str(archive[_STAMP]) != stamp:
+                return None
+            return {name: archive[name] for name in archive.files if name != _STAMP}
+    except Exception:  # whatever a damaged file raises, it will be made anew
+        return None
+
+
+def write(file, stamp, arrays):
+    """Writes arrays so that a reader sees the whole file or none.
+
+    Args:
+        file: Path to write to; its folder is made if need be.
+        stamp: String to tell whether the arrays still hold.
+        arrays: Dict of arrays.
+    """
+    partial = file.with_name(f"{file.name}.{uuid.uuid4().hex}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(partial, "xb") as f:
+                np.savez(f, **arrays, **{_STAMP: np.array(stamp)})
+            os.replace(partial, file)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        warnings.warn(f"Could not cache the data in {file}: {error}", stacklevel=2)

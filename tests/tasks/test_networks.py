@@ -1,0 +1,33 @@
+"""The ready-made networks have the published sizes."""
+
+import numpy as np
+import pytest
+
+from lrlearn.tasks import networks
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_sizes(name):
+    model = networks.build(name, (28, 28, 1))
+    mlp = 784 * 20 + 20 + 20 * 10 + 10
+    cnn = 9 * 16 + 16 + 9 * 16 * 32 + 32 + 7 * 7 * 32 * 10 + 10
+    assert model.count_params() == (cnn if name == "cnn" else mlp)
+    assert model.output_shape == (None, 10)
+
+
+@pytest.mark.parametrize(
+    "name, activation",
+    [
+        ("mlp", lambda z: 1 / (1 + np.exp(-z))),
+        ("mlp_relu", lambda z: np.maximum(z, 0)),
+        ("mlp_tanh", np.tanh),
+    ],
+)
+def test_mlp_of_scaled_pixels(name, activation):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 17, (5, 8, 8, 1)).astype("uint8")
+    model = networks.build(name, (8, 8, 1), largest=16)
+    w1, b1, w2, b2 = model.get_weights()
+    expected = activation(images.reshape(5, 64) / 16 @ w1 + b1) @ w2 + b2
+    np.testing.assert_allclose(model(images), expected, atol=1e-5)
+    assert w1.shape == (64, 20)
