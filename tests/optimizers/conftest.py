@@ -1,0 +1,90 @@
+"""A small problem for optimizers."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lrlearn.optimizers import LearnedOptimizer
+from lrlearn.rules import CoordinatewiseLSTM
+
+RULES = {
+    "log/scaled": CoordinatewiseLSTM((4, 3)),
+    "normalized/adam": CoordinatewiseLSTM((4,), "normalized", "adam"),
+}
+
+
+W = np.float32([1.0, -2.0, 0.5])
+GRADIENTS = np.float32([[0.3, -0.1, 2.0], [0.0, 0.4, -1.0], [1e-3, 0.2, 0.1]])
+
+
+def by_hand(rule, gradients, w, learning_rates=None, decay=0.0):
+    """Returns the parameter after each step of `w <- w + lr d`."""
+    state, theta, history = rule.initial_state(np.size(w)), rule.init_theta(seed=1), []
+    learning_rates = learning_rates or [1.0] * len(gradients)
+    for step, (g, lr) in enumerate(zip(gradients, learning_rates, strict=True), 1):
+        w = w - w * np.float32(decay * lr)
+        d, state = rule.update(theta, g, w, state, step)
+        w = w + np.float32(lr) * d.numpy()
+        history.append(w)
+    return history
+
+
+def apply(optimizer, gradients, w=W):
+    """Returns the variable's value after each step."""
+    variable, history = keras.Variable(w), []
+    for g in gradients:
+        optimizer.apply([tf.constant(g)], [variable])
+        history.append(variable.numpy())
+    return history
+
+
+@pytest.fixture(name="rule")
+def _rule():
+    return RULES["normalized/adam"]
+
+
+@pytest.fixture(name="make_optimizer")
+def _make_optimizer(rule):
+    """Function that returns an optimizer; `init_theta` counts as trained if given."""
+
+    def make(**kwargs):
+        return LearnedOptimizer(rule, rule.init_theta(seed=1), **kwargs)
+
+    return make
+
+
+@pytest.fixture(name="data", scope="session")
+def _data():
+    x = np.random.default_rng(0).normal(size=(48, 5)).astype("float32")
+    return x, (x.sum(axis=1, keepdims=True) > 0).astype("float32")
+
+
+@pytest.fixture(name="make_model")
+def _make_model():
+    """Function that returns the same sigmoid MLP each time."""
+
+    def make(dtype=None):
+        initializer = keras.initializers.RandomNormal(seed=2)
+        dense = [
+            keras.layers.Dense(
+                units, "sigmoid", kernel_initializer=initializer, dtype=dtype
+            )
+            for units in (4, 1)
+        ]
+        return keras.Sequential([keras.Input((5,)), *dense])
+
+    return make
+
+
+@pytest.fixture(name="fit")
+def _fit(data):
+    """Function that trains a model in order."""
+
+    def fit(model, epochs=1):
+        x, y = data
+        return model.fit(
+            x, y, batch_size=16, epochs=epochs, shuffle=False, verbose=0
+        ).history["loss"]
+
+    return fit
