@@ -2,11 +2,13 @@
 
 from lrlearn.meta.callbacks import ProgressBar, TensorBoard
 from lrlearn.meta.estimators import Estimator, FullTape, Replay
+from lrlearn.meta.meta_settings import MetaSettings
 from lrlearn.meta.trainer import MetaTrainer
 
 __all__ = [
     "Estimator",
     "FullTape",
+    "MetaSettings",
     "MetaTrainer",
     "ProgressBar",
     "Replay",

@@ -11,7 +11,7 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Opens the bar where training goes on from."""
         self._bar = tqdm(
-            desc=self.params.get("name", "meta-training"),
+            desc="meta-training",
             initial=self.params["initial"],
             total=self.params["steps"],
             unit="step",

@@ -35,17 +35,20 @@ class CheckpointDirectory:
     def save(self, step, arrays, state):
         """Writes a checkpoint, then deletes the oldest beyond those kept.
 
+        Checkpoints of later steps, which could not be read, are deleted, too.
+
         Args:
             step: Number of meta-steps done.
             arrays: A dict of names to NumPy arrays.
             state: A dict of JSON types.
         """
         metadata = {"state": json.dumps({"step": step, **state})}
-        write_atomically(
-            self.path / f"checkpoint-{step:08d}.safetensors", save(arrays, metadata)
-        )
-        for old in self._checkpoints()[self._keep :]:
-            old.unlink()
+        path = self.path / f"checkpoint-{step:08d}.safetensors"
+        write_atomically(path, save(arrays, metadata))
+        checkpoints = self._checkpoints()
+        newest = checkpoints.index(path)
+        for kept_no_more in checkpoints[:newest] + checkpoints[newest + self._keep :]:
+            kept_no_more.unlink()
 
     def write_text(self, name, text):
         """Writes a text file beside the checkpoints."""
@@ -107,11 +110,14 @@ def write_atomically(path, data):
     """Writes bytes to a file so that a reader sees all of them or the old ones."""
     path = pathlib.Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _read(path):

@@ -19,6 +19,11 @@ class MetaHistory:
         self.rows = list(rows)
 
     @property
+    def total_skipped(self):
+        """Number of optimizees left out so far, over all meta-steps."""
+        return int(sum(row["skipped"] for row in self.rows))
+
+    @property
     def history(self):
         """A dict of lists, as in `keras.callbacks.History`."""
         return {

@@ -9,7 +9,8 @@ import threading
 def deferred_interrupt():
     """Holds back the first Ctrl-C; the body asks whether it came.
 
-    A second Ctrl-C interrupts at once. Outside the main thread nothing is held back.
+    A second Ctrl-C interrupts at once. Outside the main thread, and where Ctrl-C is
+    ignored, nothing is held back.
 
     Yields:
         A function that returns whether Ctrl-C was pressed.
@@ -21,10 +22,11 @@ def deferred_interrupt():
         False
     """
     pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    previous = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not callable(previous):
         yield pressed.is_set
         return
-    previous = signal.getsignal(signal.SIGINT)
 
     def handle(*_):
         pressed.set()

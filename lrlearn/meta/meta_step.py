@@ -24,17 +24,15 @@ class Tally(NamedTuple):
 class MetaStep:
     """One meta-step over all optimizees of all replicas, as one `tf.function`.
 
-    The meta-gradient is the mean over *sound* optimizees: those whose losses and
-    meta-gradient are finite and whose losses stay below `loss_limit`. Where it is not
-    finite, or no optimizee is sound, nothing is applied.
+    The meta-gradient is the mean over *sound* optimizees: those whose values and
+    meta-gradient are finite and whose losses stay below `loss_limit`. Where no
+    optimizee is sound nothing is applied, and the logs are NaN.
 
     Args:
         problems: The `Problem` of each optimizee of a replica, a list.
         rule: An `UpdateRule`.
         estimator: An `Estimator`.
-        unroll: Number of steps.
-        loss_limit: Training loss above which an optimizee has diverged.
-        seed: Integer seed of all batches.
+        settings: The `MetaSettings`.
         apply: Function of a dict of meta-gradients that updates `theta`.
         strategy: A `tf.distribute.Strategy`.
         jit_compile: Whether the estimators are compiled with XLA.
@@ -45,23 +43,22 @@ class MetaStep:
         problems,
         rule,
         estimator,
+        settings,
         *,
-        unroll,
-        loss_limit,
-        seed,
         apply,
         strategy,
         jit_compile,
     ):
         self._problems, self._rule, self._estimator = problems, rule, estimator
-        self._unroll, self._loss_limit, self._seed = unroll, loss_limit, seed
-        self._apply, self._strategy = apply, strategy
+        self._settings, self._apply, self._strategy = settings, apply, strategy
         # One graph a problem, however many optimizees share it.
         self._estimates = {
-            problem: tf.function(self._estimate_of(problem), jit_compile=jit_compile)
+            problem: tf.function(
+                self._estimate_of(problem), jit_compile=jit_compile, autograph=False
+            )
             for problem in set(problems)
         }
-        self._graph = tf.function(self._step)
+        self._graph = tf.function(self._step, autograph=False)
 
     def __call__(self, theta, optimizees, step):
         """Runs a meta-step.
@@ -79,15 +76,13 @@ class MetaStep:
         distributed = self._strategy.experimental_distribute_values_from_function(
             lambda _: next(replicas)
         )
-        logs, *after = self._graph(theta, distributed, tf.constant(step, tf.int32))
-        optimizees, sound = (
-            self._split_replicas(after[0]),
-            self._split_replicas(after[1]),
+        logs, optimizees, sound = self._graph(
+            theta, distributed, tf.constant(step, tf.int32)
         )
         return (
             {name: float(value) for name, value in logs.items()},
-            optimizees,
-            [[bool(flag) for flag in flags] for flags in sound],
+            self._split_replicas(optimizees),
+            [flags.numpy().tolist() for flags in self._split_replicas(sound)],
         )
 
     def _step(self, theta, optimizees, step):
@@ -97,10 +92,11 @@ class MetaStep:
         total = tf.nest.map_structure(
             lambda value: self._strategy.reduce("SUM", value, axis=None), tally
         )
-        mean = tf.nest.map_structure(lambda t: t / tf.maximum(total.count, 1.0), total)
-        gradient_norm = tf.linalg.global_norm(list(mean.gradient.values()))
+        # Not finite where the count is zero.
+        mean = tf.nest.map_structure(lambda value: value / total.count, total)
+        gradient_norm = _norm(mean.gradient)
         tf.cond(
-            tf.math.is_finite(gradient_norm) & (total.count > 0),
+            tf.math.is_finite(gradient_norm),
             lambda: self._applied(mean.gradient),
             lambda: False,
         )
@@ -113,7 +109,7 @@ class MetaStep:
 
     def _replica_step(self, theta, optimizees, step):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.constant([self._seed, 0], tf.int32)
+        seed = tf.constant([self._settings.seed, 0], tf.int32)
         for number in (step, replica):
             seed = tf.random.experimental.stateless_fold_in(seed, number)
         results = [
@@ -126,18 +122,18 @@ class MetaStep:
         ]
         tallies, optimizees, sound = zip(*results, strict=True)
         total = tf.nest.map_structure(lambda *values: tf.add_n(values), *tallies)
-        return total, list(optimizees), list(sound)
+        return total, list(optimizees), tf.stack(sound)
 
     def _estimate_of(self, problem):
         def estimate(theta, optimizee, seed):
             gradient, optimizee, losses, meta_loss = self._estimator.estimate(
-                problem, self._rule, theta, optimizee, seed, self._unroll
+                problem, self._rule, theta, optimizee, seed, self._settings.unroll
             )
             # A comparison with NaN is false.
-            sound = tf.reduce_all(losses < self._loss_limit)
-            sound &= tf.math.is_finite(meta_loss)
-            for value in [*gradient.values(), optimizee.w]:
-                sound &= tf.reduce_all(tf.math.is_finite(value))
+            sound = tf.reduce_all(losses < self._settings.loss_limit)
+            for value in (meta_loss, _norm(gradient), *tf.nest.flatten(optimizee)):
+                if value.dtype.is_floating:
+                    sound &= tf.reduce_all(tf.math.is_finite(value))
             tally = Tally(gradient, meta_loss, losses[-1], tf.ones(()))
             tally = tf.nest.map_structure(
                 lambda value: tf.where(sound, value, tf.zeros_like(value)), tally
@@ -159,3 +155,7 @@ class MetaStep:
             tf.nest.pack_sequence_as(structure, leaves)
             for leaves in zip(*local, strict=True)
         ]
+
+
+def _norm(gradient):
+    return tf.linalg.global_norm(list(gradient.values()))

@@ -8,15 +8,24 @@ import tensorflow as tf
 class MetaWeights:
     r"""`theta`, its moving average, and the best average so far.
 
-    $$\bar\theta \leftarrow a\,\bar\theta + (1 - a)\,\theta$$ after each meta-step.
+    After meta-step $t$, $\bar\theta \leftarrow a_t \bar\theta + (1 - a_t)\,\theta$ with
+    $a_t = \min(a, (1 + t)/(10 + t))$: the average forgets the untrained weights early.
 
     Args:
         theta: A dict of arrays to start from.
         optimizer: A Keras optimizer, not yet built.
         average: The decay $a$.
+
+    Raises:
+        ValueError: If the optimizer has been used before.
     """
 
     def __init__(self, theta, optimizer, average):
+        if optimizer.built:
+            raise ValueError(
+                "`meta_optimizer` must be new, as it holds one run's moments. "
+                f"Received: a {type(optimizer).__name__} that has been used"
+            )
         self._theta = _variables(theta, "theta")
         self._average = _variables(theta, "average")
         self._best = None
@@ -37,46 +46,43 @@ class MetaWeights:
     @property
     def best(self):
         """The kept average, or the present one; a dict of NumPy arrays."""
-        if self._best is not None:
-            return dict(self._best)
-        return {name: v.numpy() for name, v in self.average.items()}
+        return dict(self._best or self._average_arrays())
 
     def apply(self, gradient):
         """Moves `theta` along a meta-gradient, a dict of tensors; works in a graph."""
         weights = list(self._theta.values())
         self._optimizer.apply([gradient[name] for name in self._theta], weights)
+        t = tf.cast(self._optimizer.iterations, tf.float32)
+        decay = tf.minimum(self._decay, (1.0 + t) / (10.0 + t))
         for name, average in self._average.items():
-            step = (1.0 - self._decay) * (self._theta[name] - average)
-            average.assign_add(step)
+            average.assign_add((1.0 - decay) * (self._theta[name] - average))
 
     def keep_average(self):
         """Keeps the present average as the best."""
-        self._best = {name: v.numpy() for name, v in self.average.items()}
+        self._best = self._average_arrays()
 
     def arrays(self):
         """Returns all state, a dict of names to NumPy arrays."""
-        named = dict(self._variables_by_name())
-        arrays = {name: np.asarray(v) for name, v in named.items()}
+        named = self._variables_by_name()
+        arrays = {name: np.asarray(variable) for name, variable in named.items()}
         kept = self._best or {}
         return arrays | {f"best/{name}": value for name, value in kept.items()}
 
     def restore(self, arrays):
         """Takes what `arrays` returned."""
-        for name, variable in self._variables_by_name():
+        for name, variable in self._variables_by_name().items():
             variable.assign(arrays[name])
-        best = {name: arrays[f"best/{name}"] for name in self._theta if _has(arrays)}
-        self._best = best or None
+        kept = {name: arrays.get(f"best/{name}") for name in self._theta}
+        self._best = kept if all(v is not None for v in kept.values()) else None
+
+    def _average_arrays(self):
+        return {name: v.numpy() for name, v in self._average.items()}
 
     def _variables_by_name(self):
-        for name in self._theta:
-            yield f"theta/{name}", self._theta[name]
-            yield f"average/{name}", self._average[name]
-        for index, variable in enumerate(self._optimizer.variables):
-            yield f"meta_optimizer/{index}", variable
-
-
-def _has(arrays):
-    return any(name.startswith("best/") for name in arrays)
+        named = {f"theta/{name}": v for name, v in self._theta.items()}
+        named |= {f"average/{name}": v for name, v in self._average.items()}
+        moments = enumerate(self._optimizer.variables)
+        return named | {f"meta_optimizer/{index}": v for index, v in moments}
 
 
 def _variables(theta, prefix):

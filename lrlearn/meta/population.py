@@ -34,41 +34,24 @@ class Member:
 class Population:
     """Optimizees of several problems and initializations, restarted in turn.
 
-    Each runs for a horizon drawn log-uniformly from `horizon`, then starts anew from
-    another initialization; the first horizons are cut short at random, so that
-    the optimizees are at different ages. All of it follows from the seed and the
-    member's episode alone.
+    Each runs for a horizon drawn log-uniformly from `horizon` (and rounded to whole
+    unrolls), then starts anew from another initialization; the first horizons are cut
+    short at random, so that the optimizees are at different ages. All of it follows
+    from the seed and the member's episode alone.
 
     Args:
         problems: A list of `Problem`s.
         rule: An `UpdateRule`.
-        initializations: Number of optimizees of each problem, on each replica.
+        settings: The `MetaSettings`.
         replicas: Indices of the replicas that this process serves.
-        horizon: Smallest and largest number of steps of an optimizee's run.
-        unroll: Steps of a meta-step; horizons are multiples of it.
-        initial_scale: Smallest and largest factor of the initial weights, drawn
-            log-uniformly.
-        seed: Integer seed.
     """
 
-    def __init__(
-        self,
-        problems,
-        rule,
-        initializations,
-        replicas,
-        horizon,
-        unroll,
-        initial_scale,
-        seed,
-    ):
-        self._problems, self._rule = problems, rule
-        self._horizon, self._unroll = horizon, unroll
-        self._initial_scale, self._seed = initial_scale, seed
+    def __init__(self, problems, rule, settings, replicas):
+        self._problems, self._rule, self._settings = problems, rule, settings
         self.replicas = [
             [
                 Member(index % len(problems), replica, index)
-                for index in range(initializations * len(problems))
+                for index in range(settings.initializations * len(problems))
             ]
             for replica in replicas
         ]
@@ -86,22 +69,18 @@ class Population:
     def restart(self, member):
         """Starts the next episode of a member."""
         member.episode += 1
-        key = [
-            self._seed,
-            _TRAINING_STREAM,
-            member.replica,
-            member.index,
-            member.episode,
-        ]
-        rng = np.random.default_rng(key)
-        steps = _log_uniform(rng, self._horizon)
+        settings, place = self._settings, (member.replica, member.index)
+        rng = np.random.default_rng(
+            [settings.seed, _TRAINING_STREAM, *place, member.episode]
+        )
+        steps = _log_uniform(rng, settings.horizon)
         if member.episode == 0:
             steps *= rng.uniform()
-        member.steps_left = self._unroll * max(1, round(steps / self._unroll))
+        member.steps_left = settings.unroll * max(1, round(steps / settings.unroll))
         member.optimizee = self._problems[member.problem].start(
             self._rule,
             seed=int(rng.integers(2**31)),
-            scale=_log_uniform(rng, self._initial_scale),
+            scale=_log_uniform(rng, settings.initial_scale),
         )
 
     def advance(self, optimizees, sound):
@@ -118,7 +97,7 @@ class Population:
         for members, after, flags in zip(self.replicas, optimizees, sound, strict=True):
             for member, optimizee, fine in zip(members, after, flags, strict=True):
                 member.optimizee = optimizee
-                member.steps_left -= self._unroll
+                member.steps_left -= self._settings.unroll
                 if not fine or member.steps_left <= 0:
                     self.restart(member)
         return sum(not fine for flags in sound for fine in flags)
@@ -126,7 +105,7 @@ class Population:
     def state(self):
         """Returns all state: a dict of names to NumPy arrays, and JSON types."""
         arrays = {
-            f"optimizee/{member.replica}/{member.index}/{leaf}": value.numpy()
+            f"optimizee/{member.replica}/{member.index}/{leaf}": np.asarray(value)
             for member in self.members
             for leaf, value in enumerate(tf.nest.flatten(member.optimizee))
         }
@@ -136,7 +115,7 @@ class Population:
         """Takes what `state` returned."""
         for member, (episode, steps_left) in zip(self.members, places, strict=True):
             member.episode, member.steps_left = episode, steps_left
-            like = self._problems[member.problem].start(self._rule, seed=0)
+            like = self._problems[member.problem].structure(self._rule)
             leaves = [
                 tf.constant(arrays[f"optimizee/{member.replica}/{member.index}/{leaf}"])
                 for leaf in range(len(tf.nest.flatten(like)))

@@ -7,9 +7,6 @@ import tensorflow as tf
 
 from lrlearn.regularizers.gradients import value_and_gradients
 
-META_LOSSES = ("log", "loss")
-META_SPLITS = ("train", "validation")
-
 
 class Optimizee(NamedTuple):
     """A model in training by the rule; every leaf is a tensor.
@@ -88,6 +85,16 @@ class Problem:
             accumulators=rule.init_accumulators(self.num_params),
             memory=rule.init_memory(self.num_params),
             step=tf.zeros((), tf.int32),
+        )
+
+    def structure(self, rule):
+        """Returns an `Optimizee` whose leaves only stand for its tensors."""
+        return Optimizee(
+            w=None,
+            model_state=list(self.task.model.non_trainable_variables),
+            accumulators=rule.init_accumulators(1),
+            memory=rule.init_memory(1),
+            step=None,
         )
 
     def unflatten(self, w):

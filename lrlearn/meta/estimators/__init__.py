@@ -23,7 +23,7 @@ def get(identifier):
     """
     if isinstance(identifier, Estimator):
         return identifier
-    if identifier not in _ESTIMATORS:
+    if identifier not in names():
         raise ValueError(
             f"`estimator` must be an Estimator or one of {names()}. "
             f"Received: {identifier!r}"

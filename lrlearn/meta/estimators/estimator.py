@@ -26,7 +26,7 @@ class Estimate(NamedTuple):
 class Estimator:
     r"""Estimates the gradient of the meta-loss of one truncated unroll.
 
-    The meta-loss of an unroll of $T$ steps is the sum over $t = 1, \\dots, T$ of the
+    The meta-loss of an unroll of $T$ steps is the sum over $t = 1, \dots, T$ of the
     problem's meta-loss at $w_t$. Subclasses implement `estimate`.
     """
 

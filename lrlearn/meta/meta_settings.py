@@ -1,0 +1,100 @@
+"""The numbers and choices of a meta-training run."""
+
+import dataclasses
+import math
+
+META_LOSSES = ("log", "loss")
+META_SPLITS = ("train", "validation")
+
+
+@dataclasses.dataclass(frozen=True)
+class MetaSettings:
+    """How a `MetaTrainer` trains.
+
+    Attributes:
+        unroll: Optimizee steps in a meta-step. Defaults to `20`.
+        horizon: Smallest and largest number of steps of an optimizee's run, drawn
+            log-uniformly; or one number. Defaults to `(100, 1000)`.
+        initializations: Optimizees of each task that run side by side. Defaults to `1`.
+        initial_scale: Smallest and largest factor of the initial weights, drawn
+            log-uniformly. Defaults to `(1.0, 1.0)`.
+        meta_loss: `"log"` or `"loss"`. Defaults to `"log"`.
+        meta_split: Split on whose batches the meta-loss is taken, `"train"` or
+            `"validation"`. Defaults to `"train"`.
+        average: Decay of the moving average of `theta`. Defaults to `0.98`.
+        validation_every: Meta-steps between meta-validations, or `None` for none.
+            Defaults to `100`.
+        validation_initializations: Optimizees of a meta-validation, over all tasks, at
+            least one each. Defaults to `8`.
+        validation_steps: Their number of steps. Defaults to the geometric mean of
+            `horizon`.
+        loss_limit: Training loss above which an optimizee has diverged. Defaults to
+            `100.0`.
+        seed: Integer seed of everything random. Defaults to `0`.
+
+    Raises:
+        ValueError: If a value is out of its range.
+
+    Example:
+        >>> from lrlearn.meta import MetaSettings
+        >>> MetaSettings(horizon=(100, 1000)).validation_steps
+        316
+    """
+
+    unroll: int = 20
+    horizon: tuple[int, int] | int = (100, 1000)
+    initializations: int = 1
+    initial_scale: tuple[float, float] = (1.0, 1.0)
+    meta_loss: str = "log"
+    meta_split: str = "train"
+    average: float = 0.98
+    validation_every: int | None = 100
+    validation_initializations: int = 8
+    validation_steps: int | None = None
+    loss_limit: float = 100.0
+    seed: int = 0
+
+    def __post_init__(self):
+        """Fills in what follows from other values, and checks all."""
+        single = not isinstance(self.horizon, tuple | list)
+        horizon = (self.horizon, self.horizon) if single else tuple(self.horizon)
+        self._check_bounds("horizon", horizon)
+        self._check_bounds("initial_scale", tuple(self.initial_scale))
+        object.__setattr__(self, "horizon", horizon)
+        if self.validation_steps is None:
+            steps = round(math.sqrt(horizon[0] * horizon[1]))
+            object.__setattr__(self, "validation_steps", steps)
+        self._check_numbers()
+        self._check_choice("meta_loss", META_LOSSES)
+        self._check_choice("meta_split", META_SPLITS)
+
+    def _check_numbers(self):
+        for name in (
+            "unroll",
+            "initializations",
+            "validation_initializations",
+            "validation_steps",
+        ):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        every = self.validation_every
+        self._require("validation_every", every is None or every >= 1, "None or >= 1")
+        self._require("unroll", self.unroll <= self.horizon[0], "at most `horizon`")
+        self._require("average", 0 <= self.average < 1, "in [0, 1)")
+        self._require("loss_limit", self.loss_limit > 0, "positive")
+        self._require("seed", 0 <= self.seed < 2**31, "in [0, 2**31)")
+
+    def _check_bounds(self, name, bounds):
+        if len(bounds) != 2 or not 0 < bounds[0] <= bounds[1] < math.inf:
+            raise ValueError(
+                f"`{name}` must be two positive numbers, the smaller first. "
+                f"Received: {name}={bounds}"
+            )
+
+    def _check_choice(self, name, valid):
+        self._require(name, getattr(self, name) in valid, f"one of {valid}")
+
+    def _require(self, name, holds, rule):
+        if not holds:
+            raise ValueError(
+                f"`{name}` must be {rule}. Received: {name}={getattr(self, name)!r}"
+            )
