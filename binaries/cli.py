@@ -1,5 +1,10 @@
-"""What all programs share: how they start, and how they end on a user's mistake."""
+"""What all programs share: how they start, end on a mistake, and sign their results."""
 
+import datetime
+import importlib.metadata
+import pathlib
+import shlex
+import subprocess
 import sys
 
 from absl import app, logging
@@ -49,3 +54,32 @@ def parse_arguments(pairs):
         except ValueError:
             arguments[name] = value
     return arguments
+
+
+def provenance(program):
+    """Returns where a result came from, a JSON-able dict.
+
+    Args:
+        program: Name of the module in `binaries` that is running.
+    """
+    packages = ("lrlearn", "keras", "tensorflow", "numpy")
+    return {
+        "command": shlex.join(["python", "-m", f"binaries.{program}", *sys.argv[1:]]),
+        "commit": _commit(),
+        "date": datetime.date.today().isoformat(),
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def _commit():
+    """The commit that this file is of; with a "+" where the tree has changed since."""
+    git = ["git", "-C", str(pathlib.Path(__file__).parent), "describe"]
+    try:
+        done = subprocess.run(
+            [*git, "--always", "--dirty=+", "--abbrev=40"],
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"

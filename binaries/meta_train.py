@@ -8,10 +8,7 @@ The output directory then holds `preset/`, for
 and checkpoints: the same command started again goes on where it stopped.
 """
 
-import datetime
 import pathlib
-import shlex
-import subprocess
 import sys
 
 import keras
@@ -179,20 +176,9 @@ def _metadata(history):
         "seed": _SEED.value,
         "meta_steps": len(history.rows),
         "meta_validation_score": float(scores.min()),
-        "command": shlex.join(["python", "-m", "binaries.meta_train", *sys.argv[1:]]),
-        "commit": _commit(),
-        "date": datetime.date.today().isoformat(),
         "licence": "Apache-2.0",
+        **cli.provenance("meta_train"),
     }
-
-
-def _commit():
-    """The commit that this file is from; a "+" where the tree has changed since."""
-    git = ["git", "-C", str(pathlib.Path(__file__).parent), "describe"]
-    done = subprocess.run(
-        [*git, "--always", "--dirty=+", "--abbrev=40"], capture_output=True, text=True
-    )
-    return done.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""Statistics of repeated runs."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+
+def mean_interval(values, confidence=0.95):
+    r"""Returns the mean and the half-width of its confidence interval.
+
+    With $n$ values of standard deviation $s$: $t_{n-1}\, s/\sqrt n$, Student's.
+
+    Args:
+        values: Numbers, one a run. A run that diverged counts as it is: with a value
+            that is not finite, so are the results.
+        confidence: Level of the interval. Defaults to `0.95`.
+
+    Returns:
+        A tuple `(mean, half_width)`; the half-width of a single value is NaN.
+
+    Example:
+        >>> from lrlearn.evaluation import mean_interval
+        >>> mean, half_width = mean_interval([1.0, 2.0, 3.0])
+        >>> round(mean, 2), round(half_width, 2)
+        (2.0, 2.48)
+    """
+    values = np.asarray(values, "float64")
+    n = len(values)
+    if n == 0:
+        raise ValueError("`values` must not be empty. Received: values=[]")
+    if n == 1 or not np.isfinite(values).all():
+        return float(values.mean()), float("nan")
+    half_width = stats.t.ppf((1 + confidence) / 2, n - 1) * stats.sem(values)
+    return float(values.mean()), float(half_width)
+
+
+def summarize(frame, by, columns):
+    """Returns means and intervals of columns, one row a group.
+
+    Args:
+        frame: A `pandas.DataFrame`, one row a run.
+        by: List of the columns that name a group.
+        columns: List of the columns to summarize.
+
+    Returns:
+        A `pandas.DataFrame` indexed by `by`, in order of appearance, with columns
+        `(column, "mean")` and `(column, "interval")`.
+    """
+    rows = {
+        key: [x for column in columns for x in mean_interval(group[column])]
+        for key, group in frame.groupby(list(by), sort=False)
+    }
+    return pd.DataFrame.from_dict(
+        {key if len(by) > 1 else key[0]: row for key, row in rows.items()},
+        orient="index",
+        columns=pd.MultiIndex.from_product([columns, ["mean", "interval"]]),
+    )

@@ -1,0 +1,85 @@
+"""Figures from results: frames in, matplotlib figures out."""
+
+import itertools
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from lrlearn.evaluation.statistics import mean_interval
+
+# Okabe and Ito's colours, told apart by colour-blind readers; the line styles serve
+# print in grey.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_STYLES = ("-", "--", "-.", ":")
+
+
+def training_curves(frame, column="test_accuracy", label="Test accuracy"):
+    """Draws means with 95 % bands along training, one panel a network.
+
+    Args:
+        frame: A `pandas.DataFrame` with the columns `network`, `optimizer`, `seed`,
+            `step` and `column`.
+        column: What to draw. Defaults to `"test_accuracy"`.
+        label: Label of the vertical axis.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    figure = _panels(frame, "step", column, band=True)
+    for axes in figure.axes:
+        axes.set_xlabel("Step")
+    figure.axes[0].set_ylabel(label)
+    if column.endswith("_loss"):
+        for axes in figure.axes:
+            axes.set_yscale("log")
+    return figure
+
+
+def sharpness_by_radius(frame, column="increase", label="Increase of the loss"):
+    """Draws a measure of sharpness over radii, on two log scales, a panel a network.
+
+    Args:
+        frame: A `pandas.DataFrame` with the columns `network`, `optimizer`, `seed`,
+            `radius` and `column`.
+        column: What to draw. Defaults to `"increase"`.
+        label: Label of the vertical axis.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    figure = _panels(frame, "radius", column, marker="o")
+    for axes in figure.axes:
+        axes.set(xscale="log", yscale="log", xlabel="Radius")
+    figure.axes[0].set_ylabel(label)
+    return figure
+
+
+def _panels(frame, x, y, band=False, **line):
+    networks = list(dict.fromkeys(frame["network"]))
+    figure, panels = plt.subplots(
+        1,
+        len(networks),
+        figsize=(4.2 * len(networks), 3.6),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axes, network in zip(panels[0], networks, strict=True):
+        rows = frame[frame["network"] == network]
+        axes.set_title(network)
+        axes.grid(alpha=0.3)
+        _lines(axes, rows, x, y, band, line)
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+def _lines(axes, frame, x, y, band, line):
+    looks = itertools.cycle(zip(itertools.cycle(_STYLES), _COLORS, strict=False))
+    for (optimizer, runs), (style, color) in zip(
+        frame.groupby("optimizer", sort=False), looks, strict=False
+    ):
+        points = [(at, *mean_interval(g[y])) for at, g in runs.groupby(x)]
+        at, mean, width = np.array(points).T
+        axes.plot(at, mean, style, color=color, label=optimizer, **line)
+        if band:
+            axes.fill_between(at, mean - width, mean + width, color=color, alpha=0.15)
