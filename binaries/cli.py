@@ -56,15 +56,15 @@ def parse_arguments(pairs):
     return arguments
 
 
-def provenance(program):
+def provenance(module):
     """Returns where a result came from, a JSON-able dict.
 
     Args:
-        program: Name of the module in `binaries` that is running.
+        module: Full name of the module that was run with `python -m`.
     """
     packages = ("lrlearn", "keras", "tensorflow", "numpy")
     return {
-        "command": shlex.join(["python", "-m", f"binaries.{program}", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
         "commit": _commit(),
         "date": datetime.date.today().isoformat(),
         "versions": {name: importlib.metadata.version(name) for name in packages},

@@ -177,7 +177,7 @@ def _metadata(history):
         "meta_steps": len(history.rows),
         "meta_validation_score": float(scores.min()),
         "licence": "Apache-2.0",
-        **cli.provenance("meta_train"),
+        **cli.provenance(__spec__.name),
     }
 
 

@@ -50,7 +50,7 @@ def main():
     )
     results = run(job)
     cpu_seconds = round(time.process_time(), 1)
-    provenance = {**cli.provenance("reproduce"), "cpu_seconds": cpu_seconds}
+    provenance = {**cli.provenance(__spec__.name), "cpu_seconds": cpu_seconds}
     paths = report.write(results, job, _OUTPUT.value, provenance)
     print()
     print(report.summary_table(results).to_string())
