@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Meta-trains the presets that ship in lrlearn/optimizers/presets, all of them or those
+# named: binaries/make_presets.sh [name...]. Started again, it goes on where it stopped.
+# MNIST comes from $TFDS_DATA_DIR, or is downloaded.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+runs=${RUNS:-runs/presets}
+python=${PYTHON:-python}
+
+common="--tasks=mnist/mlp,mnist/mlp_relu,mnist/mlp_tanh --train_size=1000
+  --label_noise=0.2 --batch_size=64 --coordinates=2000 --validation_every=75"
+recipe="--units=10,10 --steps=300"
+paper="--units=20,20 --steps=300 --features=log --rule_output=scaled"
+
+make_preset() {
+  local name=$1 description=$2
+  shift 2
+  $python -m binaries.meta_train $common "$@" --output="$runs/$name" \
+    --description="$description"
+  rm -rf "lrlearn/optimizers/presets/$name"
+  cp -r "$runs/$name/preset" "lrlearn/optimizers/presets/$name"
+}
+
+for name in ${@:-lstm_none lstm_sam lstm_gsam lstm_gam lstm_paper_none lstm_paper_gam}; do
+  case $name in
+    lstm_none) make_preset $name "LSTM rule meta-trained without regularizer" \
+      $recipe ;;
+    lstm_sam) make_preset $name "LSTM rule meta-trained with SAM" \
+      $recipe --regularizer=sam --regularizer_args=rho=0.3 ;;
+    lstm_gsam) make_preset $name "LSTM rule meta-trained with GSAM" \
+      $recipe --regularizer=gsam --regularizer_args=rho=0.3 ;;
+    lstm_gam) make_preset $name "LSTM rule meta-trained with GAM" \
+      $recipe --regularizer=gam --regularizer_args=rho=0.3,rho_perturb=0.3 ;;
+    lstm_paper_none) make_preset $name \
+      "LSTM rule with the paper's inputs, meta-trained without regularizer" $paper ;;
+    lstm_paper_gam) make_preset $name \
+      "LSTM rule with the paper's inputs, meta-trained with GAM" \
+      $paper --regularizer=gam --regularizer_args=rho=0.3,rho_perturb=0.3 ;;
+    *) echo "error: unknown preset $name" >&2; exit 2 ;;
+  esac
+done
