@@ -79,9 +79,11 @@ def test_second_read_comes_from_the_cache(source):
 
 def test_folders_do_not_share_a_cache(source, tmp_path):
     source.prepare(tmp_path / "other")
-    datasets.splits("mnist", source.data_dir)
-    datasets.splits("mnist", tmp_path / "other")
+    for _ in range(2):
+        datasets.splits("mnist", source.data_dir)
+        datasets.splits("mnist", tmp_path / "other")
     assert source.reads == 2
+    assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 def test_other_data_in_the_same_folder_are_read_anew(source):
