@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from lrlearn.meta.seeds import fold
+
 
 class Tally(NamedTuple):
     """Sums over the sound optimizees of a replica, or of all replicas.
@@ -109,13 +111,9 @@ class MetaStep:
 
     def _replica_step(self, theta, optimizees, step):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.constant([self._settings.seed, 0], tf.int32)
-        for number in (step, replica):
-            seed = tf.random.experimental.stateless_fold_in(seed, number)
+        seed = fold(tf.constant([self._settings.seed, 0], tf.int32), step, replica)
         results = [
-            self._estimates[problem](
-                theta, optimizee, tf.random.experimental.stateless_fold_in(seed, index)
-            )
+            self._estimates[problem](theta, optimizee, fold(seed, index))
             for index, (problem, optimizee) in enumerate(
                 zip(self._problems, optimizees, strict=True)
             )

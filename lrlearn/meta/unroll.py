@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from lrlearn.meta.seeds import fold
+
 
 def advance(rule, theta, optimizee, g, through_features=False):
     r"""Takes one step of the rule.
@@ -54,7 +56,7 @@ def unroll(problem, rule, theta, optimizee, seed, steps, emit, through_features=
 
     def body(s, optimizee, g, arrays):
         x, optimizee = advance(rule, theta, optimizee, g, through_features)
-        lesson = problem.teach(optimizee.w, optimizee.model_state, _fold(seed, s + 1))
+        lesson = problem.teach(optimizee.w, optimizee.model_state, fold(seed, s + 1))
         arrays = {
             name: arrays[name].write(s, function(x, optimizee.w, lesson))
             for name, (function, _) in emit.items()
@@ -66,7 +68,7 @@ def unroll(problem, rule, theta, optimizee, seed, steps, emit, through_features=
         name: tf.TensorArray(tf.float32, steps, element_shape=shape)
         for name, (_, shape) in emit.items()
     }
-    g, _ = problem.gradient(optimizee.w, optimizee.model_state, _fold(seed, 0))
+    g, _ = problem.gradient(optimizee.w, optimizee.model_state, fold(seed, 0))
     _, optimizee, _, arrays = tf.while_loop(
         lambda s, *_: s < steps,
         body,
@@ -90,14 +92,10 @@ def roll(problem, rule, theta, optimizee, seed, steps):
 
     def body(s, optimizee):
         g, model_state = problem.gradient(
-            optimizee.w, optimizee.model_state, _fold(seed, s)
+            optimizee.w, optimizee.model_state, fold(seed, s)
         )
         _, optimizee = advance(rule, theta, optimizee, g)
         return s + 1, optimizee._replace(model_state=model_state)
 
     start = (tf.zeros((), tf.int32), optimizee)
     return tf.while_loop(lambda s, *_: s < steps, body, start)[1]
-
-
-def _fold(seed, data):
-    return tf.random.experimental.stateless_fold_in(seed, data)

@@ -1,0 +1,246 @@
+"""What every estimator of the meta-gradient must do, and that they agree."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lrlearn.meta import FullTape, Replay, estimators
+from lrlearn.regularizers import GAM, GSAM, L2, SAM, value_and_gradients
+from lrlearn.rules import CoordinatewiseLSTM
+from tests.meta.problems import (
+    ADAM_RULE,
+    RULE,
+    fix_batches,
+    flat,
+    mlp,
+    problem,
+    quadratic,
+    relative_error,
+    theta_of,
+)
+
+ESTIMATORS = {
+    "full_tape": FullTape(),
+    "full_tape through features": FullTape(through_features=True),
+    "replay": Replay(),
+    "replay of some": Replay(coordinates=50),
+}
+REGULARIZERS = {
+    "none": None,
+    "sam": SAM(0.1),
+    "gsam": GSAM(0.1),
+    "gam algorithm2": GAM(),
+    "gam released": GAM(variant="released"),
+    "gam hvp": GAM(variant="hvp"),
+    "l2": L2(0.1),
+}
+RULES = {
+    "log/scaled": CoordinatewiseLSTM((3, 2)),
+    "normalized/scaled": CoordinatewiseLSTM((3,), "normalized"),
+    "normalized/adam": ADAM_RULE,
+}
+UNROLL = 4
+SEED = tf.constant([3, 5])
+
+
+def _estimate(estimator, problem, rule=RULE, theta=None, seed=SEED, **options):
+    theta = theta_of(rule) if theta is None else theta
+
+    def estimate(theta, optimizee, seed):
+        return estimator.estimate(problem, rule, theta, optimizee, seed, UNROLL)
+
+    if options:
+        estimate = tf.function(estimate, autograph=False, **options)
+    return estimate(theta, problem.start(rule, seed=1), seed)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
+def test_contract(estimator):
+    """Gradients like `theta`; the optimizee runs on the same path for all."""
+    p = problem(mlp(), regularizer=SAM())
+    gradient, optimizee, losses, meta_loss = _estimate(estimator, p)
+    theta, start = theta_of(RULE), p.start(RULE, seed=1)
+    assert {k: v.shape for k, v in gradient.items()} == {
+        k: v.shape for k, v in theta.items()
+    }
+    assert np.all(np.isfinite(flat(gradient)))
+    assert np.any(flat(gradient))
+    tf.nest.assert_same_structure(optimizee, start)
+    assert int(optimizee.step) == UNROLL
+    assert losses.shape == (UNROLL,)
+    np.testing.assert_allclose(meta_loss, np.mean(np.log(losses)), rtol=1e-6)
+    reference = _estimate(FullTape(), p)
+    np.testing.assert_array_equal(losses, reference.losses)
+    np.testing.assert_array_equal(optimizee.w, reference.optimizee.w)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        Replay(50),
+        FullTape(),
+        pytest.param(FullTape(through_features=True), marks=pytest.mark.slow),
+    ],
+    ids=["replay of some", "full_tape", "full_tape through features"],
+)
+def test_eager_graph_and_xla_agree(estimator):
+    """The same estimate as plain Python, as a graph and compiled by XLA."""
+    p = problem()
+    eager = _estimate(estimator, p)
+    for jit_compile in (False, True):
+        graph = _estimate(estimator, p, jit_compile=jit_compile)
+        assert relative_error(graph.gradient, eager.gradient) < 1e-4
+        np.testing.assert_allclose(graph.losses, eager.losses, rtol=1e-5)
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS.values(), ids=REGULARIZERS)
+@pytest.mark.parametrize("meta_loss", ["log", "loss"])
+def test_replay_is_full_tape_for_every_regularizer(regularizer, meta_loss):
+    """To 1e-5, also where the field is the gradient of no function."""
+    p = problem(mlp(), regularizer=regularizer, meta_loss=meta_loss)
+    full, replay = _estimate(FullTape(), p), _estimate(Replay(), p)
+    assert relative_error(replay.gradient, full.gradient) < 1e-5
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("meta_split", ["train", "validation"])
+def test_replay_is_full_tape_for_every_rule(rule, meta_split):
+    """To 1e-5, on training and on held-out batches."""
+    p = problem(mlp(), regularizer=SAM(), meta_split=meta_split)
+    full, replay = _estimate(FullTape(), p, rule), _estimate(Replay(), p, rule)
+    assert relative_error(replay.gradient, full.gradient) < 1e-5
+
+
+def _loss_by_hand(task, w):
+    """The cross-entropy of digits' first batch; `w` is kernel, bias, kernel, bias."""
+    x, y = (array[: task.batch_size] for array in task.train)
+    parts = tf.split(w, [64 * 4, 4, 4 * 10, 10])
+    hidden = tf.tanh(tf.reshape(x, (-1, 64)) @ tf.reshape(parts[0], (64, 4)) + parts[1])
+    logits = hidden @ tf.reshape(parts[2], (4, 10)) + parts[3]
+    log_p = tf.nn.log_softmax(logits)
+    return -tf.reduce_mean(tf.gather(log_p, y, batch_dims=1))
+
+
+def _train_by_hand(rule, theta, task, w, judge, constant=tf.stop_gradient):
+    """Returns the meta-loss: plain steps of the rule, judged after each."""
+    state, total = rule.initial_state(310), 0.0
+    for step in range(1, UNROLL + 1):
+        _, (g,) = value_and_gradients(lambda w: _loss_by_hand(task, w[0]), [w])
+        d, state = rule.update(theta, constant(g), constant(w), state, step)
+        w = w + d
+        total += judge(lambda w: _loss_by_hand(task, w), w)
+    return total
+
+
+def _plain(loss_fn, w):
+    return loss_fn(w)
+
+
+def _log(loss_fn, w):
+    return tf.math.log(loss_fn(w))
+
+
+def _sam(loss_fn, w):
+    _, (g,) = value_and_gradients(lambda w: loss_fn(w[0]), [w])
+    return loss_fn(w + tf.stop_gradient(0.1 * g / tf.norm(g)))
+
+
+def _sam_over_loss(loss_fn, w):
+    return _sam(loss_fn, w) / tf.stop_gradient(loss_fn(w))
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize(
+    ("judge", "arguments"),
+    [
+        (_plain, {"meta_loss": "loss"}),
+        (_log, {"meta_loss": "log"}),
+        (_sam, {"meta_loss": "loss", "regularizer": SAM(0.1)}),
+        (_sam_over_loss, {"meta_loss": "log", "regularizer": SAM(0.1)}),
+    ],
+    ids=["plain", "log", "sam", "sam over loss"],
+)
+def test_full_tape_equals_a_loop_by_hand(judge, arguments, rule):
+    """One tape over eager steps and the true meta-loss, written out."""
+    task = fix_batches(mlp())
+    p, theta = problem(task, **arguments), theta_of(rule)
+    with tf.GradientTape() as tape:
+        tape.watch(theta)
+        total = _train_by_hand(rule, theta, task, p.start(rule, 1).w, judge)
+    expected = tape.gradient(total, theta)
+    assert relative_error(_estimate(FullTape(), p, rule).gradient, expected) < 1e-4
+
+
+def test_through_features_equals_a_loop_by_hand():
+    """With no `stop_gradient` the tape holds second derivatives, too."""
+    task, theta = fix_batches(mlp()), theta_of(ADAM_RULE)
+    p = problem(task)
+    with tf.GradientTape() as tape:
+        tape.watch(theta)
+        total = _train_by_hand(
+            ADAM_RULE, theta, task, p.start(ADAM_RULE, 1).w, _log, tf.identity
+        )
+    expected = tape.gradient(total, theta)
+    full = _estimate(FullTape(through_features=True), p, ADAM_RULE)
+    assert relative_error(full.gradient, expected) < 1e-3
+    assert relative_error(_estimate(FullTape(), p, ADAM_RULE).gradient, expected) > 0.01
+
+
+def test_through_features_is_the_derivative_of_the_meta_loss():
+    """Its norm is the meta-loss's slope along it; that of constant features is not."""
+    rule = CoordinatewiseLSTM((3,), "normalized", output_scale=0.3)
+    p, theta = problem(quadratic(), meta_loss="loss"), theta_of(rule)
+
+    def norm_and_slope(estimator):
+        def estimate(theta):
+            start = p.start(rule, seed=1)
+            return estimator.estimate(p, rule, theta, start, SEED, unroll=8)
+
+        gradient = estimate(theta).gradient
+        norm, epsilon = np.linalg.norm(flat(gradient)), 3e-3
+        high, low = (
+            estimate({k: theta[k] + step * gradient[k] / norm for k in theta})
+            for step in (epsilon, -epsilon)
+        )
+        return norm, 8 * float(high.meta_loss - low.meta_loss) / (2 * epsilon)
+
+    norm, slope = norm_and_slope(FullTape(through_features=True))
+    np.testing.assert_allclose(norm, slope, rtol=1e-3)
+    norm, slope = norm_and_slope(FullTape())
+    assert abs(norm - slope) > 0.02 * norm
+
+
+def test_replay_of_some_coordinates_is_unbiased():
+    """Its mean over seeds is the full gradient, within four standard errors."""
+    p, theta = problem(), theta_of(RULE)
+    full = flat(_estimate(Replay(), p).gradient)
+    start = p.start(RULE, seed=1)
+
+    @tf.function(autograph=False)
+    def estimate(seed):
+        return Replay(30).estimate(p, RULE, theta, start, seed, UNROLL).gradient
+
+    draws = np.stack([flat(estimate(tf.constant([7, i]))) for i in range(400)])
+    error = draws.std(axis=0) / np.sqrt(len(draws))
+    assert np.all(np.abs(draws.mean(axis=0) - full) < 4 * error + 1e-6)
+    assert np.any(error > 1e-3 * np.abs(full).max())
+
+
+def test_replay_of_as_many_coordinates_as_there_are():
+    """Nothing is drawn: the same as no sampling."""
+    p = problem()
+    full = _estimate(Replay(), p)
+    for coordinates in (310, 1000):
+        same = _estimate(Replay(coordinates), p)
+        assert relative_error(same.gradient, full.gradient) == 0.0
+
+
+def test_get():
+    """Names, instances, and a message that lists the names."""
+    assert isinstance(estimators.get("full_tape"), FullTape)
+    replay = Replay(5)
+    assert estimators.get(replay) is replay
+    with pytest.raises(ValueError, match=r"one of \['full_tape', 'replay'\].*'tape'"):
+        estimators.get("tape")
+    with pytest.raises(ValueError, match="`coordinates` must be positive or None"):
+        Replay(0)
