@@ -52,7 +52,7 @@ def main():
     output = pathlib.Path(_OUTPUT.value)
     output.mkdir(parents=True, exist_ok=True)
     frame.to_csv(output / f"{_NAME.value}.csv", index=False)
-    provenance = json.dumps(cli.provenance(__spec__.name), indent=2)
+    provenance = json.dumps(cli.provenance(), indent=2)
     (output / f"{_NAME.value}.json").write_text(provenance + "\n")
     metrics = ["validation_accuracy", "test_accuracy", "train_loss"]
     summary = summarize(frame, ["task", "step", "optimizer"], metrics)

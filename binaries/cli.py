@@ -6,6 +6,7 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import tempfile
 
 from absl import app, logging
 
@@ -16,6 +17,7 @@ def run(main):
     Args:
         main: Function without arguments. `ValueError`, `OSError` and Ctrl-C end the
             program with a line on stderr; `--verbosity=1` shows where they came from.
+            The line of Ctrl-C is the message of the `KeyboardInterrupt`, if it has one.
     """
 
     def start(arguments):
@@ -25,16 +27,16 @@ def run(main):
             main()
         except (ValueError, OSError, NotImplementedError) as error:
             logging.debug("", exc_info=True)
-            sys.exit(f"error: {error}")
-        except KeyboardInterrupt:
-            print("\nInterrupted.", file=sys.stderr)
+            sys.exit(f"error: {' '.join(str(error).split())}")
+        except KeyboardInterrupt as interrupt:
+            print(f"\n{str(interrupt) or 'Interrupted.'}", file=sys.stderr)
             sys.exit(130)
 
     app.run(start)
 
 
 def parse_arguments(pairs):
-    """Returns a dict of `name=value` strings, numbers as floats.
+    """Returns a dict of `name=value` strings: numbers as floats, true and false.
 
     Args:
         pairs: A list of strings such as `"rho=0.05"` or `"variant=released"`.
@@ -49,26 +51,55 @@ def parse_arguments(pairs):
         name, equals, value = pair.partition("=")
         if not (name and equals and value):
             raise ValueError(f"Arguments must be name=value. Received: {pair!r}")
-        try:
-            arguments[name] = float(value)
-        except ValueError:
-            arguments[name] = value
+        arguments[name] = _parse(value)
     return arguments
 
 
-def provenance(module):
-    """Returns where a result came from, a JSON-able dict.
+def numbers(flag, kind=float):
+    """Returns the value of a list flag as a tuple of numbers.
 
     Args:
-        module: Full name of the module that was run with `python -m`.
+        flag: What `flags.DEFINE_list` returned.
+        kind: `float` (the default) or `int`.
     """
+    try:
+        return tuple(map(kind, flag.value))
+    except ValueError:
+        names = {float: "numbers", int: "integers"}
+        raise ValueError(
+            f"--{flag.name} must be {names[kind]}, comma-separated. Received: "
+            f"{','.join(flag.value)}"
+        ) from None
+
+
+def output_directory(path):
+    """Returns a directory, made if need be, that files can be written to."""
+    path = pathlib.Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+        return path
+
+
+def provenance():
+    """Returns where a result came from, a JSON-able dict."""
     packages = ("lrlearn", "keras", "tensorflow", "numpy")
+    module = sys.modules["__main__"].__spec__
+    program = ["-m", module.name] if module else [sys.argv[0]]
     return {
-        "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
+        "command": shlex.join(["python", *program, *sys.argv[1:]]),
         "commit": _commit(),
         "date": datetime.date.today().isoformat(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
     }
+
+
+def _parse(value):
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def _commit():

@@ -9,33 +9,21 @@ and checkpoints: the same command started again goes on where it stopped.
 """
 
 import pathlib
-import sys
 
 import keras
 import tensorflow as tf
 from absl import flags
 
 import lrlearn
-from binaries import cli
+from binaries import cli, regularizer_flags, task_flags
 from lrlearn.meta import estimators
 
 _TASKS = flags.DEFINE_list(
     "tasks", ["digits/mlp"], "Tasks to train on: <data set>/<network>, comma-separated."
 )
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of TensorFlow Datasets; default: $TFDS_DATA_DIR."
-)
-_TRAIN_SIZE = flags.DEFINE_integer(
-    "train_size", None, "Training examples of each task; default: all.", lower_bound=1
-)
-_LABEL_NOISE = flags.DEFINE_float("label_noise", 0.0, "Fraction of wrong train labels.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Batch size.", lower_bound=1)
-_REGULARIZER = flags.DEFINE_enum(
-    "regularizer", "none", lrlearn.regularizers.names(), "The teacher."
-)
-_REGULARIZER_ARGS = flags.DEFINE_list(
-    "regularizer_args", [], "Its arguments, e.g. rho=0.1 or rho=0.1,variant=released."
-)
+task_flags.define_data()
+_BATCH_SIZE = task_flags.define_batch_size()
+regularizer_flags.define("Teacher of the update rule")
 _UNITS = flags.DEFINE_list("units", ["20", "20"], "Sizes of the rule's LSTM layers.")
 _FEATURES = flags.DEFINE_enum(
     "features", "normalized", ["log", "normalized"], "The rule's inputs."
@@ -88,19 +76,17 @@ def main():
     # Before anything else touches a device, as TensorFlow demands.
     strategy = _strategy(_DISTRIBUTION.value)
     rule = lrlearn.rules.CoordinatewiseLSTM(
-        tuple(map(int, _UNITS.value)), _FEATURES.value, _RULE_OUTPUT.value
+        cli.numbers(_UNITS, int), _FEATURES.value, _RULE_OUTPUT.value
     )
     trainer = lrlearn.MetaTrainer(
         rule,
         [_load(name) for name in _TASKS.value],
-        lrlearn.regularizers.get(
-            _REGULARIZER.value, **cli.parse_arguments(_REGULARIZER_ARGS.value)
-        ),
+        regularizer_flags.get(),
         _estimator(),
         unroll=_UNROLL.value,
-        horizon=tuple(map(int, _HORIZON.value)),
+        horizon=cli.numbers(_HORIZON, int),
         initializations=_INITIALIZATIONS.value,
-        initial_scale=tuple(map(float, _INITIAL_SCALE.value)),
+        initial_scale=cli.numbers(_INITIAL_SCALE),
         meta_loss=_META_LOSS.value,
         meta_split=_META_SPLIT.value,
         meta_optimizer=keras.optimizers.Adam(
@@ -121,10 +107,10 @@ def main():
             callbacks=[lrlearn.meta.TensorBoard(output / "tensorboard")],
         )
     except KeyboardInterrupt:
-        sys.exit(
+        raise KeyboardInterrupt(
             f"Interrupted at meta-step {trainer.step}; a checkpoint is in {output}. "
             "The same command goes on from there."
-        )
+        ) from None
     optimizer = lrlearn.LearnedOptimizer(rule, theta=trainer.theta)
     optimizer.save_to_preset(output / "preset", _metadata(history))
     print(f"Saved the preset {output / 'preset'}.")
@@ -144,13 +130,8 @@ def _strategy(name):
 
 
 def _load(name):
-    return lrlearn.tasks.load(
-        name,
-        data_dir=_DATA_DIR.value,
-        train_size=_TRAIN_SIZE.value,
-        label_noise=_LABEL_NOISE.value,
-        batch_size=_BATCH_SIZE.value,
-    )
+    options = task_flags.data_options()
+    return lrlearn.tasks.load(name, batch_size=_BATCH_SIZE.value, **options)
 
 
 def _estimator():
@@ -165,19 +146,19 @@ def _estimator():
 
 
 def _metadata(history):
-    scores = history.frame()["score"]
+    scores = history.frame()["score"].dropna()
     return {
         "description": _DESCRIPTION.value,
         "tasks": _TASKS.value,
-        "train_size": _TRAIN_SIZE.value,
-        "label_noise": _LABEL_NOISE.value,
-        "regularizer": _REGULARIZER.value,
-        "regularizer_args": _REGULARIZER_ARGS.value,
+        "train_size": flags.FLAGS.train_size,
+        "label_noise": flags.FLAGS.label_noise,
+        "regularizer": flags.FLAGS.regularizer,
+        "regularizer_args": flags.FLAGS.regularizer_args,
         "seed": _SEED.value,
         "meta_steps": len(history.rows),
-        "meta_validation_score": float(scores.min()),
+        "meta_validation_score": float(scores.min()) if len(scores) else None,
         "licence": "Apache-2.0",
-        **cli.provenance(__spec__.name),
+        **cli.provenance(),
     }
 
 

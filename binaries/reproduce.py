@@ -8,7 +8,6 @@ with tuned SGD, RMSprop and Adam, prints a table, and writes CSV, JSON and figur
 """
 
 import dataclasses
-import pathlib
 import time
 
 import matplotlib
@@ -48,16 +47,17 @@ def main():
         seeds=_SEEDS.value,
         seed=_SEED.value,
     )
+    output = cli.output_directory(_OUTPUT.value)
     results = run(job)
     cpu_seconds = round(time.process_time(), 1)
-    provenance = {**cli.provenance(__spec__.name), "cpu_seconds": cpu_seconds}
-    paths = report.write(results, job, _OUTPUT.value, provenance)
+    provenance = {**cli.provenance(), "cpu_seconds": cpu_seconds}
+    paths = report.write(results, job, output, provenance)
     print()
     print(report.summary_table(results).to_string())
     print(f"\nMean ± half of the 95 % interval over {job.seeds} seeds. Rules were")
     print(f"meta-trained on {', '.join(job.meta_networks)}; other networks are unseen.")
     print("`increase r`: largest increase of the loss within radius r (PGA).")
-    print(f"{cpu_seconds:.0f} CPU seconds. Written: {pathlib.Path(_OUTPUT.value)}/")
+    print(f"{cpu_seconds:.0f} CPU seconds. Written: {output}/")
     print("  " + ", ".join(path.name for path in paths))
 
 

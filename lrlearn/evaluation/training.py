@@ -66,14 +66,24 @@ class Training:
             `<split>_loss` and `<split>_accuracy` for `train`, `validation` and `test`,
             on at most 2,000 examples of each.
         """
+        return pd.DataFrame(self.records(steps, seed, learning_rate, record_every))
+
+    def records(self, steps, seed, learning_rate=None, record_every=None):
+        """Trains like `run`, and yields each record, a dict, when it is reached.
+
+        Args:
+            steps: See `run`.
+            seed: See `run`.
+            learning_rate: See `run`.
+            record_every: See `run`.
+        """
         self._reset(seed, learning_rate)
         record_every = record_every or steps
-        records = [self._record(0)]
+        yield self._record(0)
         for first in range(0, steps, record_every):
             last = min(first + record_every, steps)
             self._steps(tf.constant([seed, 0]), tf.constant(first), tf.constant(last))
-            records.append(self._record(last))
-        return pd.DataFrame(records)
+            yield self._record(last)
 
     def _data(self):
         splits = ("train", "validation", "test")

@@ -1,0 +1,164 @@
+r"""Trains a network with a learned optimizer, a Keras optimizer, or a regularizer.
+
+    python -m binaries.train --task=digits/mlp --optimizer=lstm_gam
+    python -m binaries.train --optimizer=adam --learning_rate=0.01 \
+        --regularizer=sam --regularizer_args=rho=0.05
+
+Prints loss and accuracy, and saves the model, compiled, for `keras.models.load_model`:
+training can go on from there, without the regularizer. A JSON file beside it holds the
+results.
+"""
+
+import inspect
+import json
+import math
+import pathlib
+
+import keras
+from absl import flags
+from tqdm.auto import tqdm
+
+import lrlearn
+from binaries import cli, regularizer_flags, task_flags
+from lrlearn.evaluation import Training
+from lrlearn.meta.interrupt import deferred_interrupt
+
+_TASK = task_flags.define_task()
+task_flags.define_data()
+_BATCH_SIZE = task_flags.define_batch_size()
+_OPTIMIZER = flags.DEFINE_string(
+    "optimizer", "adam", "A preset, its directory, or a Keras optimizer in lower case."
+)
+_LEARNING_RATE = flags.DEFINE_float(
+    "learning_rate",
+    None,
+    "Learning rate, for a preset a factor on its steps; default: the optimizer's.",
+    lower_bound=0.0,
+)
+_OPTIMIZER_ARGS = flags.DEFINE_list(
+    "optimizer_args", [], "Its other arguments, e.g. momentum=0.9,nesterov=true."
+)
+regularizer_flags.define("Regularizer that the optimizer's gradients come from")
+_STEPS = flags.DEFINE_integer(
+    "steps", None, "Training steps, one batch each; default: 1000.", lower_bound=1
+)
+_EPOCHS = flags.DEFINE_integer(
+    "epochs", None, "Instead of --steps: passes over the data.", lower_bound=1
+)
+flags.mark_flags_as_mutual_exclusive(["steps", "epochs"])
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of the initial weights and the batches.", lower_bound=0
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", "runs/train/model.keras", "File of the model; replaced if it is there."
+)
+
+
+def main():
+    """Trains by the flags."""
+    output = _output_file()
+    task = lrlearn.tasks.load(
+        _TASK.value, batch_size=_BATCH_SIZE.value, **task_flags.data_options()
+    )
+    training = Training(task, _optimizer(), regularizer_flags.get())
+    steps = _steps(task)
+    with deferred_interrupt() as interrupted:
+        step = _train(training, steps, interrupted)
+        training.model.compile(training.optimizer, task.loss, metrics=["accuracy"])
+        _save(training.model, output)
+        if interrupted():
+            raise KeyboardInterrupt(
+                f"Interrupted at step {step} of {steps}; the model so far is {output}."
+            )
+    results = _evaluate(task, training.model)
+    content = {"steps": steps, "results": results, **cli.provenance()}
+    output.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n")
+    print(f"\n{'':12}{'loss':>8}{'accuracy':>10}")
+    for split, result in results.items():
+        print(f"{split:12}{result['loss']:8.4f}{result['accuracy']:10.4f}")
+    print(f"Saved the model {output}.")
+
+
+def _output_file():
+    output = pathlib.Path(_OUTPUT.value)
+    if output.suffix != ".keras" or output.is_dir():
+        raise ValueError(f"--output must be a .keras file. Received: {output}")
+    cli.output_directory(output.parent)
+    return output
+
+
+def _optimizer():
+    name = _OPTIMIZER.value
+    arguments = cli.parse_arguments(_OPTIMIZER_ARGS.value)
+    if _LEARNING_RATE.value is not None:
+        arguments["learning_rate"] = _LEARNING_RATE.value
+    classes, presets = _keras_optimizers(), sorted(lrlearn.LearnedOptimizer.presets)
+    if name not in [*classes, *presets] and not pathlib.Path(name).is_dir():
+        raise ValueError(
+            f"--optimizer must be one of the presets {presets}, the directory of one, "
+            f"or one of Keras's {sorted(classes)}. Received: {name}"
+        )
+    make = classes.get(name) or lrlearn.LearnedOptimizer.from_preset
+    try:
+        return make(**arguments) if name in classes else make(name, **arguments)
+    except TypeError as error:
+        raise ValueError(f"--optimizer_args of {name}: {error}") from None
+
+
+def _keras_optimizers():
+    """Returns the classes by name; those that wrap other optimizers are left out."""
+    return {
+        name.lower(): cls
+        for name, cls in inspect.getmembers(keras.optimizers, inspect.isclass)
+        if "learning_rate" in inspect.signature(cls).parameters
+    }
+
+
+def _steps(task):
+    if _EPOCHS.value is None:
+        return _STEPS.value or 1000
+    return _EPOCHS.value * math.ceil(len(task.train[0]) / task.batch_size)
+
+
+def _train(training, steps, interrupted):
+    """Trains until the end or Ctrl-C, and returns the number of steps taken."""
+    every = min(100, math.ceil(steps / 20))
+    records = training.records(steps, _SEED.value, record_every=every)
+    with tqdm(total=steps, desc=training.task.name, unit="step") as bar:
+        for record in records:
+            if not math.isfinite(record["train_loss"]):
+                raise ValueError(
+                    f"Training diverged by step {record['step']}, nothing is saved; "
+                    "try a smaller --learning_rate."
+                )
+            bar.update(record["step"] - bar.n)
+            bar.set_postfix(
+                loss=f"{record['train_loss']:.4g}",
+                validation_accuracy=f"{record['validation_accuracy']:.3f}",
+            )
+            if interrupted():
+                break
+    return record["step"]
+
+
+def _save(model, output):
+    """Writes the model; a file that is there is replaced whole or not at all."""
+    partial = output.with_name(f".{output.stem}.part.keras")
+    try:
+        model.save(partial)
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _evaluate(task, model):
+    splits = {name: getattr(task, name) for name in ("train", "validation", "test")}
+    results = {}
+    for name, (x, y) in splits.items():
+        loss, accuracy = model.evaluate(x, y, batch_size=1024, verbose=0)
+        results[name] = {"loss": loss, "accuracy": accuracy}
+    return results
+
+
+if __name__ == "__main__":
+    cli.run(main)
