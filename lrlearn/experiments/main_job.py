@@ -4,10 +4,11 @@ import dataclasses
 
 import keras
 import pandas as pd
+import tensorflow as tf
 from tqdm.auto import tqdm
 
 import lrlearn
-from lrlearn.evaluation import Sharpness, Training, tune_learning_rate
+from lrlearn.evaluation import SharpnessEvaluator, Training, tune_learning_rate
 
 NETWORKS = ("mlp", "mlp_relu", "cnn")
 _TUNING_SEED = 1000  # apart from the seeds of the comparison
@@ -156,7 +157,9 @@ class _Comparison:
     def add_network(self, network, learned):
         task = self._job.load(network)
         x, y = (a[: self._job.sharpness_examples] for a in task.train)
-        sharpness = None
+        sharpness = SharpnessEvaluator(
+            lambda params, state: task.evaluate_loss(params, state, x, y)[0]
+        )
         for name in [*BASELINES, *learned]:
             if name in BASELINES:
                 make, rates = BASELINES[name]
@@ -165,7 +168,6 @@ class _Comparison:
             else:
                 training = Training(task, lrlearn.LearnedOptimizer(*learned[name]))
                 rate = None
-            sharpness = sharpness or Sharpness(training.model, x, y, task.loss)
             for seed in range(self._job.seeds):
                 keys = {"network": network, "optimizer": name, "seed": seed}
                 self._add_run(keys, training, rate, sharpness)
@@ -187,6 +189,11 @@ class _Comparison:
             self._job.steps, keys["seed"], rate, self._job.record_every
         )
         self._trajectories.append(trajectory.assign(learning_rate=rate, **keys))
-        measured = sharpness(training.model.variables, RADII)
+        model = training.model
+        measured = sharpness(
+            model.trainable_variables,
+            [tf.convert_to_tensor(v) for v in model.non_trainable_variables],
+            radii=RADII,
+        )
         self._sharpness.append(measured.assign(**keys))
         self._bar.update()
