@@ -6,12 +6,20 @@ from tqdm.auto import tqdm
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Shows steps done, rate, time left and the latest losses."""
+    """Shows steps done, rate, time left and the latest losses.
+
+    Args:
+        description: What stands before the bar. Defaults to `"meta-training"`.
+    """
+
+    def __init__(self, description="meta-training"):
+        super().__init__()
+        self._description = description
 
     def on_train_begin(self, logs=None):
         """Opens the bar where training goes on from."""
         self._bar = tqdm(
-            desc="meta-training",
+            desc=self._description,
             initial=self.params["initial"],
             total=self.params["steps"],
             unit="step",
