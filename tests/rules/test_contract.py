@@ -13,7 +13,7 @@ RULES = {
     "log/scaled": CoordinatewiseLSTM(units=(20, 20)),
     "normalized/scaled": CoordinatewiseLSTM(units=(6,), features="normalized"),
     "normalized/adam": CoordinatewiseLSTM((10, 10), "normalized", "adam"),
-    "three layers": CoordinatewiseLSTM((3, 2, 1), "log", output_scale=0.5),
+    "small": CoordinatewiseLSTM((3, 2), "log", output_scale=0.5),
 }
 N = 7
 
@@ -140,9 +140,9 @@ def test_coordinates_are_independent(rule):
 def test_compiled_equals_eager(rule, jit_compile):
     """Values and gradients with respect to theta agree, and are finite."""
     theta = {name: tf.constant(value) for name, value in _theta(rule).items()}
-    gradients = _gradients()
+    gradients = _gradients(steps=2)
     gradients[:, 0], gradients[:, 1], gradients[1:, 2] = 0.0, 1e30, 1e-30
-    weights = tf.constant(_gradients(seed=5))
+    weights = tf.constant(_gradients(steps=2, seed=5))
 
     def meta_gradient(theta, gradients):
         with tf.GradientTape() as tape:
