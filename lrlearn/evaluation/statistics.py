@@ -46,12 +46,14 @@ def summarize(frame, by, columns):
         A `pandas.DataFrame` indexed by `by`, in order of appearance, with columns
         `(column, "mean")` and `(column, "interval")`.
     """
-    rows = {
-        key: [x for column in columns for x in mean_interval(group[column])]
-        for key, group in frame.groupby(list(by), sort=False)
-    }
-    return pd.DataFrame.from_dict(
-        {key if len(by) > 1 else key[0]: row for key, row in rows.items()},
-        orient="index",
+    groups = frame.groupby(list(by), sort=False)
+    rows = [
+        [x for column in columns for x in mean_interval(group[column])]
+        for _, group in groups
+    ]
+    keys = pd.DataFrame([key for key, _ in groups], columns=list(by))
+    return pd.DataFrame(
+        rows,
+        index=keys.set_index(list(by)).index,
         columns=pd.MultiIndex.from_product([columns, ["mean", "interval"]]),
     )

@@ -24,9 +24,10 @@ def tune_learning_rate(training, learning_rates, steps, seeds):
         for rate in learning_rates
         for seed in seeds
     )
-    mean = trials.groupby("learning_rate", sort=False).mean()
-    best = mean.assign(minus_loss=-mean["validation_loss"].fillna(float("inf")))
-    best = best.sort_values(["validation_accuracy", "minus_loss"], ascending=False)
+    # A mean would pass over the NaN of a trial that diverged.
+    losses = trials["validation_loss"].fillna(float("inf"))
+    mean = trials.assign(minus_loss=-losses).groupby("learning_rate").mean()
+    best = mean.sort_values(["validation_accuracy", "minus_loss"], ascending=False)
     return float(best.index[0]), trials
 
 

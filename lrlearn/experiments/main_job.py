@@ -10,7 +10,6 @@ from tqdm.auto import tqdm
 import lrlearn
 from lrlearn.evaluation import SharpnessEvaluator, Training, tune_learning_rate
 
-NETWORKS = ("mlp", "mlp_relu", "cnn")
 _TUNING_SEED = 1000  # apart from the seeds of the comparison
 RADII = (0.001, 0.005, 0.05, 0.1)
 # Learning rates are chosen on validation data, for each network; learned optimizers
@@ -31,8 +30,8 @@ class MainJob:
         train_size: Training examples; few, so that there is a generalization gap.
         label_noise: Fraction of wrong training labels, for the same reason.
         batch_size: Batch size.
-        meta_networks: Networks that the rules are meta-trained on; for the others of
-            `NETWORKS` they are unseen.
+        networks: Networks of the comparison.
+        meta_networks: Networks that the rules are meta-trained on; others are unseen.
         meta_steps: Meta-steps of each rule.
         horizon: Least and most optimizee steps in meta-training.
         rho: Radius of the teachers SAM, GSAM and GAM.
@@ -48,6 +47,7 @@ class MainJob:
     train_size: int = 500
     label_noise: float = 0.2
     batch_size: int = 64
+    networks: tuple = ("mlp", "mlp_relu", "cnn")
     meta_networks: tuple = ("mlp", "mlp_relu")
     meta_steps: int = 200
     horizon: tuple = (100, 500)
@@ -112,7 +112,7 @@ def run(job, verbose=1):
     for name, teacher in job.teachers().items():
         trainers[name] = _meta_train(job, rule, name, teacher, verbose)
     comparison = _Comparison(job, verbose)
-    for network in NETWORKS:
+    for network in job.networks:
         comparison.add_network(
             network, {name: (rule, t.theta) for name, t in trainers.items()}
         )
@@ -149,7 +149,7 @@ class _Comparison:
         runs = (len(BASELINES) + len(job.teachers())) * job.seeds
         self._bar = tqdm(
             desc="Training networks   ",
-            total=len(NETWORKS) * (trials + runs),
+            total=len(job.networks) * (trials + runs),
             unit="run",
             disable=not verbose,
         )
