@@ -1,0 +1,168 @@
+"""A run equals Keras's own training, and depends on its seed alone."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import lrlearn
+from lrlearn.evaluation import Training
+from lrlearn.regularizers import SAM
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=[60, 4]).astype("float32")
+Y = (X @ RNG.normal(size=[4, 3])).argmax(axis=1).astype("int32")
+
+
+def dense():
+    return keras.Sequential([keras.Input([4]), keras.layers.Dense(3)])
+
+
+def normalized():
+    """Batch normalization, weight decay: all that a model brings along but dropout."""
+    return keras.Sequential(
+        [
+            keras.Input([4]),
+            keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2"),
+            keras.layers.BatchNormalization(momentum=0.5),
+            keras.layers.Dense(3),
+        ]
+    )
+
+
+def with_dropout():
+    return keras.Sequential([*normalized().layers, keras.layers.Dropout(0.5)])
+
+
+def make_task(model_fn=dense, **data):
+    data = data or {"validation": (X[30:40], Y[30:40]), "test": (X[40:], Y[40:])}
+    return lrlearn.tasks.Task(
+        model_fn,
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        train=(X[:30], Y[:30]),
+        batch_size=5,
+        **data,
+    )
+
+
+def batches(task, steps, seed):
+    """Returns the batches that a run is documented to draw."""
+    for step in range(steps):
+        at = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0]), step)
+        yield task.batch("train", at)
+
+
+def initial_model(task, seed):
+    model = task.model_fn()
+    params, state = task.init(seed)
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    for variable, value in zip(variables, [*params, *state], strict=True):
+        variable.assign(value)
+    return model
+
+
+def assert_same(model, other, **tolerance):
+    for v, w in zip(model.variables, other.variables, strict=True):
+        np.testing.assert_allclose(v.numpy(), w.numpy(), **tolerance)
+
+
+@pytest.mark.parametrize("model_fn", [dense, normalized])
+def test_a_run_equals_keras(model_fn):
+    task = make_task(model_fn)
+    training = Training(task, keras.optimizers.Adam(0.03))
+    records = training.run(steps=6, seed=3, record_every=4)
+    model = initial_model(task, seed=3)
+    model.compile(keras.optimizers.Adam(0.03), task.loss, metrics=["accuracy"])
+    for x, y in batches(task, 6, seed=3):
+        model.train_on_batch(x, y)
+    assert_same(training.model, model, rtol=1e-5, atol=1e-6)
+    assert list(records["step"]) == [0, 4, 6]
+    for split in ("train", "validation", "test"):
+        expected = model.evaluate(*getattr(task, split), verbose=0)
+        found = records[[f"{split}_loss", f"{split}_accuracy"]].iloc[-1]
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_sam_is_used():
+    task, rho, rate = make_task(), 0.5, 0.2
+    training = Training(task, keras.optimizers.SGD(rate), SAM(rho))
+    training.run(steps=3, seed=1)
+    kernel, bias = task.init(1)[0]
+    for x, y in batches(task, 3, seed=1):
+        x, onehot = x.numpy(), np.eye(3)[y.numpy()]
+
+        def gradient(kernel, bias, x=x, onehot=onehot):
+            p = np.exp(x @ kernel + bias)
+            residual = (p / p.sum(axis=1, keepdims=True) - onehot) / len(x)
+            return x.T @ residual, residual.sum(axis=0)
+
+        g, h = gradient(kernel, bias)
+        scale = rho / np.sqrt((g**2).sum() + (h**2).sum())
+        g, h = gradient(kernel + scale * g, bias + scale * h)
+        kernel, bias = kernel - rate * g, bias - rate * h
+    found = [v.numpy() for v in training.model.trainable_variables]
+    np.testing.assert_allclose(found[0], kernel, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found[1], bias, rtol=1e-4, atol=1e-6)
+
+
+def test_batch_statistics_move_once_a_step_with_a_regularizer():
+    task = make_task(normalized)
+    trained = []
+    for regularizer in (None, SAM(0.0)):
+        training = Training(task, keras.optimizers.SGD(0.1), regularizer)
+        training.run(steps=4, seed=0)
+        trained.append(training.model)
+    assert_same(*trained, rtol=1e-5, atol=1e-6)
+
+
+def learned():
+    rule = lrlearn.rules.CoordinatewiseLSTM(units=(2,))
+    return lrlearn.LearnedOptimizer(rule, rule.init_theta(0))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: keras.optimizers.Adam(0.03), learned], ids=["adam", "learned"]
+)
+def test_nothing_is_left_of_earlier_runs(make):
+    task = make_task(with_dropout)
+    used, fresh = Training(task, make()), Training(task, make())
+    used.run(steps=5, seed=0, learning_rate=0.5)
+    other = used.run(steps=5, seed=1)
+    again = used.run(steps=5, seed=0, record_every=2)
+    expected = fresh.run(steps=5, seed=0, record_every=2)
+    np.testing.assert_array_equal(again, expected)
+    assert_same(used.model, fresh.model, rtol=0)
+    for v, w in zip(used.optimizer.variables, fresh.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(v.numpy(), w.numpy())
+    assert (other.iloc[0] != expected.iloc[0]).any()
+
+
+def test_the_learning_rate_of_a_run():
+    task = make_task()
+    training = Training(task, keras.optimizers.SGD(0.01))
+    given = training.run(5, seed=0, learning_rate=0.3)
+    own = Training(task, keras.optimizers.SGD(0.3)).run(5, seed=0)
+    np.testing.assert_allclose(given, own, rtol=1e-6)
+
+
+def test_runs_of_a_seed_are_paired():
+    task = make_task()
+    slow = Training(task, keras.optimizers.SGD(0.0)).run(1, seed=7)
+    fast = Training(task, keras.optimizers.Adam(0.1)).run(1, seed=7)
+    np.testing.assert_array_equal(slow.iloc[0], fast.iloc[0])
+    assert slow["train_loss"][1] == slow["train_loss"][0] != fast["train_loss"][1]
+
+
+def test_records_come_one_by_one():
+    training = Training(make_task(), keras.optimizers.SGD(0.1))
+    records = training.records(steps=4, seed=0, record_every=2)
+    assert next(records)["step"] == 0
+    assert int(training.optimizer.iterations) == 0
+    assert next(records)["step"] == 2
+    assert int(training.optimizer.iterations) == 2
+
+
+def test_only_splits_that_there_are():
+    training = Training(make_task(validation=None), keras.optimizers.SGD(0.1))
+    columns = {"step", "train_loss", "train_accuracy"}
+    assert set(training.run(2, seed=0).columns) == columns

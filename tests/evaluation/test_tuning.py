@@ -1,0 +1,61 @@
+"""Learning rates are chosen on validation data and on nothing else."""
+
+import math
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+import lrlearn
+from lrlearn.evaluation import Training, tune_learning_rate
+
+
+class Recorded:
+    """Stands for a `Training`: the outcome of a run is looked up."""
+
+    def __init__(self, outcomes):
+        self.outcomes, self.calls = outcomes, []
+
+    def run(self, steps, seed, learning_rate=None, record_every=None):
+        self.calls.append((steps, seed, learning_rate))
+        accuracy, loss = self.outcomes[learning_rate][seed]
+        start = {"validation_accuracy": 1.0, "validation_loss": 0.0}
+        last = {"validation_accuracy": accuracy, "validation_loss": loss}
+        return pd.DataFrame([start, last])
+
+
+@pytest.mark.parametrize(
+    "outcomes, best",
+    [
+        ({0.1: [(0.9, 2), (0.9, 2)], 0.2: [(0.8, 1), (0.8, 1)]}, 0.1),
+        ({0.1: [(0.9, 2), (0.5, 2)], 0.2: [(0.8, 3), (0.8, 3)]}, 0.2),
+        ({0.1: [(0.9, 2), (0.9, 2)], 0.2: [(0.9, 1), (0.9, 1)]}, 0.2),
+        ({0.1: [(math.nan, 2)] * 2, 0.2: [(math.nan, 1)] * 2}, 0.2),
+        ({0.1: [(0.9, 1), (0.9, math.nan)], 0.2: [(0.9, 2)] * 2}, 0.2),
+        ({0.1: [(math.nan, 1), (math.nan, math.nan)], 0.2: [(math.nan, 9)] * 2}, 0.2),
+    ],
+    ids=["accuracy", "mean", "tie", "no accuracy", "diverged", "diverged, no accuracy"],
+)
+def test_choice(outcomes, best):
+    training = Recorded(outcomes)
+    rate, trials = tune_learning_rate(training, list(outcomes), 7, [0, 1])
+    assert rate == best
+    assert training.calls == [(7, s, r) for r in (0.1, 0.2) for s in (0, 1)]
+    assert len(trials) == 4
+    assert list(trials["learning_rate"]) == [0.1, 0.1, 0.2, 0.2]
+
+
+def test_a_task_without_test_data_can_be_tuned():
+    x = np.linspace(-1, 1, 32, dtype="float32")[:, None]
+    task = lrlearn.tasks.Task(
+        lambda: keras.Sequential([keras.Input([1]), keras.layers.Dense(1)]),
+        "mse",
+        train=(x, 2 * x),
+        validation=(x, 2 * x),
+        batch_size=8,
+    )
+    training = Training(task, keras.optimizers.SGD())
+    rate, trials = tune_learning_rate(training, [1e-6, 0.3, 1e6], 40, [0])
+    assert rate == 0.3
+    assert trials["validation_accuracy"].isna().all()

@@ -1,0 +1,91 @@
+"""Figures show the means of the runs, every optimizer and network named."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import itertools
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from lrlearn import plots
+from lrlearn.evaluation import mean_interval
+
+OPTIMIZERS = [f"optimizer {i}" for i in range(7)]
+NETWORKS = ["mlp", "cnn"]
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+def frame(x, values, column, seeds=3):
+    rng = np.random.default_rng(0)
+    rows = itertools.product(NETWORKS, OPTIMIZERS, range(seeds), values)
+    frame = pd.DataFrame(rows, columns=["network", "optimizer", "seed", x])
+    return frame.assign(**{column: rng.uniform(0.1, 1, len(frame))})
+
+
+def check_lines(figure, frame, x, column):
+    """The lines are the means, one for each optimizer, told apart by their looks."""
+    assert [axes.get_title() for axes in figure.axes] == NETWORKS
+    for axes, network in zip(figure.axes, NETWORKS, strict=True):
+        lines = axes.get_lines()
+        assert [line.get_label() for line in lines] == OPTIMIZERS
+        assert len({(li.get_color(), li.get_linestyle()) for li in lines}) == 7
+        for line in lines:
+            rows = frame[frame["network"] == network]
+            rows = rows[rows["optimizer"] == line.get_label()]
+            means = rows.groupby(x)[column].mean()
+            np.testing.assert_allclose(line.get_xdata(), means.index)
+            np.testing.assert_allclose(line.get_ydata(), means)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == OPTIMIZERS
+    figure.canvas.draw()
+
+
+def test_training_curves():
+    data = frame("step", [0, 25, 50], "test_accuracy")
+    figure = plots.training_curves(data)
+    check_lines(figure, data, "step", "test_accuracy")
+    assert figure.axes[0].get_ylabel() == "Test accuracy"
+    assert {axes.get_xlabel() for axes in figure.axes} == {"Step"}
+    assert figure.axes[0].get_yscale() == "linear"
+    rows = data[(data["network"] == "mlp") & (data["optimizer"] == OPTIMIZERS[0])]
+    mean, width = mean_interval(rows[rows["step"] == 0]["test_accuracy"])
+    band = figure.axes[0].collections[0].get_paths()[0].vertices
+    heights = band[band[:, 0] == 0][:, 1]
+    np.testing.assert_allclose(
+        [heights.min(), heights.max()], [mean - width, mean + width]
+    )
+
+
+def test_losses_are_on_a_log_scale():
+    data = frame("step", [0, 25], "train_loss")
+    figure = plots.training_curves(data, "train_loss", "Training loss")
+    check_lines(figure, data, "step", "train_loss")
+    assert figure.axes[1].get_yscale() == "log"
+    assert figure.axes[0].get_ylabel() == "Training loss"
+
+
+def test_sharpness_by_radius():
+    data = frame("radius", [0.001, 0.1], "increase")
+    figure = plots.sharpness_by_radius(data)
+    check_lines(figure, data, "radius", "increase")
+    for axes in figure.axes:
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+        assert axes.get_xlabel() == "Radius"
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_seeds_and_diverged_runs_can_be_drawn(seeds):
+    data = frame("step", [0, 25], "train_loss", seeds)
+    data.loc[0, "train_loss"] = np.nan
+    figure = plots.training_curves(data, "train_loss", "Training loss")
+    figure.canvas.draw()
+    assert np.isnan(figure.axes[0].get_lines()[0].get_ydata()[0])
