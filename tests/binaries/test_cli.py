@@ -1,0 +1,97 @@
+"""Programs end on a mistake with one line, and sign their results."""
+
+import json
+
+import pytest
+from absl import flags
+
+from binaries import cli
+
+PROGRAM = "cli"
+
+
+@pytest.fixture
+def end(program, monkeypatch, run):
+    """A function that returns the outcome of a main that raises."""
+
+    def end(exception, *arguments):
+        def main():
+            raise exception
+
+        monkeypatch.setattr(program, "main", main, raising=False)
+        monkeypatch.setattr(program, "cli", program, raising=False)
+        return run(*arguments)
+
+    return end
+
+
+@pytest.mark.parametrize(
+    "kind", [ValueError, FileNotFoundError, PermissionError, NotImplementedError]
+)
+def test_a_mistake_ends_with_one_line(end, kind):
+    outcome = end(kind("`rho` must be positive.\n\n  Received: -1"))
+    assert outcome.code == "error: `rho` must be positive. Received: -1"
+    assert "Traceback" not in outcome.err
+
+
+def test_a_bug_is_not_hidden(end):
+    with pytest.raises(TypeError, match="a bug"):
+        end(TypeError("a bug"))
+
+
+@pytest.mark.parametrize(
+    "arguments, line", [((), "Interrupted."), (("At 3.",), "At 3.")]
+)
+def test_an_interrupt_ends_with_one_line(end, arguments, line):
+    outcome = end(KeyboardInterrupt(*arguments))
+    assert outcome.code == 130
+    assert outcome.err.strip() == line
+
+
+def test_arguments_without_dashes_are_refused(end):
+    assert "['steps=3']" in end(None, "steps=3").code
+
+
+def test_arguments_are_parsed():
+    pairs = ["rho=0.05", "variant=released", "nesterov=True", "n=3", "x=a=b"]
+    assert cli.parse_arguments(pairs) == {
+        "rho": 0.05,
+        "variant": "released",
+        "nesterov": True,
+        "n": 3.0,
+        "x": "a=b",
+    }
+
+
+@pytest.mark.parametrize("pair", ["rho", "rho=", "=1", ""])
+def test_arguments_need_a_name_and_a_value(pair):
+    with pytest.raises(ValueError, match="must be name=value"):
+        cli.parse_arguments([pair])
+
+
+def test_numbers():
+    values = flags.FlagValues()
+    flag = flags.DEFINE_list("radii", ["1", "2.5"], "Help.", flag_values=values)
+    values.mark_as_parsed()
+    assert cli.numbers(flag) == (1.0, 2.5)
+    with pytest.raises(ValueError, match="--radii must be integers.*1,2.5"):
+        cli.numbers(flag, int)
+
+
+def test_output_directory_is_made_and_left_empty(tmp_path):
+    path = cli.output_directory(tmp_path / "a" / "b")
+    assert path.is_dir() and not list(path.iterdir())
+
+
+def test_output_directory_cannot_be_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        cli.output_directory(tmp_path / "file")
+
+
+def test_provenance(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["x", "--output=my runs"])
+    content = json.loads(json.dumps(cli.provenance()))
+    assert content["command"].endswith("'--output=my runs'")
+    assert set(content["versions"]) == {"lrlearn", "keras", "tensorflow", "numpy"}
+    assert content["commit"] and content["date"]

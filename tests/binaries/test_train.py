@@ -1,0 +1,158 @@
+"""`train` trains with what it is told, saves a whole model, and explains mistakes."""
+
+import json
+import signal
+
+import keras
+import numpy as np
+import pytest
+
+import lrlearn
+from lrlearn.evaluation import Training
+
+PROGRAM = "train"
+SMALL = ("--train_size=40", "--batch_size=20")
+
+
+def weights(path):
+    return [w.numpy() for w in keras.models.load_model(path).trainable_variables]
+
+
+def test_help(check_help):
+    check_help()
+
+
+def test_a_saved_model_goes_on_training(run, tmp_path):
+    path = tmp_path / "new" / "model.keras"
+    outcome = run(
+        "--optimizer=sgd",
+        "--learning_rate=0.1",
+        "--optimizer_args=momentum=0.9,nesterov=true",
+        "--steps=60",
+        f"--output={path}",
+    )
+    assert outcome.code == 0
+    assert f"Saved the model {path}." in outcome.out
+    model = keras.models.load_model(path)
+    assert model.optimizer.nesterov is True
+    assert int(model.optimizer.iterations) == 60
+    task = lrlearn.tasks.load("digits/mlp")
+    content = json.loads(path.with_suffix(".json").read_text())
+    for split in ("train", "validation", "test"):
+        loss, accuracy = model.evaluate(*getattr(task, split), verbose=0)
+        assert content["results"][split]["loss"] == pytest.approx(loss, rel=1e-4)
+        assert content["results"][split]["accuracy"] == pytest.approx(accuracy)
+        assert f"{split:12}{loss:8.4f}" in outcome.out
+    assert content["results"]["test"]["accuracy"] > 0.5
+    model.fit(*task.train, batch_size=550, verbose=0)
+    assert int(model.optimizer.iterations) == 62
+    assert list(path.parent.glob(".*")) == []
+
+
+def test_a_preset_directory(run, tmp_path):
+    rule = lrlearn.rules.CoordinatewiseLSTM(units=(2,))
+    optimizer = lrlearn.LearnedOptimizer(rule, rule.init_theta(1))
+    optimizer.save_to_preset(tmp_path / "preset")
+    path = tmp_path / "model.keras"
+    outcome = run(
+        f"--optimizer={tmp_path / 'preset'}", "--steps=3", f"--output={path}", *SMALL
+    )
+    assert outcome.code == 0
+    loaded = keras.models.load_model(path).optimizer
+    assert int(loaded.iterations) == 3
+    for name, value in optimizer.theta.items():
+        np.testing.assert_array_equal(loaded.theta[name], value)
+
+
+def test_the_regularizer_is_used(run, tmp_path):
+    trained = []
+    for i, arguments in enumerate([(), ("rho=0.0",), ("rho=0.5",)]):
+        path = tmp_path / f"{i}.keras"
+        regularizer = [f"--regularizer_args={a}" for a in arguments]
+        regularizer += ["--regularizer=sam"] * len(arguments)
+        outcome = run("--steps=4", f"--output={path}", *regularizer, *SMALL)
+        assert outcome.code == 0
+        trained.append(np.concatenate([w.ravel() for w in weights(path)]))
+    plain, zero, sam = trained
+    np.testing.assert_allclose(zero, plain, rtol=1e-4, atol=1e-6)
+    assert np.abs(sam - plain).max() > 1e-4
+
+
+def test_epochs(run, tmp_path):
+    path = tmp_path / "model.keras"
+    assert run("--epochs=2", f"--output={path}", "--batch_size=500").code == 0
+    optimizer = keras.models.load_model(path).optimizer
+    assert int(optimizer.iterations) == 2 * 3  # of 1,100 examples
+
+
+def test_unknown_optimizer(error):
+    line = error("--optimizer=adamm")
+    for name in ("adam", "sgd", "rmsprop", *lrlearn.LearnedOptimizer.presets):
+        assert f"'{name}'" in line
+    assert "Received: adamm" in line
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["--output={}/model.h5"], "--output must be a .keras file"),
+        (["--output={}/file/model.keras"], "file"),
+        (["--optimizer_args=momentm=1"], "momentm"),
+        (["--optimizer={}"], "config.json"),
+        (["--regularizer=sam", "--regularizer_args=rho=-1"], "rho=-1"),
+        (["--regularizer=sam", "--regularizer_args=rho=nan"], "rho=nan"),
+        (["--regularizer=sam", "--regularizer_args=radius=1"], "radius"),
+        (["--train_size=5000"], "train_size=5000"),
+        (["--label_noise=1.5"], "label_noise=1.5"),
+    ],
+)
+def test_bad_input(error, tmp_path, arguments, expected):
+    (tmp_path / "file").touch()
+    arguments = [a.format(tmp_path) for a in arguments]
+    line = error(f"--output={tmp_path}/model.keras", *arguments)
+    assert expected in line
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["--task=digits/rnn"], "digits/mlp_relu"),
+        (["--regularizer=x"], "gsam"),
+        (["--steps=0"], "positive"),
+        (["--steps=1", "--epochs=1"], "At most one of"),
+        (["--seed=-1"], "non-negative"),
+        (["--momentum=1"], "Unknown command line flag 'momentum'"),
+    ],
+)
+def test_bad_flags(run, arguments, expected):
+    outcome = run(*arguments)
+    assert outcome.code == 1
+    assert "FATAL Flags parsing error" in outcome.err and expected in outcome.err
+
+
+def test_a_diverged_model_replaces_nothing(error, tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_text("earlier")
+    line = error(
+        "--optimizer=sgd", "--learning_rate=3e38", "--steps=9", f"--output={path}"
+    )
+    assert "diverged" in line and "--learning_rate" in line
+    assert path.read_text() == "earlier"
+
+
+def test_ctrl_c_saves_what_there_is(run, tmp_path, monkeypatch):
+    record = Training._record
+
+    def interrupted_record(self, step):
+        if step == 4:
+            signal.raise_signal(signal.SIGINT)
+        return record(self, step)
+
+    monkeypatch.setattr(Training, "_record", interrupted_record)
+    path = tmp_path / "model.keras"
+    outcome = run("--steps=40", f"--output={path}", *SMALL)
+    assert outcome.code == 130
+    last = outcome.err.strip().splitlines()[-1]
+    assert last == f"Interrupted at step 4 of 40; the model so far is {path}."
+    assert int(keras.models.load_model(path).optimizer.iterations) == 4
