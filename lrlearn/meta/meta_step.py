@@ -1,10 +1,13 @@
 """The graph of a meta-step."""
 
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from lrlearn.meta.seeds import fold
+
+_SEED = tf.TensorSpec([2], tf.int32)
 
 
 class Tally(NamedTuple):
@@ -88,8 +91,16 @@ class MetaStep:
         )
 
     def _step(self, theta, optimizees, step):
+        # Traced here: within a replica Keras divides losses by the replicas' number.
+        estimates = [
+            self._estimates[problem].get_concrete_function(theta, optimizee, _SEED)
+            for problem, optimizee in zip(
+                self._problems, self._split_replicas(optimizees)[0], strict=True
+            )
+        ]
         tally, optimizees, sound = self._strategy.run(
-            self._replica_step, args=(theta, optimizees, step)
+            functools.partial(self._replica_step, estimates),
+            args=(theta, optimizees, step),
         )
         total = tf.nest.map_structure(
             lambda value: self._strategy.reduce("SUM", value, axis=None), tally
@@ -109,13 +120,13 @@ class MetaStep:
         }
         return logs, optimizees, sound
 
-    def _replica_step(self, theta, optimizees, step):
+    def _replica_step(self, estimates, theta, optimizees, step):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = fold(tf.constant([self._settings.seed, 0], tf.int32), step, replica)
         results = [
-            self._estimates[problem](theta, optimizee, fold(seed, index))
-            for index, (problem, optimizee) in enumerate(
-                zip(self._problems, optimizees, strict=True)
+            estimate(theta, optimizee, fold(seed, index))
+            for index, (estimate, optimizee) in enumerate(
+                zip(estimates, optimizees, strict=True)
             )
         ]
         tallies, optimizees, sound = zip(*results, strict=True)

@@ -78,7 +78,7 @@ def test_contract(estimator):
     "estimator",
     [
         Replay(50),
-        FullTape(),
+        pytest.param(FullTape(), marks=pytest.mark.slow),
         pytest.param(FullTape(through_features=True), marks=pytest.mark.slow),
     ],
     ids=["replay of some", "full_tape", "full_tape through features"],

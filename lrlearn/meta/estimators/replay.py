@@ -57,7 +57,10 @@ class Replay(Estimator):
         """Returns a function that keeps some of `n` coordinates, and their number."""
         if self.coordinates is None or self.coordinates >= n:
             return tf.identity, n
-        keys = tf.random.stateless_uniform([n], seed, alg="philox")
+        # Integers: XLA draws other floats from the same seed.
+        keys = tf.random.stateless_uniform(
+            [n], seed, None, None, tf.int32, alg="philox"
+        )
         chosen = tf.math.top_k(keys, self.coordinates, sorted=False).indices
         return lambda t: tf.gather(t, chosen, axis=-1), self.coordinates
 

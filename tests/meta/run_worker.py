@@ -1,0 +1,25 @@
+"""One of several workers that meta-train together; for `test_distribution`."""
+
+import sys
+
+import tensorflow as tf
+
+STRATEGY = tf.distribute.MultiWorkerMirroredStrategy()
+
+import numpy as np  # noqa: E402
+
+from lrlearn import MetaTrainer  # noqa: E402
+from tests.meta.problems import FAST, RULE, mlp  # noqa: E402
+
+
+def _trainer():
+    return MetaTrainer(RULE, [mlp()], strategy=STRATEGY, **FAST)
+
+
+if __name__ == "__main__":
+    directory, output = sys.argv[1:]
+    _trainer().fit(2, directory, verbose=0)
+    trainer = _trainer()
+    trainer.fit(4, directory, verbose=0)
+    (member,) = trainer._population.members
+    np.savez(output, replica=member.replica, w=member.optimizee.w, **trainer.theta)

@@ -1,0 +1,126 @@
+"""Checkpoints are whole or passed over."""
+
+import numpy as np
+import pytest
+
+from lrlearn.meta import checkpoint
+from lrlearn.meta.checkpoint import CheckpointDirectory, write_atomically
+
+CONFIG = {"seed": 0, "horizon": (100, 1000)}
+
+
+def _files(path):
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def _truncate(path, size=100):
+    path.write_bytes(path.read_bytes()[:size])
+
+
+def _save(store, *steps):
+    for step in steps:
+        store.save(step, {"w": np.full(50, step), "n": np.array(step)}, {"score": 0.5})
+
+
+def test_round_trip(tmp_path):
+    """The newest, with scalars, shapes and types as they were."""
+    store = CheckpointDirectory(tmp_path / "run", CONFIG)
+    assert store.load() is None
+    arrays = {"a": np.float32([[1.5]]), "b": np.array(3, "int64"), "c": np.zeros(0)}
+    _save(store, 3)
+    store.save(20, arrays, {"score": np.inf})
+    loaded, state = CheckpointDirectory(tmp_path / "run", CONFIG).load()
+    assert state == {"step": 20, "score": np.inf}
+    assert loaded.keys() == arrays.keys()
+    for name, value in arrays.items():
+        np.testing.assert_array_equal(loaded[name], value)
+        assert (loaded[name].dtype, loaded[name].shape) == (value.dtype, value.shape)
+
+
+def test_only_the_newest_are_kept(tmp_path):
+    """Two by default, and no partial file."""
+    store = CheckpointDirectory(tmp_path, CONFIG)
+    _save(store, 1, 2, 3)
+    assert sorted(_files(tmp_path)) == [
+        "checkpoint-00000002.safetensors",
+        "checkpoint-00000003.safetensors",
+        "config.json",
+    ]
+
+
+@pytest.mark.parametrize("size", [0, 5, 100])
+def test_truncated_checkpoint(tmp_path, size):
+    """A warning names it, and the one before is loaded."""
+    store = CheckpointDirectory(tmp_path, CONFIG)
+    _save(store, 1, 2)
+    _truncate(tmp_path / "checkpoint-00000002.safetensors", size)
+    with pytest.warns(UserWarning, match="checkpoint-00000002.* cannot be read"):
+        arrays, state = store.load()
+    assert state["step"] == arrays["n"] == 1
+
+
+def test_truncated_checkpoint_does_not_crowd_out_whole_ones(tmp_path):
+    """Gone with the next one that is saved."""
+    store = CheckpointDirectory(tmp_path, CONFIG)
+    _save(store, 10, 20)
+    _truncate(tmp_path / "checkpoint-00000020.safetensors")
+    _save(store, 15)
+    assert sorted(_files(tmp_path))[:2] == [
+        "checkpoint-00000010.safetensors",
+        "checkpoint-00000015.safetensors",
+    ]
+
+
+def test_no_whole_checkpoint(tmp_path):
+    """Never a silent start from the beginning."""
+    store = CheckpointDirectory(tmp_path, CONFIG)
+    _save(store, 1, 2)
+    for file in tmp_path.glob("checkpoint-*"):
+        _truncate(file)
+    with (
+        pytest.warns(UserWarning, match="cannot be read"),
+        pytest.raises(ValueError, match="No checkpoint in .* can be read"),
+    ):
+        store.load()
+
+
+def test_other_configuration(tmp_path):
+    """Refused, with what differs, and not a byte is touched."""
+    _save(CheckpointDirectory(tmp_path, CONFIG), 1)
+    before = _files(tmp_path)
+    with pytest.raises(ValueError, match=r"same configuration.*\['seed'\]"):
+        CheckpointDirectory(tmp_path, {**CONFIG, "seed": 1})
+    assert _files(tmp_path) == before
+
+
+def test_unreadable_or_missing_configuration(tmp_path):
+    """A directory whose origin is unknown is refused."""
+    _save(CheckpointDirectory(tmp_path, CONFIG), 1)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="config.json must be JSON"):
+        CheckpointDirectory(tmp_path, CONFIG)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ValueError, match="holds checkpoints but no config.json"):
+        CheckpointDirectory(tmp_path, CONFIG)
+
+
+def test_workers_keep_their_own(tmp_path):
+    """The first process uses the directory itself."""
+    for worker in (0, 1):
+        _save(CheckpointDirectory(tmp_path, CONFIG, worker=worker), worker + 1)
+    assert (tmp_path / "checkpoint-00000001.safetensors").exists()
+    assert (tmp_path / "worker1" / "checkpoint-00000002.safetensors").exists()
+
+
+def test_write_atomically_leaves_the_old_file(tmp_path, monkeypatch):
+    """Where writing fails; and nothing half-written beside it."""
+    file = tmp_path / "file"
+    write_atomically(file, b"old")
+
+    def fail(descriptor):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(checkpoint.os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(file, b"new")
+    assert _files(tmp_path) == {"file": b"old"}

@@ -1,0 +1,140 @@
+"""Only sound optimizees count, and nothing unsound reaches theta."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lrlearn import MetaTrainer
+from lrlearn.meta import MetaSettings, Replay
+from lrlearn.meta.meta_step import MetaStep
+from lrlearn.regularizers import Regularizer
+from tests.meta.problems import CROSSENTROPY, FAST, RULE, mlp, problem, theta_of
+
+QUICK = {**FAST, "validation_every": None}
+PROBLEM, THETA = problem(), theta_of(RULE)
+
+
+class _Nan(Regularizer):
+    """A teacher that has nothing to say."""
+
+    def field(self, loss_fn, params, loss, g):
+        return [np.nan * x for x in g]
+
+    def get_config(self):
+        return {}
+
+
+def _nan_where_logits_are_large(y, logits):
+    loss = CROSSENTROPY(y, logits)
+    return tf.where(tf.reduce_max(tf.abs(logits)) > 4.0, np.nan, loss)
+
+
+@functools.cache
+def _meta_step(optimizees):
+    """Returns a `MetaStep` on fixed batches, and where it leaves the meta-gradient."""
+    applied = {name: tf.Variable(tf.zeros_like(value)) for name, value in THETA.items()}
+
+    def apply(gradient):
+        for name, value in gradient.items():
+            applied[name].assign(value)
+
+    step = MetaStep(
+        optimizees * [PROBLEM],
+        RULE,
+        Replay(),
+        MetaSettings(**FAST),
+        apply=apply,
+        strategy=tf.distribute.get_strategy(),
+        jit_compile=False,
+    )
+    return step, applied
+
+
+def _run(*optimizees):
+    """Returns the meta-gradient applied (zero where none was), and the results."""
+    step, applied = _meta_step(len(optimizees))
+    for variable in applied.values():
+        variable.assign(tf.zeros_like(variable))
+    logs, (after,), (sound,) = step(THETA, [list(optimizees)], 0)
+    gradient = {name: value.numpy() for name, value in applied.items()}
+    return gradient, logs, after, sound
+
+
+def test_mean_is_over_sound_optimizees():
+    """That of two is the mean; one with NaN among its weights changes nothing."""
+    one, two = (PROBLEM.start(RULE, seed) for seed in (0, 1))
+    spoilt = two._replace(w=tf.where(tf.range(310) == 7, np.nan, two.w))
+    of_one, logs_of_one, _, _ = _run(one)
+    of_two, _, _, _ = _run(two)
+    of_both, _, _, sound = _run(one, two)
+    assert sound == [True, True]
+    without_two, logs, after, sound = _run(one, spoilt)
+    assert sound == [True, False]
+    assert logs == logs_of_one
+    assert np.all(np.isfinite(after[0].w))
+    for name, value in of_one.items():
+        assert np.any(value)
+        np.testing.assert_array_equal(without_two[name], value)
+        mean = (value + of_two[name]) / 2
+        np.testing.assert_allclose(of_both[name], mean, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("leaf", "factor"), [("memory", np.nan), ("w", np.inf), ("w", 1e4)]
+)
+def test_what_is_unsound(leaf, factor):
+    """Memory that is not finite, weights that are not, a loss above the limit."""
+    start = PROBLEM.start(RULE, seed=0)
+    spoilt = tf.nest.map_structure(lambda t: factor * t, getattr(start, leaf))
+    gradient, logs, _, sound = _run(start._replace(**{leaf: spoilt}))
+    assert sound == [False]
+    assert np.isnan(logs["meta_loss"])
+    assert not any(np.any(value) for value in gradient.values())
+
+
+def test_some_episodes_are_unsound():
+    """They start anew and are counted; theta moves by the others and stays finite."""
+    task = mlp(loss=_nan_where_logits_are_large)
+    trainer = MetaTrainer(
+        RULE, [task], initializations=3, initial_scale=(0.1, 5.0), **QUICK
+    )
+    rows = trainer.fit(8, verbose=0).frame()
+    assert 0 < rows["skipped"].sum() < 3 * 8
+    assert rows["skipped"].between(0, 3).all()
+    assert np.isfinite(rows["meta_loss"][rows["skipped"] < 3]).all()
+    arrays = trainer._weights.arrays()
+    assert all(np.all(np.isfinite(value)) for value in arrays.values())
+    iterations = (rows["skipped"] < 3).sum()
+    assert int(trainer.meta_optimizer.iterations) == iterations
+
+
+@pytest.mark.parametrize(
+    ("task", "regularizer", "scale"),
+    [
+        (mlp(), _Nan(), 1.0),
+        (mlp(loss=lambda y, logits: np.nan * CROSSENTROPY(y, logits)), None, 1.0),
+        (mlp(), None, 1e30),
+    ],
+    ids=["regularizer", "loss", "huge scale"],
+)
+def test_all_optimizees_are_unsound(task, regularizer, scale):
+    """Not a bit of theta, its average or the meta-optimizer changes."""
+    trainer = MetaTrainer(
+        RULE,
+        [task],
+        regularizer,
+        initializations=2,
+        initial_scale=(scale, scale),
+        **QUICK,
+    )
+    before = trainer._weights.arrays()
+    rows = trainer.fit(2, verbose=0).frame()
+    assert rows["skipped"].tolist() == [2.0, 2.0]
+    assert rows["meta_loss"].isna().all()
+    assert [member.episode for member in trainer._population.members] == [2, 2]
+    after = trainer._weights.arrays()
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        assert value.tobytes() == after[name].tobytes(), name

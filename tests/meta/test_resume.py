@@ -1,0 +1,131 @@
+"""A run that was stopped goes on as if it had not been."""
+
+import os
+import signal
+
+import keras
+import pandas as pd
+import pytest
+
+from lrlearn import MetaTrainer
+from lrlearn.regularizers import SAM
+from tests.meta.problems import ADAM_RULE, FAST, mlp
+
+TASKS = [mlp(), mlp(lambda: keras.layers.BatchNormalization(), name="normalized")]
+STEPS = 8
+
+
+def _trainer(**changes):
+    arguments = {"regularizer": SAM(), "seed": 3, **FAST, **changes}
+    return MetaTrainer(ADAM_RULE, TASKS, **arguments)
+
+
+def _state(trainer):
+    """Everything that a run has come to, as bytes."""
+    optimizees, places = trainer._population.state()
+    arrays = {**trainer._weights.arrays(), **optimizees}
+    arrays |= {f"result/{name}": value for name, value in trainer.theta.items()}
+    arrays["history"] = trainer.history.to_array()
+    return {name: value.tobytes() for name, value in arrays.items()}, places
+
+
+def _assert_same(trainer, expected):
+    (arrays, places), (expected_arrays, expected_places) = _state(trainer), expected
+    assert places == expected_places
+    assert arrays.keys() == expected_arrays.keys()
+    assert [n for n, value in arrays.items() if value != expected_arrays[n]] == []
+
+
+def _files(path):
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+@pytest.fixture(scope="module", name="uninterrupted")
+def _uninterrupted():
+    trainer = _trainer()
+    trainer.fit(STEPS, verbose=0)
+    assert trainer._population.members[0].episode > 1
+    assert trainer.history.frame()["score"].count() == 2
+    return _state(trainer)
+
+
+class _PressCtrlC(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if logs["step"] == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_resume_is_exact(tmp_path, uninterrupted):
+    """From a checkpoint, and from one that was written on Ctrl-C."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        first = _trainer()
+        first.fit(2, tmp_path, verbose=0)
+        with pytest.raises(KeyboardInterrupt):
+            first.fit(STEPS, tmp_path, callbacks=[_PressCtrlC()], verbose=0)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert first.step == 5
+    assert (tmp_path / "checkpoint-00000005.safetensors").exists()
+    second = _trainer()
+    history = second.fit(STEPS, tmp_path, verbose=0)
+    _assert_same(second, uninterrupted)
+    assert len(history.rows) == STEPS
+    assert not list(tmp_path.glob(".*"))
+    csv = pd.read_csv(tmp_path / "history.csv")
+    pd.testing.assert_frame_equal(csv, history.frame(), rtol=1e-12)
+
+
+def test_truncated_checkpoints(tmp_path, uninterrupted):
+    """The one before is used, with a warning, and the end is the same."""
+    trainer = _trainer()
+    trainer.fit(6, tmp_path, checkpoint_every=2, verbose=0)
+    newest = tmp_path / "checkpoint-00000006.safetensors"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    resumed = _trainer()
+    with pytest.warns(UserWarning, match="checkpoint-00000006"):
+        resumed.fit(4, tmp_path, verbose=0)
+    assert resumed.step == 4
+    resumed.fit(STEPS, tmp_path, verbose=0)
+    _assert_same(resumed, uninterrupted)
+    for file in tmp_path.glob("checkpoint-*"):
+        file.write_bytes(file.read_bytes()[:1000])
+    with (
+        pytest.warns(UserWarning, match="cannot be read"),
+        pytest.raises(ValueError, match="No checkpoint in .* can be read"),
+    ):
+        _trainer().fit(STEPS, tmp_path, verbose=0)
+
+
+def test_finished_run_is_only_read(tmp_path):
+    """`fit` with the steps that are done returns at once, with the result."""
+    first = _trainer(validation_every=None)
+    first.fit(2, tmp_path, verbose=0)
+    second = _trainer(validation_every=None)
+    second.fit(1, tmp_path, verbose=0)
+    assert second.step == 2
+    assert second._meta_step._graph.experimental_get_tracing_count() == 0
+    _assert_same(second, _state(first))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 4},
+        {"regularizer": SAM(0.2)},
+        {"unroll": 4},
+        {"estimator": "full_tape"},
+        {"meta_optimizer": keras.optimizers.Adam(0.1)},
+        {"theta": ADAM_RULE.init_theta(seed=9)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_other_configuration(tmp_path, change):
+    """Refused by what differs; the directory is untouched."""
+    trainer = _trainer(validation_every=None)
+    trainer.fit(0, tmp_path, verbose=0)
+    before = _files(tmp_path)
+    other = _trainer(validation_every=None, **change)
+    with pytest.raises(ValueError, match=f"same configuration.*{next(iter(change))}"):
+        other.fit(STEPS, tmp_path, verbose=0)
+    assert _files(tmp_path) == before

@@ -1,0 +1,216 @@
+"""MetaTrainer: it learns, keeps the best, and says what is wrong."""
+
+import gc
+import os
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lrlearn import MetaTrainer
+from lrlearn.meta import MetaSettings
+from lrlearn.meta.meta_validation import MetaValidation
+from lrlearn.regularizers import SAM, RhoSchedule
+from tests.meta.problems import ADAM_RULE, FAST, RULE, mlp, problem
+
+QUICK = {**FAST, "validation_every": None}
+
+
+def _same(one, other):
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_meta_training_learns():
+    """A rule that does nothing yet learns to train unseen initializations."""
+    trainer = MetaTrainer(
+        RULE,
+        [mlp()],
+        initializations=2,
+        unroll=10,
+        horizon=(20, 60),
+        validation_every=None,
+        meta_optimizer=keras.optimizers.Adam(0.02, global_clipnorm=1.0),
+    )
+    settings = MetaSettings(validation_steps=50, validation_initializations=4, seed=77)
+    score = MetaValidation([problem(mlp())], RULE, settings)
+    untrained = score(trainer.theta)
+    trainer.fit(60, verbose=0)
+    assert untrained > np.log(2.2)
+    assert score(trainer.theta) < untrained - 0.5
+
+
+def test_seeds():
+    """The same theta for the same seed, another for another."""
+    thetas = []
+    for seed in (1, 1, 2):
+        trainer = MetaTrainer(
+            RULE, [mlp()], theta=RULE.init_theta(0), seed=seed, **QUICK
+        )
+        trainer.fit(3, verbose=0)
+        thetas.append(trainer.theta)
+    assert _same(thetas[0], thetas[1])
+    assert not _same(thetas[1], thetas[2])
+
+
+def test_several_architectures_and_no_retracing():
+    """However often optimizees start anew, there is one trace."""
+    tasks = [
+        mlp(),
+        mlp(lambda: keras.layers.Dense(3, "relu"), name="relu"),
+        mlp(lambda: keras.layers.BatchNormalization(), name="normalized"),
+    ]
+    settings = {**QUICK, "horizon": 10, "initializations": 2}
+    trainer = MetaTrainer(ADAM_RULE, tasks, "sam", **settings)
+    history = trainer.fit(12, verbose=0)
+    episodes = [member.episode for member in trainer._population.members]
+    assert len(episodes) == 6 and min(episodes) >= 5
+    assert trainer._meta_step._graph.experimental_get_tracing_count() == 1
+    counts = [
+        graph.experimental_get_tracing_count()
+        for graph in trainer._meta_step._estimates.values()
+    ]
+    assert counts == [1, 1, 1]
+    assert np.isfinite(history.frame()["meta_loss"]).all()
+
+
+def test_best_theta_is_kept():
+    """The average with the lowest score, not the last; it is in the history."""
+    trainer = MetaTrainer(RULE, [mlp()], **{**FAST, "validation_every": 2})
+    scores, averages = iter([0.5, 0.25, np.nan, 0.3]), []
+
+    def validate(theta):
+        averages.append({name: value.numpy() for name, value in theta.items()})
+        return next(scores)
+
+    trainer._validate = validate
+    history = trainer.fit(8, verbose=0)
+    assert _same(trainer.theta, averages[1])
+    assert not _same(trainer.theta, averages[3])
+    np.testing.assert_array_equal(
+        history.history["score"][1::2], [0.5, 0.25, np.nan, 0.3]
+    )
+    assert np.isnan(history.history["score"][::2]).all()
+
+
+def _resting_theta():
+    """A theta by which the rule does not move."""
+    return {name: 0.0 * value for name, value in RULE.init_theta().items()}
+
+
+def test_meta_validation_score():
+    """By a rule that does not move: mean log loss at the initializations."""
+    problems = [problem(mlp()), problem(mlp(lambda: keras.layers.Dense(3, "relu")))]
+    settings = MetaSettings(validation_initializations=4, validation_steps=2)
+    validate = MetaValidation(problems, RULE, settings)
+    assert [index for index, _ in validate._starts] == [0, 1, 0, 1]
+    logs = []
+    for index, start in validate._starts:
+        p = problems[index]
+        x, y = p.task.validation
+        loss, _, _ = p.task.evaluate_loss(p.unflatten(start.w), [], x, y)
+        logs.append(np.log(loss))
+    assert len(set(map(float, logs))) == 4
+    score = validate(_resting_theta())
+    np.testing.assert_allclose(score, np.mean(logs), rtol=1e-5)
+    assert validate(_resting_theta()) == score
+
+
+def test_meta_validation_bounds_the_loss():
+    """One that is not finite counts as 100, so that scores stay comparable."""
+    task = mlp(loss=lambda y, logits: np.nan * tf.reduce_sum(logits))
+    settings = MetaSettings(validation_initializations=1, validation_steps=1)
+    validate = MetaValidation([problem(task)], RULE, settings)
+    np.testing.assert_allclose(validate(_resting_theta()), np.log(100.0))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"unroll": 0}, "`unroll` must be at least 1. Received: unroll=0"),
+        ({"initializations": 0}, "`initializations` must be at least 1"),
+        ({"unroll": 200}, "`unroll` must be at most `horizon`"),
+        ({"horizon": (1000, 100)}, "`horizon` must be two positive numbers"),
+        ({"horizon": 0}, "`horizon` must be two positive numbers"),
+        ({"initial_scale": (0.0, 1.0)}, "`initial_scale` must be two positive"),
+        ({"initial_scale": (1.0, np.nan)}, "`initial_scale` must be two positive"),
+        ({"meta_loss": "logs"}, r"`meta_loss` must be one of \('log', 'loss'\)"),
+        ({"meta_split": "test"}, r"one of \('train', 'validation'\).*'test'"),
+        ({"average": 1.0}, r"`average` must be in \[0, 1\)"),
+        ({"validation_every": 0}, "`validation_every` must be None or >= 1"),
+        ({"validation_steps": 0}, "`validation_steps` must be at least 1"),
+        ({"loss_limit": np.nan}, "`loss_limit` must be positive"),
+        ({"seed": -1}, r"`seed` must be in \[0, 2\*\*31\)"),
+        ({"estimator": "pes"}, r"one of \['full_tape', 'replay'\]. Received: 'pes'"),
+        ({"regularizer": "sma"}, "'none', 'sam', 'gsam', 'gam', 'l2'"),
+        ({"theta": ADAM_RULE.init_theta()}, "`theta` must fit the rule"),
+    ],
+    ids=str,
+)
+def test_bad_arguments(settings, message):
+    """One line that states the rule and what came."""
+    with pytest.raises(ValueError, match=message) as error:
+        MetaTrainer(RULE, [mlp()], **settings)
+    assert "\n" not in str(error.value)
+
+
+def test_bad_tasks():
+    """No task, and no validation data where they are needed."""
+    with pytest.raises(ValueError, match="`tasks` must not be empty"):
+        MetaTrainer(RULE, [])
+    task = mlp(validation=False, name="bare")
+    for settings in ({}, {"validation_every": None, "meta_split": "validation"}):
+        with pytest.raises(ValueError, match=r"need validation data.*\['bare'\]"):
+            MetaTrainer(RULE, [task], **settings)
+    MetaTrainer(RULE, [task], validation_every=None)
+
+
+def test_bad_fit():
+    """Before anything is written or trained."""
+    trainer = MetaTrainer(RULE, [mlp()], **QUICK)
+    with pytest.raises(ValueError, match="`checkpoint_every` must be at least 1"):
+        trainer.fit(1, checkpoint_every=0)
+    scheduled = SAM(RhoSchedule(0.01, 0.1))
+    trainer = MetaTrainer(RULE, [mlp()], scheduled, **QUICK)
+    with pytest.raises(ValueError, match="`rho` must be a number here"):
+        trainer.fit(1, verbose=0)
+
+
+def test_any_meta_optimizer():
+    """With a schedule, with clipping, with averages of its own."""
+    schedule = keras.optimizers.schedules.CosineDecay(0.01, 10)
+    for optimizer in (
+        keras.optimizers.RMSprop(schedule, clipnorm=0.5),
+        keras.optimizers.AdamW(0.01, use_ema=True),
+    ):
+        trainer = MetaTrainer(RULE, [mlp()], meta_optimizer=optimizer, **QUICK)
+        trainer.fit(1, verbose=0)
+        assert int(optimizer.iterations) == 1
+        assert not _same(trainer.theta, RULE.init_theta(0))
+
+
+def test_settings():
+    """Defaults that follow from others, and a message for a misspelt name."""
+    assert MetaSettings(horizon=200).horizon == (200, 200)
+    assert MetaSettings(horizon=[100, 400]).validation_steps == 200
+    with pytest.raises(TypeError, match="unexpected keyword argument 'unrol'"):
+        MetaTrainer(RULE, [mlp()], unrol=3)
+
+
+def _resident_megabytes():
+    gc.collect()
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
+def test_memory_does_not_grow():
+    """Steps without restarts leave nothing behind."""
+    settings = {**QUICK, "horizon": 10**6}
+    trainer = MetaTrainer(RULE, [mlp()], **settings)
+    trainer.fit(100, verbose=0)
+    before = _resident_megabytes()
+    trainer.fit(1000, verbose=0)
+    assert _resident_megabytes() - before < 2
