@@ -1,0 +1,142 @@
+"""One ascent of a function on a ball around 0, from one start."""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from lrlearn.evaluation.ball_model import foretell_gradient, new_direction
+from lrlearn.evaluation.flat import project, unit
+from lrlearn.evaluation.increase import increase
+
+_MOMENTUM = 0.75
+_PAIRS_ON_SPHERE, _PAIRS_AROUND_GRADIENT = 16, 4
+_FEW_PARAMETERS, _PAIRS_ON_SMALL_SPHERE = 100, 128
+_PROBES, _MEMORY = 8, 16
+
+
+class Point(NamedTuple):
+    """A perturbation `e`, the rise `f(e) - f(0)`, and the gradient at `e`."""
+
+    e: Any
+    rise: Any
+    gradient: Any
+
+
+class Ascent:
+    """Maximises a function of a vector over the ball of `radius` around 0.
+
+    `lrlearn.evaluation.PGA` describes the method.
+
+    Args:
+        function: A `flat.Function`, or what has its methods.
+        radius: Scalar tensor.
+    """
+
+    def __init__(self, function, radius):
+        self._function, self._radius = function, radius
+        self._f0, gradient = function.value_and_gradient(function.zero)
+        self.centre = Point(function.zero, tf.zeros_like(self._f0), gradient)
+
+    def run(self, seed, steps):
+        """Returns the best `Point` found from one random start.
+
+        Args:
+            seed: Stateless seed, an int32 tensor `[2]`.
+            steps: Number of iterations.
+        """
+        towards_gradient = self._evaluate(self._radius * unit(self.centre.gradient))
+        start = self._evaluate(self._best_start(seed))
+        seen = self._remember(_nothing(start.e), towards_gradient)
+        seen = self._remember(seen, start)
+        seen = self._probe(seen)
+        point, *_ = tf.while_loop(
+            lambda *_: True,
+            self._step,
+            (start, start.e, 2 * self._radius, seen),
+            maximum_iterations=steps,
+            parallel_iterations=1,
+        )
+        return _best(_best(point, towards_gradient), self.centre)
+
+    def _probe(self, seen):
+        """Adds points in the Krylov directions of the last one, for the curvature."""
+        return tf.while_loop(
+            lambda *_: True,
+            lambda *seen: self._remember(
+                seen, self._evaluate(self._radius * new_direction(*seen))
+            ),
+            seen,
+            maximum_iterations=_PROBES,
+            parallel_iterations=1,
+        )
+
+    def _step(self, point, previous, step_size, seen):
+        climbed = self._evaluate(self._climb(point, previous, step_size))
+        seen = self._remember(seen, climbed)
+        foretold = foretell_gradient(*seen, self.centre.gradient)
+        foretold = self._evaluate(self._radius * unit(foretold))
+        seen = self._remember(seen, foretold)
+        new = _best(climbed, foretold)
+        improved = new.rise > point.rise
+        step_size = tf.where(improved, step_size, step_size / 2)
+        return _best(point, new), point.e, step_size, seen
+
+    def _climb(self, point, previous, step_size):
+        z = project(point.e + step_size * unit(point.gradient), self._radius)
+        move = _MOMENTUM * (z - point.e) + (1 - _MOMENTUM) * (point.e - previous)
+        return project(point.e + move, self._radius)
+
+    def _best_start(self, seed):
+        """Returns the best of the random points; see `PGA`."""
+        uphill = unit(self.centre.gradient)
+        few = uphill.shape[0] <= _FEW_PARAMETERS
+        on_sphere = _PAIRS_ON_SMALL_SPHERE if few else _PAIRS_ON_SPHERE
+        pairs = on_sphere + _PAIRS_AROUND_GRADIENT
+
+        def start(i):
+            # Drawn one by one: all at once would take `pairs` copies of the parameters.
+            pair_seed = tf.stack([seed[0], seed[1] * pairs + i // 2])
+            shape, dtype = tf.shape(uphill), uphill.dtype
+            v = unit(tf.random.stateless_normal(shape, pair_seed, dtype=dtype))
+            v = tf.where(i % 2 == 0, v, -v)
+            return self._radius * tf.where(i < 2 * on_sphere, v, unit(v + uphill))
+
+        values = tf.map_fn(
+            lambda i: self._function.value(start(i)),
+            tf.range(2 * pairs),
+            fn_output_signature=self._f0.dtype,
+            parallel_iterations=1,
+        )
+        values = tf.where(tf.math.is_finite(values), values, values.dtype.min)
+        return start(tf.argmax(values, output_type=tf.int32))
+
+    def _evaluate(self, e):
+        """Returns the `Point` at `e`, one that is never best where not finite."""
+        f, gradient = self._function.value_and_gradient(e)
+        finite = tf.math.is_finite(f) & tf.reduce_all(tf.math.is_finite(gradient))
+        rise = increase(self._f0, self.centre.gradient, f, gradient, e)
+        return Point(
+            e,
+            tf.where(finite, rise, -float("inf")),
+            tf.where(finite, gradient, self.centre.gradient),
+        )
+
+    def _remember(self, seen, point):
+        """Returns `(directions, changes)` with those of `point` after the others."""
+        directions, changes = seen
+        direction = tf.math.divide_no_nan(point.e, self._radius)
+        change = point.gradient - self.centre.gradient
+        return (
+            tf.concat([directions[1:], direction[None]], axis=0),
+            tf.concat([changes[1:], change[None]], axis=0),
+        )
+
+
+def _nothing(e):
+    zeros = tf.zeros([_MEMORY, e.shape[0]], e.dtype)
+    return zeros, zeros
+
+
+def _best(point, other):
+    better = other.rise > point.rise
+    return Point(*(tf.where(better, b, a) for a, b in zip(point, other, strict=True)))

@@ -1,0 +1,107 @@
+"""Functions of a list of parameters as functions of one flat perturbation."""
+
+import tensorflow as tf
+
+from lrlearn.regularizers.gradients import value_and_gradients
+
+
+class Function:
+    """A scalar function around a point, of a perturbation that is one vector `[n]`.
+
+    Args:
+        fn: Function of a list of tensors that returns a scalar.
+        params: List of tensors, the point.
+
+    Attributes:
+        dtype: The type of perturbations and values: float64 if that of all parameters
+            is, else float32.
+        zero: The perturbation that is none.
+        value: Function of a perturbation that returns the value there.
+        value_and_gradient: Function of a perturbation that returns the value and the
+            gradient `[n]` there.
+    """
+
+    def __init__(self, fn, params):
+        self._fn, self._params = fn, params
+        self.dtype = dtype(params)
+        self.zero = tf.zeros_like(self._flatten(params))
+        # Functions of their own, so that a graph that calls them often stays small.
+        self.value = tf.function(self._value, autograph=False)
+        self.value_and_gradient = tf.function(self.differentiate, autograph=False)
+
+    def differentiate(self, e):
+        """Does what `value_and_gradient` does, where it is differentiated again."""
+        f, gradients = value_and_gradients(self._fn, self._at(e))
+        return tf.cast(f, self.dtype), self._flatten(gradients)
+
+    def unflatten(self, e):
+        """Returns `e` as a list of tensors shaped and typed like the parameters."""
+        pieces = tf.split(e, [w.shape.num_elements() for w in self._params])
+        return [
+            tf.cast(tf.reshape(piece, w.shape), w.dtype)
+            for piece, w in zip(pieces, self._params, strict=True)
+        ]
+
+    def _value(self, e):
+        return tf.cast(self._fn(self._at(e)), self.dtype)
+
+    def _at(self, e):
+        return [w + d for w, d in zip(self._params, self.unflatten(e), strict=True)]
+
+    def _flatten(self, tensors):
+        return tf.concat(
+            [tf.reshape(tf.cast(t, self.dtype), [-1]) for t in tensors], axis=0
+        )
+
+
+class HalfSquaredGradient:
+    r"""$\|\nabla f\|^2/2$ of a `Function`, with the same methods.
+
+    It is smooth where $\|\nabla f\|$ is not; its gradient is a Hessian-vector product.
+
+    Args:
+        function: A `Function`.
+    """
+
+    def __init__(self, function):
+        self.zero = function.zero
+        self._function = function
+        self.value = tf.function(self._value, autograph=False)
+        self.value_and_gradient = tf.function(self._differentiate, autograph=False)
+
+    def _value(self, e):
+        _, g = self._function.differentiate(e)
+        return tf.tensordot(g, g, 1) / 2
+
+    def _differentiate(self, e):
+        f, (gradient,) = value_and_gradients(lambda e: self._value(e[0]), [e])
+        return f, gradient
+
+
+def dtype(params):
+    """Returns the type in which perturbations of `params` are computed."""
+    return tf.float64 if all(w.dtype == tf.float64 for w in params) else tf.float32
+
+
+def as_tensors(params):
+    """Returns `params` as a list of tensors, and refuses an empty one."""
+    if len(params) == 0:
+        raise ValueError(f"`params` must hold at least one tensor. Received: {params=}")
+    return [tf.convert_to_tensor(w) for w in params]
+
+
+def norm(v):
+    """Returns the L2 norm; its squares neither overflow nor vanish."""
+    largest = tf.reduce_max(tf.abs(v))
+    return largest * tf.norm(tf.math.divide_no_nan(v, largest))
+
+
+def unit(v):
+    """Returns `v / |v|`, and zero where `v` is zero."""
+    v = tf.math.divide_no_nan(v, tf.reduce_max(tf.abs(v)))
+    return tf.math.divide_no_nan(v, tf.norm(v))
+
+
+def project(v, radius):
+    """Returns the nearest point to `v` of the ball of `radius` around 0."""
+    return v * tf.minimum(tf.math.divide_no_nan(radius, norm(v)), 1)

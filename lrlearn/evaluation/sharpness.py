@@ -1,0 +1,177 @@
+"""Sharpness of a loss around parameters, by radius."""
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from lrlearn.evaluation import flat
+from lrlearn.evaluation.increase import increase
+from lrlearn.evaluation.model_loss import model_loss
+from lrlearn.evaluation.pga import PGA, check_radius
+
+_RADII = (0.001, 0.005, 0.05, 0.1)
+_COLUMNS = (
+    "clean_loss",
+    "max_loss",
+    "increase",
+    "max_gradient_norm",
+    "surrogate_gap",
+)
+
+
+class SharpnessEvaluator:
+    r"""Measures sharpness of one loss at many parameters, with one compiled graph.
+
+    For each radius $r$, with $\|e\|_2 \le r$ over all parameters jointly:
+
+    - `clean_loss`: $L(w)$;
+    - `max_loss`: $\max_e L(w + e)$;
+    - `increase`: $\max_e L(w + e) - L(w)$, which is known more accurately than the
+      difference of the two columns where that is small;
+    - `max_gradient_norm`: $\max_e \|\nabla L(w + e)\|$;
+    - `surrogate_gap`: $L(w + r\,g/\|g\|) - L(w)$ with $g = \nabla L(w)$.
+
+    The maxima are those that `PGA` finds: lower bounds, and tight ones on convex
+    quadratics. A point in a small ball lies in a larger one too, so that no maximum
+    is below that of a smaller radius.
+
+    Args:
+        loss_fn: Function of a list of tensors (and of `args`, see `__call__`) that
+            returns a scalar.
+        steps: Iterations of `PGA`. Defaults to `20`.
+        restarts: Starts of `PGA`. Defaults to `1`.
+
+    Reference:
+        Surrogate gap: [Zhuang et al., 2022](https://arxiv.org/abs/2203.08065), eq. 2.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> import lrlearn
+        >>> evaluator = lrlearn.evaluation.SharpnessEvaluator(
+        ...     lambda w: tf.reduce_sum(tf.square(w[0]) * [0.5, 2.0])
+        ... )
+        >>> evaluator([[0.0, 0.0]], radii=[1.0, 2.0])["increase"].round(3).tolist()
+        [2.0, 8.0]
+        >>> evaluator([[1.0, 0.0]], radii=[1.0])["surrogate_gap"].round(3).tolist()
+        [1.5]
+    """
+
+    def __init__(self, loss_fn, steps=20, restarts=1):
+        self._loss_fn = loss_fn
+        self._highest = PGA(loss_fn, "loss", steps, restarts)
+        self._steepest = PGA(loss_fn, "gradient_norm", steps, restarts)
+        self._rows = tf.function(self._measure, autograph=False)
+
+    def __call__(self, params, *args, radii=_RADII, relative=False, seed=0):
+        """Returns the sharpness around `params`.
+
+        Args:
+            params: List of tensors or variables.
+            *args: Tensors, or structures of them, that `loss_fn` gets after the
+                parameters, such as the state of batch normalization.
+            radii: Radii, each >= 0. Defaults to `(0.001, 0.005, 0.05, 0.1)`.
+            relative: Whether `radii` are multiples of the parameters' L2 norm.
+                Defaults to `False`.
+            seed: Integer seed of the searches. Defaults to `0`.
+
+        Returns:
+            A `pandas.DataFrame` with one row a radius, its columns `radius` (as given)
+            and those above.
+
+        Raises:
+            ValueError: If there is no radius, one is negative or not finite, or
+                `params` is empty.
+        """
+        radii = list(radii)
+        if not radii:
+            raise ValueError(f"`radii` must hold at least one. Received: {radii=}")
+        for radius in radii:
+            check_radius(radius)
+        params = flat.as_tensors(params)
+        scale = tf.linalg.global_norm(params) if relative else 1.0
+        dtype = flat.dtype(params)
+        absolute = tf.constant(radii, dtype) * tf.cast(scale, dtype)
+        rows = self._rows(params, args, absolute, tf.constant(seed, tf.int32)).numpy()
+        table = pd.DataFrame(_grow_with_radius(rows, radii), columns=_COLUMNS)
+        table.insert(0, "radius", radii)
+        return table
+
+    def _measure(self, params, args, radii, seed):
+        loss = flat.Function(lambda w: self._loss_fn(w, *args), params)
+        f0, g0 = loss.value_and_gradient(loss.zero)
+
+        def row(radius):
+            highest = self._highest.search(params, args, radius, seed)
+            steepest = self._steepest.search(params, args, radius, seed)
+            e = radius * flat.unit(g0)
+            gap = increase(f0, g0, *loss.value_and_gradient(e), e)
+            return tf.stack(
+                [f0, highest.loss, highest.increase, steepest.gradient_norm, gap]
+            )
+
+        return tf.map_fn(row, radii, parallel_iterations=1)
+
+
+def sharpness(
+    model,
+    x,
+    y,
+    radii=_RADII,
+    relative=False,
+    loss=None,
+    steps=20,
+    restarts=1,
+    seed=0,
+) -> pd.DataFrame:
+    """Returns how far the loss of a Keras model rises around its weights.
+
+    `SharpnessEvaluator` says what is measured. The model runs in inference mode and is
+    left as it was. All examples go through it at once: hand over as many as fit into
+    memory (a few thousand are representative).
+
+    Args:
+        model: A built Keras model.
+        x: Inputs, an array or a structure of them.
+        y: Targets.
+        radii: L2 radii over all trainable weights jointly. Defaults to
+            `(0.001, 0.005, 0.05, 0.1)`.
+        relative: Whether `radii` are multiples of the weights' L2 norm. Defaults to
+            `False`.
+        loss: Loss name, Keras loss or function of `(y_true, y_pred)`; `None` for the
+            one that the model is compiled with. Defaults to `None`.
+        steps: Iterations of `PGA`. Defaults to `20`.
+        restarts: Starts of `PGA`. Defaults to `1`.
+        seed: Integer seed of the searches. Defaults to `0`.
+
+    Returns:
+        A `pandas.DataFrame` with one row a radius and the columns `radius`,
+        `clean_loss`, `max_loss`, `increase`, `max_gradient_norm` and `surrogate_gap`.
+
+    Raises:
+        ValueError: If the model is not built or has no single loss, the data are empty
+            or of different lengths, or an argument is not one of these.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import lrlearn
+        >>> model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
+        >>> model.compile(loss="mse")
+        >>> table = lrlearn.evaluation.sharpness(model, np.eye(2), np.zeros(2))
+        >>> table["radius"].tolist()
+        [0.001, 0.005, 0.05, 0.1]
+        >>> bool((table["increase"] >= table["surrogate_gap"]).all())
+        True
+    """
+    evaluator = SharpnessEvaluator(model_loss(model, x, y, loss), steps, restarts)
+    return evaluator(
+        model.trainable_variables, radii=radii, relative=relative, seed=seed
+    )
+
+
+def _grow_with_radius(rows, radii):
+    """Returns the rows with each maximum no less than that of any smaller radius."""
+    order, rows = np.argsort(radii, kind="stable"), rows.copy()
+    maxima = [_COLUMNS.index(c) for c in _COLUMNS if c.startswith(("max_", "incr"))]
+    rows[np.ix_(order, maxima)] = np.maximum.accumulate(rows[np.ix_(order, maxima)])
+    return rows
