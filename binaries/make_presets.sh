@@ -11,6 +11,8 @@ common="--tasks=mnist/mlp,mnist/mlp_relu,mnist/mlp_tanh --train_size=1000
   --label_noise=0.2 --batch_size=64 --coordinates=2000 --validation_every=75"
 recipe="--units=10,10 --steps=300"
 paper="--units=20,20 --steps=300 --features=log --rule_output=scaled"
+gam="--regularizer=gam
+  --regularizer_args=rho=0.1,rho_perturb=0.1,variant=released"
 
 make_preset() {
   local name=$1 description=$2
@@ -29,13 +31,12 @@ for name in ${@:-lstm_none lstm_sam lstm_gsam lstm_gam lstm_paper_none lstm_pape
       $recipe --regularizer=sam --regularizer_args=rho=0.3 ;;
     lstm_gsam) make_preset $name "LSTM rule meta-trained with GSAM" \
       $recipe --regularizer=gsam --regularizer_args=rho=0.3 ;;
-    lstm_gam) make_preset $name "LSTM rule meta-trained with GAM" \
-      $recipe --regularizer=gam --regularizer_args=rho=0.3,rho_perturb=0.3 ;;
+    lstm_gam) make_preset $name "LSTM rule meta-trained with GAM" $recipe $gam ;;
     lstm_paper_none) make_preset $name \
       "LSTM rule with the paper's inputs, meta-trained without regularizer" $paper ;;
     lstm_paper_gam) make_preset $name \
       "LSTM rule with the paper's inputs, meta-trained with GAM" \
-      $paper --regularizer=gam --regularizer_args=rho=0.3,rho_perturb=0.3 ;;
+      $paper $gam ;;
     *) echo "error: unknown preset $name" >&2; exit 2 ;;
   esac
 done

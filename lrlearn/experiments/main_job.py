@@ -34,7 +34,8 @@ class MainJob:
         meta_networks: Networks that the rules are meta-trained on; others are unseen.
         meta_steps: Meta-steps of each rule.
         horizon: Least and most optimizee steps in meta-training.
-        rho: Radius of the teachers SAM, GSAM and GAM.
+        rho: Radius of the teachers SAM and GSAM.
+        gam_rho: Both radii of the teacher GAM, in its released form.
         steps: Steps of each optimizee in the comparison.
         record_every: Steps between records of its losses.
         seeds: Number of seeds of each optimizee.
@@ -51,7 +52,8 @@ class MainJob:
     meta_networks: tuple = ("mlp", "mlp_relu")
     meta_steps: int = 200
     horizon: tuple = (100, 500)
-    rho: float = 0.1
+    rho: float = 0.3
+    gam_rho: float = 0.1
     steps: int = 500
     record_every: int = 25
     seeds: int = 5
@@ -75,7 +77,9 @@ class MainJob:
             "LO": None,
             "LO-SAM": lrlearn.regularizers.SAM(self.rho),
             "LO-GSAM": lrlearn.regularizers.GSAM(self.rho),
-            "LO-GAM": lrlearn.regularizers.GAM(self.rho, self.rho),
+            "LO-GAM": lrlearn.regularizers.GAM(
+                self.gam_rho, self.gam_rho, variant="released"
+            ),
         }
 
 
