@@ -10,6 +10,7 @@ distance of the weights. Prints a table and writes `pga.csv`, `pga.png` and `pga
 
 import json
 import pathlib
+import warnings
 
 import keras
 import matplotlib
@@ -72,7 +73,10 @@ def _load(path, task, x, y):
     if not pathlib.Path(path).is_file():
         raise ValueError(f"--model must be a .keras file. Received: {path} (not there)")
     try:
-        model = keras.models.load_model(path)
+        with warnings.catch_warnings():
+            # Keras warns where the optimizer is incomplete; it is not used here.
+            warnings.simplefilter("ignore")
+            model = keras.models.load_model(path)
     except Exception as error:  # whatever a damaged file leads to
         raise ValueError(f"--model={path} cannot be read: {error}") from None
     try:

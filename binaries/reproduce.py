@@ -23,18 +23,26 @@ _DATASET = flags.DEFINE_enum(
     "dataset",
     MainJob.dataset,
     ["digits", "mnist", "fashion_mnist", "cifar10"],
-    "Data set.",
+    "Data set; digits needs no download.",
 )
 _META_STEPS = flags.DEFINE_integer(
-    "meta_steps", MainJob.meta_steps, "Meta-steps of each rule.", lower_bound=1
+    "meta_steps",
+    MainJob.meta_steps,
+    "Steps in which each update rule is meta-trained.",
+    lower_bound=1,
 )
 _STEPS = flags.DEFINE_integer(
-    "steps", MainJob.steps, "Steps of each network.", lower_bound=1
+    "steps", MainJob.steps, "Training steps of each network.", lower_bound=1
 )
 _SEEDS = flags.DEFINE_integer(
-    "seeds", MainJob.seeds, "Seeds of each network.", lower_bound=1
+    "seeds",
+    MainJob.seeds,
+    "Number of times that each network is trained.",
+    lower_bound=1,
 )
-_SEED = flags.DEFINE_integer("seed", MainJob.seed, "Seed.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", MainJob.seed, "Seed of everything random.", lower_bound=0
+)
 
 
 def main():

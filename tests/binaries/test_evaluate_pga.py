@@ -1,0 +1,155 @@
+"""`evaluate_pga` measures what `sharpness` does, of models that fit the task."""
+
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+import lrlearn
+
+PROGRAM = "evaluate_pga"
+EXAMPLES = 16
+
+
+def make_model(shape=(8, 8, 1), outputs=10, seed=0):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input(shape),
+            keras.layers.Flatten(),
+            keras.layers.Rescaling(1 / 16),
+            keras.layers.Dense(outputs),
+        ]
+    )
+
+
+@pytest.fixture
+def models(tmp_path):
+    """Paths of two models: one compiled with a loss of its own, and one not."""
+    compiled, bare = make_model(seed=0), make_model(seed=1)
+    compiled.add(keras.layers.Softmax())
+    compiled.compile(loss="sparse_categorical_crossentropy")
+    paths = [tmp_path / "compiled.keras", tmp_path / "bare.keras"]
+    compiled.save(paths[0])
+    bare.save(paths[1])
+    return paths
+
+
+def test_help(check_help):
+    check_help()
+
+
+@pytest.fixture
+def figures(program, monkeypatch):
+    """The figures that were drawn."""
+    figures, draw = [], program.plots.sharpness_by_radius
+
+    def spy(frame):
+        figures.append(draw(frame))
+        return figures[-1]
+
+    monkeypatch.setattr(program.plots, "sharpness_by_radius", spy)
+    return figures
+
+
+def test_models_are_compared(run, figures, models, tmp_path):
+    outcome = run(
+        f"--model={models[0]},{models[1]}",
+        "--split=test",
+        "--radii=0.01,0.1",
+        f"--examples={EXAMPLES}",
+        f"--output={tmp_path / 'pga'}",
+    )
+    assert outcome.code == 0
+    frame = pd.read_csv(tmp_path / "pga" / "pga.csv")
+    assert list(frame["model"]) == [str(path) for path in models for _ in range(2)]
+    assert list(frame["radius"]) == [0.01, 0.1] * 2
+    for text in (*map(str, models), "max_gradient_norm", "16 test examples"):
+        assert text in outcome.out
+    assert "command" in json.loads((tmp_path / "pga" / "pga.json").read_text())
+    assert (tmp_path / "pga" / "pga.png").read_bytes().startswith(b"\x89PNG")
+    (axes,) = figures[0].axes
+    assert [line.get_label() for line in axes.get_lines()] == list(map(str, models))
+    assert axes.get_title() == "digits/mlp" and axes.get_xlabel() == "Radius"
+    x, y = (a[:EXAMPLES] for a in lrlearn.tasks.load("digits/mlp").test)
+    expected = lrlearn.evaluation.sharpness(
+        keras.models.load_model(models[0], compile=False),
+        x,
+        y,
+        radii=(0.01, 0.1),
+        loss="sparse_categorical_crossentropy",
+    )
+    np.testing.assert_allclose(frame[expected.columns][:2], expected, rtol=1e-4)
+
+
+def test_options(run, program, figures, models, tmp_path, monkeypatch):
+    """What is measured, where nothing is."""
+    task = lrlearn.tasks.load("digits/mlp", train_size=30, label_noise=0.5)
+
+    def measure(model, x, y, radii, relative, seed):
+        np.testing.assert_array_equal(x, task.train[0])
+        np.testing.assert_array_equal(y, task.train[1])
+        assert model.loss is not None and relative is True and seed == 4
+        return pd.DataFrame({"radius": radii, "increase": radii})
+
+    monkeypatch.setattr(program, "sharpness", measure)
+    outcome = run(
+        f"--model={models[1]}",
+        "--relative",
+        "--train_size=30",
+        "--label_noise=0.5",
+        "--seed=4",
+        f"--output={tmp_path / 'pga'}",
+    )
+    assert outcome.code == 0
+    assert "30 train examples" in outcome.out
+    assert list(pd.read_csv(tmp_path / "pga" / "pga.csv")["radius"]) == [
+        *(0.001, 0.005, 0.05, 0.1)
+    ]
+    assert figures[0].axes[0].get_xlabel() == "Radius / norm of the weights"
+
+
+@pytest.mark.parametrize(
+    "content, expected", [(None, "not there"), (b"no model", "cannot be read")]
+)
+def test_no_model(error, tmp_path, content, expected):
+    path = tmp_path / "x.keras"
+    if content:
+        path.write_bytes(content)
+    line = error(f"--model={path}", f"--output={tmp_path / 'pga'}")
+    assert expected in line and str(path) in line
+    assert not (tmp_path / "pga").exists()
+
+
+def test_a_truncated_model(error, models, tmp_path):
+    content = models[0].read_bytes()
+    models[0].write_bytes(content[: len(content) // 2])
+    line = error(f"--model={models[0]}", f"--output={tmp_path / 'pga'}")
+    assert "cannot be read" in line
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        ({"shape": (28, 28, 1)}, "which takes (28, 28, 1)"),
+        ({"outputs": 9}, "outputs of shape (9,)"),
+    ],
+)
+def test_a_model_of_another_task(error, tmp_path, arguments, expected):
+    path = tmp_path / "x.keras"
+    make_model(**arguments).save(path)
+    line = error(f"--model={path}", f"--output={tmp_path / 'pga'}")
+    assert expected in line and "digits/mlp" in line
+
+
+@pytest.mark.parametrize("radii", ["a", "-1", "nan", "0.1,,0.2"])
+def test_bad_radii(error, models, tmp_path, radii):
+    line = error(f"--model={models[1]}", f"--radii={radii}", f"--output={tmp_path}/p")
+    assert "radi" in line
+
+
+def test_a_model_must_be_named(run):
+    outcome = run()
+    assert outcome.code == 1 and "--model" in outcome.err

@@ -1,0 +1,189 @@
+"""`meta_train` saves a preset, goes on where it stopped, and loses nothing."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import lrlearn
+
+PROGRAM = "meta_train"
+SMALL = (
+    "--train_size=20",
+    "--batch_size=4",
+    "--units=2",
+    "--unroll=2",
+    "--horizon=2,4",
+    "--initializations=1",
+)
+
+
+def contents(directory):
+    """Returns what lies in a directory, by path."""
+    paths = sorted(p for p in directory.rglob("*") if p.is_file())
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
+
+
+@pytest.fixture
+def meta_train(run, tmp_path):
+    def meta_train(*arguments, output="run"):
+        return run(f"--output={tmp_path / output}", *SMALL, *arguments)
+
+    return meta_train
+
+
+def test_help(check_help):
+    check_help()
+
+
+def test_a_preset_is_saved_and_a_finished_run_is_left_alone(
+    meta_train, error, tmp_path
+):
+    arguments = [
+        "--regularizer=sam",
+        "--regularizer_args=rho=0.3",
+        "--label_noise=0.1",
+        "--steps=2",
+        "--validation_every=2",
+        "--description=Mine",
+    ]
+    outcome = meta_train(*arguments)
+    preset = tmp_path / "run" / "preset"
+    assert outcome.code == 0 and f"Saved the preset {preset}." in outcome.out
+    optimizer = lrlearn.LearnedOptimizer.from_preset(preset)
+    assert optimizer.rule.get_config()["units"] == [2]
+    _, _, metadata = lrlearn.optimizers.presets.load_preset(preset)
+    expected = {
+        "description": "Mine",
+        "tasks": ["digits/mlp"],
+        "regularizer": "sam",
+        "regularizer_args": ["rho=0.3"],
+        "train_size": 20,
+        "label_noise": 0.1,
+        "meta_steps": 2,
+        "licence": "Apache-2.0",
+    }
+    assert expected.items() <= metadata.items()
+    assert np.isfinite(metadata["meta_validation_score"])
+
+    assert meta_train(*arguments).code == 0
+    again = lrlearn.LearnedOptimizer.from_preset(preset)
+    for name, value in optimizer.theta.items():
+        np.testing.assert_array_equal(again.theta[name], value)
+
+    before = contents(tmp_path / "run")
+    line = error(f"--output={tmp_path / 'run'}", *SMALL, *arguments, "--seed=1")
+    assert "seed" in line and str(tmp_path / "run") in line
+    assert contents(tmp_path / "run") == before
+
+
+def test_ctrl_c_and_the_same_command(meta_train, program, tmp_path, monkeypatch):
+    arguments = ["--steps=4", "--validation_every=9"]
+
+    class Interrupter(lrlearn.meta.TensorBoard):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lrlearn.meta, "TensorBoard", Interrupter)
+        outcome = meta_train(*arguments)
+    assert outcome.code == 130
+    last = outcome.err.strip().splitlines()[-1]
+    assert last == (
+        f"Interrupted at meta-step 2; a checkpoint is in {tmp_path / 'run'}. "
+        "The same command goes on from there."
+    )
+    assert len(pd.read_csv(tmp_path / "run" / "history.csv")) == 2
+    assert meta_train(*arguments).code == 0
+    assert meta_train(*arguments, output="whole").code == 0
+    resumed, whole = (
+        pd.read_csv(tmp_path / name / "history.csv") for name in ("run", "whole")
+    )
+    pd.testing.assert_frame_equal(resumed, whole)
+    assert len(whole) == 4
+    _, theta, metadata = lrlearn.optimizers.presets.load_preset(
+        tmp_path / "run" / "preset"
+    )
+    _, expected, _ = lrlearn.optimizers.presets.load_preset(
+        tmp_path / "whole" / "preset"
+    )
+    for name, value in expected.items():
+        np.testing.assert_array_equal(theta[name], value)
+    assert metadata["meta_validation_score"] is None  # there was none
+
+
+def test_ctrl_c_from_outside(tmp_path):
+    """A real SIGINT to a real process."""
+    command = [sys.executable, "-m", "binaries.meta_train", *SMALL]
+    root = pathlib.Path(__file__).parents[2]
+    with subprocess.Popen(
+        [*command, "--steps=1000000", f"--output={tmp_path / 'run'}"],
+        cwd=root,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            wait_for(tmp_path / "run" / "tensorboard", process)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 130, err
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("Interrupted at meta-step ") and "Traceback" not in err
+    assert list((tmp_path / "run").glob("checkpoint-*.safetensors"))
+
+
+def wait_for(path, process, seconds=120):
+    for _ in range(10 * seconds):
+        if path.exists() or process.poll() is not None:
+            return
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["--tasks=digits/mlp,digits/rnn"], "digits/mlp_relu"),
+        (["--tasks="], "tasks"),
+        (["--regularizer=gam", "--regularizer_args=variant=x"], "algorithm2"),
+        (["--regularizer_args=rho=1"], "rho"),
+        (["--units=a"], "--units must be integers"),
+        (["--units=0"], "units"),
+        (["--horizon=4,2"], "horizon"),
+        (["--initial_scale=x"], "--initial_scale must be numbers"),
+        (["--estimator=full_tape", "--coordinates=3"], "--coordinates needs"),
+        (["--train_size=10000000"], "train_size"),
+        (["--output={}/file"], "file"),
+        (["--output={}/file/run"], "file"),
+    ],
+)
+def test_bad_input(error, tmp_path, arguments, expected):
+    (tmp_path / "file").touch()
+    arguments = [a.format(tmp_path) for a in arguments]
+    assert expected in error(f"--output={tmp_path}/run", *SMALL, *arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "argument, expected",
+    [
+        ("--regularizer=sma", "gsam"),
+        ("--estimator=x", "full_tape"),
+        ("--features=x", "normalized"),
+        ("--distribution=x", "multiworker"),
+        ("--steps=0", "positive"),
+    ],
+)
+def test_bad_flags(run, argument, expected):
+    outcome = run(argument)
+    assert outcome.code == 1
+    assert "FATAL Flags parsing error" in outcome.err and expected in outcome.err
