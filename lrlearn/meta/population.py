@@ -62,8 +62,9 @@ class Population:
         return [member for replica in self.replicas for member in replica]
 
     def start(self):
-        """Starts every optimizee."""
+        """Starts the first episode of every optimizee."""
         for member in self.members:
+            member.episode = -1
             self.restart(member)
 
     def restart(self, member):

@@ -20,32 +20,30 @@ from tests.meta.problems import FAST, RULE, flat, mlp, problem  # noqa: E402
 STRATEGY = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
-def _trainer(**arguments):
-    return MetaTrainer(
-        RULE, [mlp()], initializations=2, strategy=STRATEGY, **FAST, **arguments
-    )
+def _trainer(**changes):
+    settings = {**FAST, "validation_every": None, "initializations": 2, **changes}
+    return MetaTrainer(RULE, [mlp()], strategy=STRATEGY, **settings)
 
 
 def check_meta_gradient():
     """A plain gradient step of size 1 is the mean over all four optimizees."""
     trainer = _trainer(meta_optimizer=keras.optimizers.SGD(1.0), average=0.0)
-    members = trainer._population.replicas
-    assert [[m.replica for m in replica] for replica in members] == [[0, 0], [1, 1]]
+    population = trainer._population
+    assert [[m.replica for m in ms] for ms in population.replicas] == [[0, 0], [1, 1]]
     theta = {k: tf.constant(v) for k, v in RULE.init_theta(0).items()}
-    trainer._population.start()
+    population.start()
+    starts = [member.optimizee for member in population.members]
+    assert len({start.w.numpy().tobytes() for start in starts}) == 4
     gradients = []
-    for member in trainer._population.members:
+    for member in population.members:
         seed = fold(tf.constant([0, 0]), 0, member.replica, member.index)
         estimate = Replay().estimate(
             problem(mlp()), RULE, theta, member.optimizee, seed, FAST["unroll"]
         )
         gradients.append(flat(estimate.gradient))
-    trainer = _trainer(meta_optimizer=keras.optimizers.SGD(1.0), average=0.0)
     trainer.fit(1, verbose=0)
     moved = flat(theta) - flat(trainer.theta)
     np.testing.assert_allclose(moved, np.mean(gradients, axis=0), rtol=1e-3, atol=1e-6)
-    starts = {m.optimizee.w.numpy().tobytes() for m in trainer._population.members}
-    assert len(starts) == 4
 
 
 def check_resume(directory):

@@ -92,6 +92,16 @@ def test_places():
         np.testing.assert_array_equal(one.optimizee.w, other.optimizee.w)
 
 
+def test_start_is_the_same_each_time():
+    """So that a run that failed in its first step starts like a new one."""
+    population, _ = _population(initializations=2)
+    first = population.state()
+    _advance(population, unsound=[0])
+    population.start()
+    assert population.state()[1] == first[1]
+    np.testing.assert_equal(population.state()[0], first[0])
+
+
 def test_initial_scale_is_log_uniform():
     """Half of the factors are below the geometric mean."""
     _, (problem,) = _population(initializations=1000, initial_scale=(0.5, 2.0))
