@@ -9,6 +9,7 @@ distance of the weights. Prints a table and writes `pga.csv`, `pga.png` and `pga
 """
 
 import json
+import os
 import pathlib
 import warnings
 
@@ -100,11 +101,20 @@ def _write(frame, output):
     frame.to_csv(output / "pga.csv", index=False)
     provenance = json.dumps(cli.provenance(), indent=2)
     (output / "pga.json").write_text(provenance + "\n")
-    lines = frame.rename(columns={"model": "optimizer"})
-    figure = plots.sharpness_by_radius(lines.assign(network=_TASK.value, seed=0))
+    lines = frame.assign(
+        optimizer=frame["model"].map(_labels()), network=_TASK.value, seed=0
+    )
+    figure = plots.sharpness_by_radius(lines)
     if _RELATIVE.value:
         figure.axes[0].set_xlabel("Radius / norm of the weights")
     figure.savefig(output / "pga.png", dpi=150)
+
+
+def _labels():
+    """Returns the models' paths, less the folders that they share."""
+    paths = {path: os.path.abspath(path) for path in _MODEL.value}
+    common = os.path.commonpath([os.path.dirname(path) for path in paths.values()])
+    return {path: os.path.relpath(paths[path], common) for path in paths}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Figures from results: frames in, matplotlib figures out."""
 
 import itertools
+import math
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -68,9 +69,17 @@ def _panels(frame, x, y, band=False, **line):
         axes.set_title(network)
         axes.grid(alpha=0.3)
         _lines(axes, rows, x, y, band, line)
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    _legend(figure, *panels[0][0].get_legend_handles_labels())
     return figure
+
+
+def _legend(figure, handles, labels):
+    """Draws one legend under all panels, in as many rows as it takes."""
+    width, height = figure.get_size_inches()
+    column = 0.7 + 0.09 * max(map(len, labels))  # inches, at the default font size
+    ncols = min(len(labels), max(1, int(width / column)))
+    figure.set_size_inches(width, height + 0.2 * (math.ceil(len(labels) / ncols) - 1))
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols)
 
 
 def _lines(axes, frame, x, y, band, line):

@@ -31,7 +31,9 @@ def models(tmp_path):
     compiled, bare = make_model(seed=0), make_model(seed=1)
     compiled.add(keras.layers.Softmax())
     compiled.compile(loss="sparse_categorical_crossentropy")
-    paths = [tmp_path / "compiled.keras", tmp_path / "bare.keras"]
+    paths = [tmp_path / name / "model.keras" for name in "ab"]
+    for path in paths:
+        path.parent.mkdir()
     compiled.save(paths[0])
     bare.save(paths[1])
     return paths
@@ -71,7 +73,8 @@ def test_models_are_compared(run, figures, models, tmp_path):
     assert "command" in json.loads((tmp_path / "pga" / "pga.json").read_text())
     assert (tmp_path / "pga" / "pga.png").read_bytes().startswith(b"\x89PNG")
     (axes,) = figures[0].axes
-    assert [line.get_label() for line in axes.get_lines()] == list(map(str, models))
+    labels = [line.get_label() for line in axes.get_lines()]
+    assert labels == ["a/model.keras", "b/model.keras"]
     assert axes.get_title() == "digits/mlp" and axes.get_xlabel() == "Radius"
     x, y = (a[:EXAMPLES] for a in lrlearn.tasks.load("digits/mlp").test)
     expected = lrlearn.evaluation.sharpness(

@@ -46,7 +46,17 @@ def check_lines(figure, frame, x, column):
             np.testing.assert_allclose(line.get_ydata(), means)
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == OPTIMIZERS
+    check_legend(figure)
+
+
+def check_legend(figure):
+    """The legend lies in the figure, and off the panels."""
     figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert figure.bbox.y0 <= box.y0
+    for axes in figure.axes:
+        assert box.y1 <= axes.get_tightbbox().y0
 
 
 def test_training_curves():
@@ -89,3 +99,8 @@ def test_few_seeds_and_diverged_runs_can_be_drawn(seeds):
     figure = plots.training_curves(data, "train_loss", "Training loss")
     figure.canvas.draw()
     assert np.isnan(figure.axes[0].get_lines()[0].get_ydata()[0])
+
+
+def test_the_legend_of_a_single_panel():
+    data = frame("radius", [0.001, 0.1], "increase", seeds=1)
+    check_legend(plots.sharpness_by_radius(data[data["network"] == "cnn"]))
