@@ -31,11 +31,20 @@ class Recorded:
         ({0.1: [(0.9, 2), (0.9, 2)], 0.2: [(0.8, 1), (0.8, 1)]}, 0.1),
         ({0.1: [(0.9, 2), (0.5, 2)], 0.2: [(0.8, 3), (0.8, 3)]}, 0.2),
         ({0.1: [(0.9, 2), (0.9, 2)], 0.2: [(0.9, 1), (0.9, 1)]}, 0.2),
+        ({0.1: [(0.9, 1), (0.9, 1)], 0.2: [(0.9, 2), (0.9, 2)]}, 0.1),
         ({0.1: [(math.nan, 2)] * 2, 0.2: [(math.nan, 1)] * 2}, 0.2),
         ({0.1: [(0.9, 1), (0.9, math.nan)], 0.2: [(0.9, 2)] * 2}, 0.2),
         ({0.1: [(math.nan, 1), (math.nan, math.nan)], 0.2: [(math.nan, 9)] * 2}, 0.2),
     ],
-    ids=["accuracy", "mean", "tie", "no accuracy", "diverged", "diverged, no accuracy"],
+    ids=[
+        "accuracy",
+        "mean",
+        "tie",
+        "other tie",
+        "no accuracy",
+        "diverged",
+        "diverged, too",
+    ],
 )
 def test_choice(outcomes, best):
     training = Recorded(outcomes)
