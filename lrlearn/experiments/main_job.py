@@ -55,10 +55,10 @@ class MainJob:
     rho: float = 0.3
     gam_rho: float = 0.1
     steps: int = 500
-    record_every: int = 25
+    record_every: int = 50
     seeds: int = 5
     tuning_seeds: int = 2
-    sharpness_examples: int = 256
+    sharpness_examples: int = 128
     seed: int = 0
 
     def load(self, network):
