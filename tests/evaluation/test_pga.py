@@ -118,10 +118,23 @@ def test_is_finite(loss_fn, radius, objective):
     assert np.linalg.norm(worst.perturbation[0]) <= radius * (1 + 1e-5)
 
 
-def test_passes_over_points_that_are_not_finite():
-    worst = pga(lambda w: -tf.math.log(1.0 - w[0][0]), [np.zeros(2, "float32")], 5.0)
-    assert np.isfinite(worst.loss)
-    assert worst.loss > 1.0
+def test_leaves_a_gradient_direction_that_is_hardly_a_saddle_point():
+    # Curvature 4 times radius 0.3 is just above the gradient: the rise is
+    # |g| r (k + 1/k)/2 with k = 1.2, while r g/|g| gives |g| r.
+    a = np.append(np.linspace(0.0, 2.0, 299), 4.0)
+    g = np.eye(300)[0]
+    for seed in range(3):
+        worst = SEARCHES["loss"]([np.zeros(300)], 0.3, a, g, seed=seed)
+        assert float(worst.increase) == pytest.approx(0.305, rel=1e-3)
+
+
+@pytest.mark.parametrize("edge", [float("inf"), float("nan")])
+def test_passes_over_points_that_are_not_finite(edge):
+    def loss_fn(w):
+        return tf.where(w[0][0] > 1.0, edge, w[0][0])
+
+    worst = pga(loss_fn, [tf.zeros(2)], 5.0)
+    assert 0.9 < float(worst.loss) <= 1.0
 
 
 def test_ball_is_joint_over_parameters_of_any_shape():
