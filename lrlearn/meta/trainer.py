@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrlearn import regularizers
-from lrlearn.meta import estimators
+from lrlearn.meta import distribution, estimators
 from lrlearn.meta.callbacks import ProgressBar
 from lrlearn.meta.checkpoint import CheckpointDirectory
 from lrlearn.meta.fingerprint import describe_optimizer, describe_task, digest
@@ -83,7 +83,7 @@ class MetaTrainer:
         jit_compile=False,
         **settings,
     ):
-        _refuse_scope()
+        distribution.refuse_scope()
         self.rule = rule
         self.settings = settings = MetaSettings(**settings)
         self.meta_optimizer = meta_optimizer or keras.optimizers.Adam(
@@ -103,10 +103,10 @@ class MetaTrainer:
             Problem(task, regularizer, settings.meta_loss, settings.meta_split)
             for task in tasks
         ]
-        self._worker = _worker_index(strategy)
+        self._worker = distribution.worker_index(strategy)
         self._weights = MetaWeights(theta, self.meta_optimizer, settings.average)
         self._population = Population(
-            problems, rule, settings, _local_replicas(strategy)
+            problems, rule, settings, distribution.local_replicas(strategy)
         )
         self._meta_step = MetaStep(
             problems * settings.initializations,
@@ -171,7 +171,7 @@ class MetaTrainer:
                 its checkpoints can be read.
             KeyboardInterrupt: On Ctrl-C, after a checkpoint at a whole meta-step.
         """
-        _refuse_scope()
+        distribution.refuse_scope()
         if checkpoint_every < 1:
             raise ValueError(
                 f"`checkpoint_every` must be at least 1. Received: {checkpoint_every=}"
@@ -256,14 +256,6 @@ class MetaTrainer:
         self._population.restore(arrays, state["members"])
 
 
-def _refuse_scope():
-    if tf.distribute.has_strategy():
-        raise ValueError(
-            "MetaTrainer must be used outside `strategy.scope()`; give it `strategy` "
-            f"instead. Received: the scope of {tf.distribute.get_strategy()}"
-        )
-
-
 def _check_tasks(tasks, settings):
     if not tasks:
         raise ValueError(f"`tasks` must not be empty. Received: {tasks=}")
@@ -273,20 +265,3 @@ def _check_tasks(tasks, settings):
             "`validation_every` and `meta_split='validation'` need validation data in "
             f"every task. Received: tasks={[task.name for task in tasks]}"
         )
-
-
-def _local_replicas(strategy):
-    """Returns the indices, over all processes, of this process's replicas."""
-    indices = []
-
-    def note(context):
-        indices.append(int(context.replica_id_in_sync_group))
-        return tf.zeros(())
-
-    strategy.experimental_distribute_values_from_function(note)
-    return indices
-
-
-def _worker_index(strategy):
-    resolver = strategy.cluster_resolver
-    return 0 if resolver is None or resolver.task_id is None else resolver.task_id

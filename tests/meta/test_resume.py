@@ -20,17 +20,18 @@ def _trainer(tasks=TASKS, **changes):
 
 
 def _state(trainer):
-    """Everything that a run has come to, as bytes."""
+    """Everything that a run has come to, arrays as bytes."""
     optimizees, places = trainer._population.state()
     arrays = {**trainer._weights.arrays(), **optimizees}
     arrays |= {f"result/{name}": value for name, value in trainer.theta.items()}
     arrays["history"] = trainer.history.to_array()
-    return {name: value.tobytes() for name, value in arrays.items()}, places
+    state = {name: value.tobytes() for name, value in arrays.items()}
+    return state, [places, trainer._score]
 
 
 def _assert_same(trainer, expected):
-    (arrays, places), (expected_arrays, expected_places) = _state(trainer), expected
-    assert places == expected_places
+    (arrays, rest), (expected_arrays, expected_rest) = _state(trainer), expected
+    assert rest == expected_rest
     assert arrays.keys() == expected_arrays.keys()
     assert [n for n, value in arrays.items() if value != expected_arrays[n]] == []
 

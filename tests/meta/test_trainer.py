@@ -62,7 +62,7 @@ def test_several_architectures_and_no_retracing():
         mlp(lambda: keras.layers.BatchNormalization(), name="normalized"),
     ]
     settings = {**QUICK, "horizon": 10, "initializations": 2}
-    trainer = MetaTrainer(ADAM_RULE, tasks, "sam", **settings)
+    trainer = MetaTrainer(RULE, tasks, **settings)
     history = trainer.fit(12, verbose=0)
     episodes = [member.episode for member in trainer._population.members]
     assert len(episodes) == 6 and min(episodes) >= 5

@@ -16,7 +16,8 @@ class Replay(Estimator):
 
     The *roll* runs the optimizee forward and records the rule's inputs $x_s$ and the
     teacher's fields $v_t$; the *replay* runs the rule on them under a tape. This equals
-    `FullTape`, at a fraction of its cost, since the optimizee stays off the tape.
+    `FullTape`. It runs the rule forward twice, but may replay a part of the
+    coordinates, which takes a fraction of the time and memory.
 
     Args:
         coordinates: Number of coordinates to replay, drawn anew in each meta-step
