@@ -60,6 +60,12 @@ _LEARNING_RATE = flags.DEFINE_float(
 _VALIDATION_EVERY = flags.DEFINE_integer(
     "validation_every", 50, "Meta-steps between meta-validations.", lower_bound=1
 )
+_VALIDATION_STEPS = flags.DEFINE_integer(
+    "validation_steps",
+    None,
+    "Optimizee steps of a meta-validation; default: the geometric mean of --horizon.",
+    lower_bound=1,
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0)
 _OUTPUT = flags.DEFINE_string("output", "runs/meta_train", "Output directory.")
 _DESCRIPTION = flags.DEFINE_string("description", "", "A line for the preset's users.")
@@ -96,6 +102,7 @@ def main():
             global_clipnorm=1.0,
         ),
         validation_every=_VALIDATION_EVERY.value,
+        validation_steps=_VALIDATION_STEPS.value,
         seed=_SEED.value,
         strategy=strategy,
     )
