@@ -14,29 +14,32 @@ paper="--units=20,20 --steps=300 --validation_every=75 --features=log --rule_out
 gam="--regularizer=gam
   --regularizer_args=rho=0.1,rho_perturb=0.1,variant=released"
 
-make_preset() {
+meta_train() {
   local name=$1 description=$2
   shift 2
   $python -m binaries.meta_train $common "$@" --output="$runs/$name" \
     --description="$description"
-  rm -rf "lrlearn/optimizers/presets/$name"
-  cp -r "$runs/$name/preset" "lrlearn/optimizers/presets/$name"
 }
 
-for name in ${@:-lstm_none lstm_sam lstm_gsam lstm_gam lstm_paper_none lstm_paper_gam}; do
+names=${@:-lstm_none lstm_sam lstm_gsam lstm_gam lstm_paper_none lstm_paper_gam}
+for name in $names; do
   case $name in
-    lstm_none) make_preset $name "LSTM rule meta-trained without regularizer" \
+    lstm_none) meta_train $name "LSTM rule meta-trained without regularizer" \
       $recipe ;;
-    lstm_sam) make_preset $name "LSTM rule meta-trained with SAM" \
+    lstm_sam) meta_train $name "LSTM rule meta-trained with SAM" \
       $recipe --regularizer=sam --regularizer_args=rho=0.3 ;;
-    lstm_gsam) make_preset $name "LSTM rule meta-trained with GSAM" \
+    lstm_gsam) meta_train $name "LSTM rule meta-trained with GSAM" \
       $recipe --regularizer=gsam --regularizer_args=rho=0.3 ;;
-    lstm_gam) make_preset $name "LSTM rule meta-trained with GAM" $recipe $gam ;;
-    lstm_paper_none) make_preset $name \
+    lstm_gam) meta_train $name "LSTM rule meta-trained with GAM" $recipe $gam ;;
+    lstm_paper_none) meta_train $name \
       "LSTM rule with the paper's inputs, meta-trained without regularizer" $paper ;;
-    lstm_paper_gam) make_preset $name \
-      "LSTM rule with the paper's inputs, meta-trained with GAM" \
-      $paper $gam ;;
+    lstm_paper_gam) meta_train $name \
+      "LSTM rule with the paper's inputs, meta-trained with GAM" $paper $gam ;;
     *) echo "error: unknown preset $name" >&2; exit 2 ;;
   esac
+done
+# Last, so that every preset names a commit without changes.
+for name in $names; do
+  rm -rf "lrlearn/optimizers/presets/$name"
+  cp -r "$runs/$name/preset" "lrlearn/optimizers/presets/$name"
 done
