@@ -9,7 +9,7 @@ python=${PYTHON:-python}
 
 common="--tasks=mnist/mlp,mnist/mlp_relu,mnist/mlp_tanh --train_size=1000
   --label_noise=0.2 --batch_size=64 --coordinates=2000"
-recipe="--units=10,10 --steps=600 --validation_every=150 --validation_steps=1000"
+recipe="--units=10,10 --steps=200 --validation_every=50 --validation_steps=1000"
 paper="--units=20,20 --steps=300 --validation_every=75 --features=log --rule_output=scaled"
 gam="--regularizer=gam
   --regularizer_args=rho=0.1,rho_perturb=0.1,variant=released"
