@@ -8,7 +8,6 @@ _SUBMODULES = (
     "evaluation",
     "experiments",
     "meta",
-    "models",
     "optimizers",
     "plots",
     "regularizers",
