@@ -1,0 +1,1 @@
+"""The groups of the benchmarks: modules whose `measure` returns rows, as dicts."""

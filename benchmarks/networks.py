@@ -1,0 +1,79 @@
+"""The networks of the benchmarks, and random data for them."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from lrlearn.tasks import networks
+
+_MNIST, _CIFAR = (28, 28, 1), (32, 32, 3)
+_CLASSES = 10
+
+
+def build(name):
+    """Returns a new classifier of uint8 images; its outputs are logits.
+
+    - `"mlp_20"`: the library's MLP of 784-20-10 units, on images like MNIST's.
+    - `"mlp_128_128"`: one of 784-128-128-10 ReLU units.
+    - `"cnn"`: the library's CNN, on images like CIFAR-10's.
+    - `"resnet_20"`: ResNet-20 for CIFAR-10.
+    """
+    return {
+        "mlp_20": lambda: networks.build("mlp", _MNIST),
+        "mlp_128_128": lambda: _mlp(128, 128),
+        "cnn": lambda: networks.build("cnn", _CIFAR),
+        "resnet_20": lambda: _resnet(blocks=3),
+    }[name]()
+
+
+def images(image_shape, n):
+    """Returns `n` random images and labels: for timing they serve as real ones do."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(256, size=(n, *image_shape), dtype="uint8")
+    return x, rng.integers(_CLASSES, size=n, dtype="int32")
+
+
+def loss():
+    """Returns the loss of the classifiers."""
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def _mlp(*units):
+    inputs = keras.Input(_MNIST, dtype="uint8")
+    x = layers.Flatten()(layers.Rescaling(1 / 255)(inputs))
+    for n in units:
+        x = layers.Dense(n, activation="relu")(x)
+    return keras.Model(inputs, layers.Dense(_CLASSES)(x))
+
+
+def _resnet(blocks):
+    """A ResNet of `6 * blocks + 2` layers (He et al., 2016, section 4.2)."""
+    inputs = keras.Input(_CIFAR, dtype="uint8")
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.ReLU()(_conv(x, 16, 1))
+    for filters in (16, 32, 64):
+        for block in range(blocks):
+            x = _block(x, filters, 2 if filters > 16 and block == 0 else 1)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(_CLASSES)(x))
+
+
+def _block(x, filters, strides):
+    y = layers.ReLU()(_conv(x, filters, strides))
+    y = _conv(y, filters, 1)
+    return layers.ReLU()(layers.Add()([_shortcut(x, filters, strides), y]))
+
+
+def _shortcut(x, filters, strides):
+    """The paper's option A, which has no parameters."""
+    if strides == 1:
+        return x
+    more = filters - x.shape[-1]
+    return keras.ops.pad(
+        x[:, ::strides, ::strides], [[0, 0], [0, 0], [0, 0], [0, more]]
+    )
+
+
+def _conv(x, filters, strides):
+    x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
+    return layers.BatchNormalization()(x)

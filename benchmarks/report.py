@@ -1,0 +1,42 @@
+"""The benchmarks' results as a file and as a table."""
+
+import json
+import os
+
+import pandas as pd
+
+
+def write(path, content):
+    """Writes JSON so that a reader sees the whole file or the one before.
+
+    Args:
+        path: A `pathlib.Path`.
+        content: A JSON-able dict.
+    """
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_text(json.dumps(content, indent=1) + "\n")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def tables(results):
+    """Returns the results as text, a table for each group.
+
+    Args:
+        results: What `collect` yields.
+    """
+    titles = ("before", "after")
+    yardsticks = pd.DataFrame(results["yardsticks"])
+    parts = [_text(yardsticks.assign(when=titles[: len(yardsticks)]), "when")]
+    rows = pd.DataFrame(results["rows"])
+    for name, group in rows.groupby("group", sort=False):
+        parts.append(f"{name}\n{_text(group.drop(columns='group'), 'case')}")
+    return "\n\n".join(parts)
+
+
+def _text(frame, index):
+    frame = frame.drop(columns=["arguments", "start_mib"], errors="ignore")
+    frame = frame.dropna(axis=1, how="all").set_index(index)
+    return frame.to_string(float_format="{:.4g}".format, na_rep="", index_names=False)

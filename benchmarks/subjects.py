@@ -1,0 +1,62 @@
+"""What the cases measure, by name; what this version of lrlearn lacks is left out."""
+
+import keras
+
+from lrlearn import LearnedOptimizer
+from lrlearn import rules as update_rules
+from lrlearn.meta import estimators as meta_estimators
+from lrlearn.regularizers import GAM, GSAM, SAM
+
+_RULES = {
+    "lstm_2x20": lambda: update_rules.CoordinatewiseLSTM((20, 20)),
+    "lstm_2x10": lambda: update_rules.CoordinatewiseLSTM(
+        (10, 10), features="normalized", output="adam"
+    ),
+    "per_parameter_mlp": lambda: update_rules.PerParameterMLP(),
+}
+_KERAS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
+_REGULARIZERS = {
+    "none": lambda: None,
+    "sam": SAM,
+    "gsam": GSAM,
+    "gam": lambda: GAM(variant="released"),
+}
+
+
+def estimators():
+    """Returns the names of the estimators."""
+    return meta_estimators.names()
+
+
+def rules():
+    """Returns the names of the update rules."""
+    there = hasattr(update_rules, "PerParameterMLP")
+    return [name for name in _RULES if there or name != "per_parameter_mlp"]
+
+
+def rule(name):
+    """Returns an update rule."""
+    return _RULES[name]()
+
+
+def regularizer(name):
+    """Returns a regularizer, or `None` for `"none"`."""
+    return _REGULARIZERS[name]()
+
+
+def regularizers():
+    """Returns the names of the regularizers."""
+    return [name for name in _REGULARIZERS if name != "none"]
+
+
+def optimizers():
+    """Returns the names of the optimizers."""
+    return [*_KERAS, *rules()]
+
+
+def optimizer(name):
+    """Returns a new optimizer; the learned ones have untrained weights."""
+    if name in _KERAS:
+        return _KERAS[name]()
+    # A small rate keeps an untrained rule from running off to infinity.
+    return LearnedOptimizer(rule(name), rule(name).init_theta(), learning_rate=0.01)
