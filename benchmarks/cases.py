@@ -93,7 +93,7 @@ def _training_step():
         ("mlp_20", 200, True),
         ("mlp_128_128", 100, False),
         ("mlp_128_128", 100, True),
-        ("cnn", 3, False),
+        ("cnn", 20, False),
         ("resnet_20", 3, False),
     ]
     return [

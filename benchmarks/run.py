@@ -5,8 +5,9 @@ r"""CPU time and memory of meta-steps, training steps and optimizers, on one cor
 
 Run it on a quiet machine. Every case runs alone, in a process of its own. Times are in
 CPU milliseconds, median and range of the repeats; `ratio` is to the first case
-(meta_step) or to Adam (the others). Yardsticks, before and after, tell what the machine
-itself did. Writes a JSON file, anew after each case, and prints tables.
+(meta_step) or to Adam (the others); `peak_mib` is of the process, in training_step of
+all optimizers together. Yardsticks, before and after, tell what the machine itself did.
+Writes a JSON file, anew after each case, and prints tables.
 """
 
 from absl import flags
