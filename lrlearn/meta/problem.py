@@ -14,6 +14,7 @@ class Optimizee(NamedTuple):
     Attributes:
         w: All parameters, flat, float32 `[n]`.
         model_state: The model's non-trainable variables.
+        statistics: State of what the rule observes of whole tensors.
         accumulators: State of the rule's features.
         memory: State of the rule's recurrence.
         step: Number of steps taken, int32.
@@ -21,6 +22,7 @@ class Optimizee(NamedTuple):
 
     w: tf.Tensor
     model_state: list
+    statistics: dict
     accumulators: dict
     memory: dict
     step: tf.Tensor
@@ -40,6 +42,22 @@ class Lesson(NamedTuple):
     loss: tf.Tensor
     g: tf.Tensor
     v: tf.Tensor
+    meta_loss: tf.Tensor
+    model_state: list
+
+
+class Verdict(NamedTuple):
+    """What is to say of one point in parameter space, without the teacher's field.
+
+    Attributes:
+        loss: The plain training loss $L(w)$.
+        g: Its gradient on the training batch, `[n]`: all that the rule sees.
+        meta_loss: The value of the meta-loss, with the teacher's penalty.
+        model_state: The model's non-trainable variables after one pass.
+    """
+
+    loss: tf.Tensor
+    g: tf.Tensor
     meta_loss: tf.Tensor
     model_state: list
 
@@ -65,9 +83,9 @@ class Problem:
         self.meta_loss = meta_loss
         self.meta_split = meta_split
         weights = task.model.trainable_variables
-        self._shapes = [tuple(w.shape) for w in weights]
+        self.shapes = [tuple(w.shape) for w in weights]
         self._dtypes = [w.dtype for w in weights]
-        self._sizes = [int(np.prod(shape)) for shape in self._shapes]
+        self._sizes = [int(np.prod(shape)) for shape in self.shapes]
         self.num_params = sum(self._sizes)
 
     def start(self, rule, seed, scale=1.0):
@@ -82,8 +100,7 @@ class Problem:
         return Optimizee(
             w=_flatten(params),
             model_state=[tf.convert_to_tensor(v) for v in model_state],
-            accumulators=rule.init_accumulators(self.num_params),
-            memory=rule.init_memory(self.num_params),
+            **rule.initial_state(self.shapes),
             step=tf.zeros((), tf.int32),
         )
 
@@ -92,8 +109,7 @@ class Problem:
         return Optimizee(
             w=None,
             model_state=list(self.task.model.non_trainable_variables),
-            accumulators=rule.init_accumulators(1),
-            memory=rule.init_memory(1),
+            **rule.initial_state(1),
             step=None,
         )
 
@@ -102,7 +118,7 @@ class Problem:
         return [
             tf.cast(tf.reshape(part, shape), dtype)
             for part, shape, dtype in zip(
-                tf.split(w, self._sizes), self._shapes, self._dtypes, strict=True
+                tf.split(w, self._sizes), self.shapes, self._dtypes, strict=True
             )
         ]
 
@@ -137,6 +153,22 @@ class Problem:
         # The first pass moves BatchNorm's statistics and draws Dropout's masks; the
         # teacher's further passes start from the same state, and theirs is dropped.
         return Lesson(loss, _flatten(g), v, meta_loss, states[0])
+
+    def judge(self, w, model_state, seed):
+        """Returns the `Verdict` of a point; arguments as for `gradient`."""
+        params = self.unflatten(w)
+        loss_fn, states = self._loss_fn("train", model_state, seed)
+        loss, g = value_and_gradients(loss_fn, params)
+        judge_fn, judged = loss_fn, loss
+        if self.meta_split != "train":
+            judge_fn, _ = self._loss_fn(self.meta_split, model_state, seed)
+            judged = judge_fn(params)
+        if self.regularizer is not None:
+            penalty = self.regularizer.penalty(judge_fn, params)
+            judged += tf.cast(penalty, judged.dtype)
+        if self.meta_loss == "log":
+            judged = tf.math.log(tf.maximum(judged, 1e-8))
+        return Verdict(loss, _flatten(g), judged, states[0])
 
     def _loss_fn(self, split, model_state, seed):
         x, y = self.task.batch(split, seed)

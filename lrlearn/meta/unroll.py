@@ -5,13 +5,15 @@ import tensorflow as tf
 from lrlearn.meta.seeds import fold
 
 
-def advance(rule, theta, optimizee, g, through_features=False):
+def advance(problem, rule, theta, optimizee, g, through_features=False):
     r"""Takes one step of the rule.
 
-    $$x_s, a_{s+1} = \mathrm{features}(g_s, w_s, a_s), \quad
+    $$c_s, u_{s+1} = \mathrm{observe}(g_s, u_s), \quad
+      x_s, a_{s+1} = \mathrm{features}(g_s, w_s, c_s, a_s), \quad
       d_s, h_{s+1} = \mathrm{direction}_\theta(x_s, h_s), \quad w_{s+1} = w_s + d_s.$$
 
     Args:
+        problem: A `Problem`.
         rule: An `UpdateRule`.
         theta: The rule's weights, a dict of tensors.
         optimizee: An `Optimizee`.
@@ -23,17 +25,30 @@ def advance(rule, theta, optimizee, g, through_features=False):
         A tuple `(x, optimizee)`: the rule's inputs and the moved optimizee.
     """
     constant = tf.identity if through_features else tf.stop_gradient
-    step = optimizee.step + 1
-    x, accumulators = rule.features(
-        constant(g), constant(optimizee.w), optimizee.accumulators, step
-    )
+    g, w, step = constant(g), constant(optimizee.w), optimizee.step + 1
+    context, statistics = rule.observe(g, optimizee.statistics, step, problem.shapes)
+    x, accumulators = rule.features(g, w, context, optimizee.accumulators, step)
     d, memory = rule.direction(theta, x, optimizee.memory)
     return x, optimizee._replace(
-        w=optimizee.w + d, accumulators=accumulators, memory=memory, step=step
+        w=optimizee.w + d,
+        statistics=statistics,
+        accumulators=accumulators,
+        memory=memory,
+        step=step,
     )
 
 
-def unroll(problem, rule, theta, optimizee, seed, steps, emit, through_features=False):
+def unroll(
+    problem,
+    rule,
+    theta,
+    optimizee,
+    seed,
+    steps,
+    emit,
+    through_features=False,
+    teach=None,
+):
     """Returns the optimizee after `steps` steps of the rule, and what `emit` said.
 
     One `tf.while_loop`, differentiable in `theta`, for graphs with and without XLA.
@@ -49,14 +64,16 @@ def unroll(problem, rule, theta, optimizee, seed, steps, emit, through_features=
             `x`, the point `w` that the step led to, and the `Lesson` there; it returns
             a float32 tensor of that shape.
         through_features: See `advance`.
+        teach: `problem.teach` (the default) or `problem.judge`.
 
     Returns:
         A tuple `(optimizee, emitted)`, the latter a dict of tensors `[steps, ...]`.
     """
+    teach = teach or problem.teach
 
     def body(s, optimizee, g, arrays):
-        x, optimizee = advance(rule, theta, optimizee, g, through_features)
-        lesson = problem.teach(optimizee.w, optimizee.model_state, fold(seed, s + 1))
+        x, optimizee = advance(problem, rule, theta, optimizee, g, through_features)
+        lesson = teach(optimizee.w, optimizee.model_state, fold(seed, s + 1))
         arrays = {
             name: arrays[name].write(s, function(x, optimizee.w, lesson))
             for name, (function, _) in emit.items()
@@ -94,7 +111,7 @@ def roll(problem, rule, theta, optimizee, seed, steps):
         g, model_state = problem.gradient(
             optimizee.w, optimizee.model_state, fold(seed, s)
         )
-        _, optimizee = advance(rule, theta, optimizee, g)
+        _, optimizee = advance(problem, rule, theta, optimizee, g)
         return s + 1, optimizee._replace(model_state=model_state)
 
     start = (tf.zeros((), tf.int32), optimizee)

@@ -5,6 +5,8 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from lrlearn.rules import features
+from lrlearn.rules.initializers import glorot
+from lrlearn.rules.outputs import adam_like
 from lrlearn.rules.update_rule import UpdateRule
 
 _FEATURES = ("log", "normalized")
@@ -84,12 +86,12 @@ class CoordinatewiseLSTM(UpdateRule):
         for layer, units in enumerate(self.units):
             bias = np.zeros((4 * units, 1))
             bias[units : 2 * units] = 1.0
-            theta[f"lstm{layer}/kernel"] = _glorot(rng, 4 * units, inputs)
-            theta[f"lstm{layer}/recurrent"] = _glorot(rng, 4 * units, units)
+            theta[f"lstm{layer}/kernel"] = glorot(rng, 4 * units, inputs)
+            theta[f"lstm{layer}/recurrent"] = glorot(rng, 4 * units, units)
             theta[f"lstm{layer}/bias"] = bias
             inputs = units
         outputs = 1 if self.output == "scaled" else 3
-        theta["head/kernel"] = 0.1 * _glorot(rng, outputs, inputs)
+        theta["head/kernel"] = 0.1 * glorot(rng, outputs, inputs)
         theta["head/bias"] = np.zeros((outputs, 1))
         return {name: value.astype("float32") for name, value in theta.items()}
 
@@ -106,7 +108,7 @@ class CoordinatewiseLSTM(UpdateRule):
             for name in ("h", "c")
         }
 
-    def features(self, gradient, parameter, accumulators, step):
+    def features(self, gradient, parameter, context, accumulators, step):
         """See `UpdateRule`."""
         g, w = features.bound(gradient)[None], parameter[None]
         log_sign = features.log_and_sign(g)
@@ -129,8 +131,10 @@ class CoordinatewiseLSTM(UpdateRule):
             )
             new_memory[f"h{layer}"], new_memory[f"c{layer}"] = hidden, c
         o = ops.matmul(theta["head/kernel"], hidden) + theta["head/bias"]
-        d = self.output_scale * o[0] if self.output == "scaled" else _adam_like(o, x)
-        return d, new_memory
+        if self.output == "scaled":
+            return self.output_scale * o[0], new_memory
+        m_hat, g_hat, w = x[0], x[1], x[2]
+        return adam_like(m_hat + o[0] * g_hat, o[1], o[2], w), new_memory
 
     def get_config(self):
         """See `UpdateRule`."""
@@ -140,11 +144,6 @@ class CoordinatewiseLSTM(UpdateRule):
             "output": self.output,
             "output_scale": self.output_scale,
         }
-
-
-def _glorot(rng, outputs, inputs):
-    limit = np.sqrt(6 / (inputs + outputs))
-    return rng.uniform(-limit, limit, (outputs, inputs))
 
 
 def _lstm_cell(kernel, recurrent, bias, x, h, c):
@@ -161,10 +160,3 @@ def _lstm_cell(kernel, recurrent, bias, x, h, c):
     i, f, g, o = ops.split(ops.tanh(ops.matmul(weights, inputs)), 4, axis=0)
     c = 0.5 * ((1.0 + f) * c + (1.0 + i) * g)
     return 0.5 * (1.0 + o) * ops.tanh(c), c
-
-
-def _adam_like(o, x):
-    m_hat, g_hat, w = x[0], x[1], x[2]
-    step = 0.01 * ops.exp(ops.clip(2.0 * o[1], -5.0, 2.5))
-    decay = 0.0003 * ops.exp(ops.clip(2.0 * o[2], -6.0, 4.0))
-    return -step * (m_hat + o[0] * g_hat) - decay * w

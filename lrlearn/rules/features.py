@@ -5,11 +5,13 @@ from keras import ops
 P = 10.0
 MOMENTUM, SECOND_MOMENT = 0.9, 0.99
 _LARGEST = 1e18  # its square still is a float32
+_LARGEST_TO_SUM = 1e14  # and so is the sum of 1e10 such squares
 
 
-def bound(g):
-    """Returns `g` clipped to what float32 can square."""
-    return ops.clip(g, -_LARGEST, _LARGEST)
+def bound(g, to_sum=False):
+    """Returns `g` clipped to what float32 can square, or square and sum."""
+    largest = _LARGEST_TO_SUM if to_sum else _LARGEST
+    return ops.clip(g, -largest, largest)
 
 
 def log_and_sign(g, p=P):

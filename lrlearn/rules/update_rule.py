@@ -1,5 +1,7 @@
 """The interface of update rules."""
 
+import math
+
 import numpy as np
 from keras import ops
 
@@ -7,21 +9,25 @@ from keras import ops
 class UpdateRule:
     r"""A learned update rule: pure functions of `(theta, features, state)`.
 
-    A rule turns gradients $g_s$ into parameter updates in two stages,
+    A rule turns gradients $g_s$ into parameter updates in three stages,
 
-    $$x_s, a_{s+1} = \mathrm{features}(g_s, w_s, a_s), \qquad
+    $$c_s, u_{s+1} = \mathrm{observe}(g_s, u_s), \qquad
+      x_s, a_{s+1} = \mathrm{features}(g_s, w_s, c_s, a_s), \qquad
       d_s, h_{s+1} = \mathrm{direction}_\theta(x_s, h_s), \qquad
       w_{s+1} = w_s + d_s.$$
 
-    The first knows nothing of `theta`; meta-training differentiates the second
-    alone. A rule holds no variables: `theta` and the state are arguments, so the same
-    functions serve `LearnedOptimizer`, `MetaTrainer` and every Keras backend.
+    The first alone looks at whole tensors; the others take each coordinate by itself,
+    so that they run on any number of tensors at once, or on a part of one. Only the
+    last depends on `theta`; meta-training differentiates it alone. A rule holds no
+    variables: `theta` and the state are arguments, so the same functions serve
+    `LearnedOptimizer`, `MetaTrainer` and every Keras backend.
 
     Coordinates are laid out along the last axis (`[features, n]`, `[units, n]`):
     on a CPU this is the fast layout. All computation is in float32.
 
     Subclasses implement `num_features`, `init_theta`, `init_accumulators`,
-    `init_memory`, `features`, `direction` and `get_config`.
+    `init_memory`, `features`, `direction` and `get_config`; those that look at whole
+    tensors also `init_statistics` and `observe`.
     """
 
     @property
@@ -40,6 +46,33 @@ class UpdateRule:
         """
         raise NotImplementedError
 
+    def init_statistics(self, shapes):
+        """Returns the state of `observe`.
+
+        Args:
+            shapes: The tensors' shapes, a list of tuples.
+
+        Returns:
+            A dict of `[k, m]` tensors; those of several tensors are those of each,
+            side by side along the last axis. Empty by default.
+        """
+        return {}
+
+    def observe(self, gradient, statistics, step, shapes):
+        """Returns what each coordinate is told of the tensor that it is in.
+
+        Args:
+            gradient: Float32 tensor `[n]`: the tensors' coordinates one after another.
+            statistics: What `init_statistics` or the last call returned.
+            step: Number of this step, from 1.
+            shapes: The tensors' shapes, a list of tuples.
+
+        Returns:
+            A tuple `(context, statistics)`; `context` is a dict of `[k, n]` tensors,
+            by default empty.
+        """
+        return {}, statistics
+
     def init_accumulators(self, n):
         """Returns the state of `features` for `n` coordinates, a dict of `[k, n]`."""
         raise NotImplementedError
@@ -48,12 +81,13 @@ class UpdateRule:
         """Returns the state of `direction` for `n` coordinates, a dict of `[k, n]`."""
         raise NotImplementedError
 
-    def features(self, gradient, parameter, accumulators, step):
+    def features(self, gradient, parameter, context, accumulators, step):
         """Returns the rule's inputs.
 
         Args:
             gradient: Float32 tensor `[n]`.
             parameter: Float32 tensor `[n]`.
+            context: What `observe` returned.
             accumulators: What `init_accumulators` or the last call returned.
             step: Number of this step, from 1.
 
@@ -84,14 +118,21 @@ class UpdateRule:
         """Returns the rule of a `get_config` dict."""
         return cls(**config)
 
-    def initial_state(self, n):
-        """Returns the whole state for `n` coordinates."""
+    def initial_state(self, shapes):
+        """Returns the whole state.
+
+        Args:
+            shapes: The tensors' shapes, a list of tuples; or their number of
+                coordinates, for a single vector.
+        """
+        n, shapes = _sizes(shapes)
         return {
+            "statistics": self.init_statistics(shapes),
             "accumulators": self.init_accumulators(n),
             "memory": self.init_memory(n),
         }
 
-    def update(self, theta, gradient, parameter, state, step):
+    def update(self, theta, gradient, parameter, state, step, shapes=None):
         """Returns `(d, state)`: one whole step of the rule for flat coordinates.
 
         Args:
@@ -100,13 +141,31 @@ class UpdateRule:
             parameter: Tensor `[n]`, of any float type.
             state: What `initial_state` or the last call returned.
             step: Number of this step, from 1.
+            shapes: The shapes of the tensors that the coordinates are of, a list of
+                tuples. Defaults to `None`: a single vector.
 
         Returns:
             A tuple `(d, state)`; `d` of shape `[n]`, float32, is added to the
             parameter.
         """
         g, w = ops.cast(gradient, "float32"), ops.cast(parameter, "float32")
-        x, accumulators = self.features(g, w, state["accumulators"], step)
+        _, shapes = _sizes(g.shape[0] if shapes is None else shapes)
+        context, statistics = self.observe(g, state["statistics"], step, shapes)
+        d, state = self.move(theta, g, w, context, state, step)
+        return d, {"statistics": statistics, **state}
+
+    def move(self, theta, g, w, context, state, step):
+        """Returns `(d, state)`: the stages that take each coordinate by itself.
+
+        Args:
+            theta: A dict like that of `init_theta`.
+            g: Float32 tensor `[n]`, the gradient.
+            w: Float32 tensor `[n]`, the parameter.
+            context: What `observe` returned for these coordinates.
+            state: A dict of their `"accumulators"` and `"memory"`.
+            step: Number of this step, from 1.
+        """
+        x, accumulators = self.features(g, w, context, state["accumulators"], step)
         d, memory = self.direction(theta, x, state["memory"])
         return d, {"accumulators": accumulators, "memory": memory}
 
@@ -132,3 +191,10 @@ class UpdateRule:
                     for name in wrong
                 )
             )
+
+
+def _sizes(shapes):
+    """Returns the number of coordinates and the shapes, given either."""
+    if isinstance(shapes, int):
+        return shapes, [(shapes,)]
+    return sum(math.prod(shape) for shape in shapes), shapes

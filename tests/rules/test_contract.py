@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lrlearn.rules import CoordinatewiseLSTM
+from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
 
 RULES = {
     "log/scaled": CoordinatewiseLSTM(units=(20, 20)),
     "normalized/scaled": CoordinatewiseLSTM(units=(6,), features="normalized"),
     "normalized/adam": CoordinatewiseLSTM((10, 10), "normalized", "adam"),
     "small": CoordinatewiseLSTM((3, 2), "log", output_scale=0.5),
+    "mlp": PerParameterMLP(),
+    "mlp/small": PerParameterMLP(units=4, horizon=10),
 }
 N = 7
 
@@ -56,7 +58,7 @@ def _close_states(a, b):
 
 
 def test_shapes_and_dtypes(rule):
-    """State is `[k, n]` and keeps its structure; everything is float32."""
+    """State is `[k, n]` (statistics aside) and keeps its structure, in float32."""
     state = rule.initial_state(N)
     d, new_state = rule.update(_theta(rule), *_gradients(steps=2), state, step=1)
     assert d.shape == (N,) and d.dtype == tf.float32
@@ -64,14 +66,18 @@ def test_shapes_and_dtypes(rule):
     for old, new in zip(
         keras.tree.flatten(state), keras.tree.flatten(new_state), strict=True
     ):
-        assert old.shape == new.shape and old.shape[1:] == (N,)
+        assert old.shape == new.shape and len(old.shape) == 2
         assert old.dtype == new.dtype == tf.float32
+    for leaf in keras.tree.flatten((state["accumulators"], state["memory"])):
+        assert leaf.shape[1] == N
 
 
 def test_features_have_the_declared_number(rule):
     """`features` returns `[num_features, n]`."""
     g, w = _gradients(steps=2)
-    x, _ = rule.features(tf.constant(g), tf.constant(w), rule.init_accumulators(N), 1)
+    g, w, accumulators = tf.constant(g), tf.constant(w), rule.init_accumulators(N)
+    context, _ = rule.observe(g, rule.init_statistics([(N,)]), 1, [(N,)])
+    x, _ = rule.features(g, w, context, accumulators, 1)
     assert x.shape == (rule.num_features, N)
 
 
@@ -83,11 +89,12 @@ def test_no_and_one_coordinate(rule, n):
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-12, 1e12, 1e30, np.inf])
-def test_extreme_gradients_then_normal_ones(rule, scale):
+@pytest.mark.parametrize("n", [N, 3000])
+def test_extreme_gradients_then_normal_ones(rule, scale, n):
     """Updates stay finite, and reasonable once the gradients are normal again."""
-    signs = np.float32([1, -1, 1, -1, 1, 1, -1])
-    extreme = np.zeros(N, "float32") if scale == 0 else signs * np.float32(scale)
-    gradients = [extreme] * 30 + list(_gradients(steps=30))
+    signs = np.float32(np.arange(n) % 3 > 0) * 2 - 1
+    extreme = np.zeros(n, "float32") if scale == 0 else signs * np.float32(scale)
+    gradients = [extreme] * 30 + list(_gradients(n, steps=30))
     updates, w, state = _run(rule, _theta(rule), gradients)
     for value in (updates, w, *keras.tree.flatten(state)):
         assert np.isfinite(value).all()
@@ -121,9 +128,9 @@ def test_permutation_equivariance(rule):
     updates, _, state = _run(rule, theta, gradients, w)
     permuted, _, permuted_state = _run(rule, theta, gradients[:, order], w[order])
     _close(permuted, updates.numpy()[:, order])
-    _close_states(
-        permuted_state, keras.tree.map_structure(lambda s: s.numpy()[:, order], state)
-    )
+    for name in ("accumulators", "memory"):
+        expected = keras.tree.map_structure(lambda s: s.numpy()[:, order], state[name])
+        _close_states(permuted_state[name], expected)
 
 
 def test_coordinates_are_independent(rule):
@@ -134,6 +141,29 @@ def test_coordinates_are_independent(rule):
     both, _, _ = _run(rule, theta, np.hstack([a, b]), np.hstack([w_a, w_b]))
     alone = [_run(rule, theta, g, w)[0] for g, w in ((a, w_a), (b, w_b))]
     _close(both, np.hstack(alone))
+
+
+def test_tensors_side_by_side(rule):
+    """Several tensors at once give what each gives alone."""
+    shapes = [(4, 3), (), (2, 3, 5), (6,), (0,), (1, 7)]
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    theta, n = _theta(rule), sum(sizes)
+    scales = np.repeat(10.0 ** np.arange(len(sizes)), sizes).astype("float32")
+    gradients = [g * scales for g in _gradients(n)]
+    ends = np.cumsum(sizes)[:-1]
+
+    def run(shapes, gradients):
+        w, state, updates = tf.ones(gradients[0].size), rule.initial_state(shapes), []
+        for step, g in enumerate(gradients, start=1):
+            d, state = rule.update(theta, g, w, state, step, shapes)
+            updates.append(d)
+        return np.stack(updates)
+
+    alone = [
+        run([shape], [np.split(g, ends)[i] for g in gradients])
+        for i, shape in enumerate(shapes)
+    ]
+    _close(run(shapes, gradients), np.hstack(alone))
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

@@ -1,0 +1,156 @@
+"""The per-parameter MLP update rule."""
+
+import numpy as np
+from keras import ops
+from keras.saving import register_keras_serializable
+
+from lrlearn.rules import factored, features
+from lrlearn.rules.initializers import glorot
+from lrlearn.rules.outputs import adam_like
+from lrlearn.rules.update_rule import UpdateRule
+
+_DECAYS = ((0.5,), (0.9,), (0.99,))
+_TIME_SCALES = ((10.0,), (100.0,), (1000.0,))
+_EPSILON = 1e-12
+_LARGEST_RATIO = 10.0
+
+
+@register_keras_serializable(package="lrlearn")
+class PerParameterMLP(UpdateRule):
+    r"""A small MLP, with shared weights, that looks at each parameter's statistics.
+
+    Its memory is in what it is shown, not in the network: four moving averages a
+    parameter and Adafactor's row and column averages a tensor. It costs a fraction of
+    an LSTM. With $m_\beta$ the momenta (decays $\beta$ = 0.5, 0.9, 0.99), $v$ the
+    second moment (decay 0.99), all corrected for bias, and $v_f$ Adafactor's second
+    moment, the inputs $x$ are
+
+    - $\hat m_\beta = m_\beta/\sqrt v$, $\hat g = g/\sqrt v$, and
+      $g/\sqrt{v_f}$ clipped to $\pm 10$;
+    - $\log(v/v_f)/p$ with $p = 10$: the parameter's scale within its tensor;
+    - $\log|g|/p$ (at least $-1$);
+    - $1 - \hat m_{0.99}^2$: the part of $v$ that is noise;
+    - the parameter's value $w$;
+    - $\tanh(t/\tau)$ of the step $t$ for $\tau$ = 10, 100, 1000, and the progress
+      $\min(t/\mathrm{horizon}, 1)$.
+
+    A hidden layer gives $o = W_2\,\mathrm{relu}(W_1 x + b_1) + b_2$, and
+    $u = \hat m_{0.9} + o_0$ is the direction, $o_1$ the log-magnitude and $o_2$ the
+    log-decay of the update
+
+    $$d = -0.01\,e^{\mathrm{clip}(2 o_1, -5, 2.5)}\,u
+          - 0.0003\,e^{\mathrm{clip}(2 o_2, -6, 4)}\,w.$$
+
+    Args:
+        units: Size of the hidden layer. Defaults to `16`.
+        horizon: Step at which the progress is 1; the longest run in meta-training is
+            a good choice. Defaults to `1000`.
+
+    Raises:
+        ValueError: If an argument is not positive.
+
+    Reference:
+        [Metz et al., 2020](https://arxiv.org/abs/2009.11243), appendix;
+        [Harrison et al., 2022](https://arxiv.org/abs/2209.11208), section 4 (the
+        nominal Adam term).
+
+    Example:
+        >>> import numpy as np
+        >>> import lrlearn
+        >>> rule = lrlearn.rules.PerParameterMLP()
+        >>> theta, state = rule.init_theta(seed=0), rule.initial_state([(3, 2), (2,)])
+        >>> g, w = np.ones(8), np.zeros(8)
+        >>> d, state = rule.update(theta, g, w, state, step=1, shapes=[(3, 2), (2,)])
+        >>> d.shape
+        TensorShape([8])
+    """
+
+    num_features = 13
+
+    def __init__(self, units=16, horizon=1000):
+        for name, value in (("units", units), ("horizon", horizon)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{name}` must be a positive integer. Received: {name}={value}"
+                )
+        self.units, self.horizon = units, horizon
+
+    def init_theta(self, seed=0):
+        """See `UpdateRule`: Glorot kernels, a small output layer."""
+        rng = np.random.default_rng(seed)
+        theta = {
+            "hidden/kernel": glorot(rng, self.units, self.num_features),
+            "hidden/bias": np.zeros((self.units, 1)),
+            "head/kernel": 0.1 * glorot(rng, 3, self.units),
+            "head/bias": np.zeros((3, 1)),
+        }
+        return {name: value.astype("float32") for name, value in theta.items()}
+
+    def init_statistics(self, shapes):
+        """See `UpdateRule`: Adafactor's row and column averages."""
+        return factored.init(shapes)
+
+    def observe(self, gradient, statistics, step, shapes):
+        """See `UpdateRule`: Adafactor's second moment."""
+        g, decay = features.bound(gradient, to_sum=True), features.SECOND_MOMENT
+        v, statistics = factored.second_moment(g, statistics, shapes, decay)
+        return {"v": v[None] * _bias_correction(decay, step)}, statistics
+
+    def init_accumulators(self, n):
+        """See `UpdateRule`: three momenta and a second moment."""
+        return {
+            "m": ops.zeros((len(_DECAYS), n), "float32"),
+            "v": ops.zeros((1, n), "float32"),
+        }
+
+    def init_memory(self, n):
+        """See `UpdateRule`: none."""
+        return {}
+
+    def features(self, gradient, parameter, context, accumulators, step):
+        """See `UpdateRule`."""
+        g, w, decay = (
+            features.bound(gradient)[None],
+            parameter[None],
+            np.float32(_DECAYS),
+        )
+        m = decay * accumulators["m"] + (1.0 - decay) * g
+        v = features.SECOND_MOMENT * accumulators["v"]
+        v = v + (1.0 - features.SECOND_MOMENT) * ops.square(g)
+        accumulators = {"m": m, "v": v}
+        v = v * _bias_correction(features.SECOND_MOMENT, step) + _EPSILON
+        v_f = context["v"] + _EPSILON
+        scale = ops.rsqrt(v)
+        m_hat = m * _bias_correction(decay, step) * scale
+        g_f = ops.clip(g * ops.rsqrt(v_f), -_LARGEST_RATIO, _LARGEST_RATIO)
+        x = [
+            m_hat,
+            g * scale,
+            g_f,
+            ops.log(v / v_f) / features.P,
+            features.log_and_sign(g)[0],
+            1.0 - ops.square(m_hat[2:]),
+            w,
+            ops.broadcast_to(self._time(step), (len(_TIME_SCALES) + 1, g.shape[1])),
+        ]
+        return ops.concatenate(x, axis=0), accumulators
+
+    def direction(self, theta, x, memory):
+        """See `UpdateRule`."""
+        hidden = ops.matmul(theta["hidden/kernel"], x) + theta["hidden/bias"]
+        o = ops.matmul(theta["head/kernel"], ops.relu(hidden)) + theta["head/bias"]
+        m_hat, w = x[1], x[8]
+        return adam_like(m_hat + o[0], o[1], o[2], w), memory
+
+    def get_config(self):
+        """See `UpdateRule`."""
+        return {"units": self.units, "horizon": self.horizon}
+
+    def _time(self, step):
+        t = ops.cast(step, "float32")
+        progress = ops.reshape(ops.minimum(t / self.horizon, 1.0), (1, 1))
+        return ops.concatenate([ops.tanh(t / np.float32(_TIME_SCALES)), progress])
+
+
+def _bias_correction(decay, step):
+    return 1.0 / (1.0 - ops.power(decay, ops.cast(step, "float32")))
