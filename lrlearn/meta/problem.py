@@ -12,7 +12,7 @@ class Optimizee(NamedTuple):
     """A model in training by the rule; every leaf is a tensor.
 
     Attributes:
-        w: All parameters, flat, float32 `[n]`.
+        w: All parameters, flat, and some padding, float32 `[n]`.
         model_state: The model's non-trainable variables.
         statistics: State of what the rule observes of whole tensors.
         accumulators: State of the rule's features.
@@ -62,6 +62,10 @@ class Verdict(NamedTuple):
     model_state: list
 
 
+# Whole cache lines: rows of `[units, n]` then need no copies.
+_ALIGNMENT = 16
+
+
 class Problem:
     r"""One task, with the teacher and the meta-loss by which a rule is judged on it.
 
@@ -83,10 +87,11 @@ class Problem:
         self.meta_loss = meta_loss
         self.meta_split = meta_split
         weights = task.model.trainable_variables
-        self.shapes = [tuple(w.shape) for w in weights]
+        padding = -sum(int(np.prod(w.shape)) for w in weights) % _ALIGNMENT
+        self.shapes = [*(tuple(w.shape) for w in weights), (padding,)]
         self._dtypes = [w.dtype for w in weights]
         self._sizes = [int(np.prod(shape)) for shape in self.shapes]
-        self.num_params = sum(self._sizes)
+        self.num_coordinates = sum(self._sizes)
 
     def start(self, rule, seed, scale=1.0):
         """Returns the `Optimizee` of a new initialization.
@@ -98,7 +103,7 @@ class Problem:
         """
         params, model_state = self.task.init(seed, scale)
         return Optimizee(
-            w=_flatten(params),
+            w=self._flatten(params),
             model_state=[tf.convert_to_tensor(v) for v in model_state],
             **rule.initial_state(self.shapes),
             step=tf.zeros((), tf.int32),
@@ -118,7 +123,10 @@ class Problem:
         return [
             tf.cast(tf.reshape(part, shape), dtype)
             for part, shape, dtype in zip(
-                tf.split(w, self._sizes), self.shapes, self._dtypes, strict=True
+                tf.split(w, self._sizes)[:-1],
+                self.shapes[:-1],
+                self._dtypes,
+                strict=True,
             )
         ]
 
@@ -132,7 +140,7 @@ class Problem:
         """
         loss_fn, states = self._loss_fn("train", model_state, seed)
         _, g = value_and_gradients(loss_fn, self.unflatten(w))
-        return _flatten(g), states[0]
+        return self._flatten(g), states[0]
 
     def teach(self, w, model_state, seed):
         """Returns the `Lesson` of a point; arguments as for `gradient`."""
@@ -146,13 +154,13 @@ class Problem:
             judged, v = value_and_gradients(judge_fn, params)
         if self.regularizer is not None:
             v = self.regularizer.field(judge_fn, params, judged, v)
-        v, meta_loss = _flatten(v), judged
+        v, meta_loss = self._flatten(v), judged
         if self.meta_loss == "log":
             judged = tf.maximum(judged, 1e-8)
             v, meta_loss = v / judged, tf.math.log(judged)
         # The first pass moves BatchNorm's statistics and draws Dropout's masks; the
         # teacher's further passes start from the same state, and theirs is dropped.
-        return Lesson(loss, _flatten(g), v, meta_loss, states[0])
+        return Lesson(loss, self._flatten(g), v, meta_loss, states[0])
 
     def judge(self, w, model_state, seed):
         """Returns the `Verdict` of a point; arguments as for `gradient`."""
@@ -168,7 +176,11 @@ class Problem:
             judged += tf.cast(penalty, judged.dtype)
         if self.meta_loss == "log":
             judged = tf.math.log(tf.maximum(judged, 1e-8))
-        return Verdict(loss, _flatten(g), judged, states[0])
+        return Verdict(loss, self._flatten(g), judged, states[0])
+
+    def _flatten(self, tensors):
+        flat = [tf.reshape(tf.cast(t, tf.float32), [-1]) for t in tensors]
+        return tf.concat([*flat, tf.zeros(self.shapes[-1])], axis=0)
 
     def _loss_fn(self, split, model_state, seed):
         x, y = self.task.batch(split, seed)
@@ -182,9 +194,3 @@ class Problem:
             return loss
 
         return loss_fn, states
-
-
-def _flatten(tensors):
-    return tf.concat(
-        [tf.reshape(tf.cast(t, tf.float32), [-1]) for t in tensors], axis=0
-    )

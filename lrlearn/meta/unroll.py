@@ -1,8 +1,26 @@
 """Runs an update rule on a problem for some steps."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from lrlearn.meta.seeds import fold
+
+
+class Record(NamedTuple):
+    """What an unroll records.
+
+    Attributes:
+        function: Function of a step's inputs `x`, the `Optimizee` that it led to and
+            the `Lesson` there; returns a float32 tensor.
+        shape: The tensor's shape.
+        every: Number of steps of which only the last is kept. Defaults to `1`.
+    """
+
+    function: Callable
+    shape: tuple
+    every: int = 1
 
 
 def advance(problem, rule, theta, optimizee, g, through_features=False):
@@ -60,30 +78,30 @@ def unroll(
         optimizee: The `Optimizee` to start from.
         seed: Integer tensor `[2]` that determines every batch.
         steps: Number of steps, a Python integer.
-        emit: A dict of names to `(function, shape)`. The function gets a step's inputs
-            `x`, the point `w` that the step led to, and the `Lesson` there; it returns
-            a float32 tensor of that shape.
+        emit: A dict of names to `Record`s.
         through_features: See `advance`.
         teach: `problem.teach` (the default) or `problem.judge`.
 
     Returns:
-        A tuple `(optimizee, emitted)`, the latter a dict of tensors `[steps, ...]`.
+        A tuple `(optimizee, emitted)`, the latter a dict of tensors `[steps, ...]`,
+        or `[ceil(steps / every), ...]`.
     """
     teach = teach or problem.teach
+    emit = {name: Record(*record) for name, record in emit.items()}
 
     def body(s, optimizee, g, arrays):
         x, optimizee = advance(problem, rule, theta, optimizee, g, through_features)
         lesson = teach(optimizee.w, optimizee.model_state, fold(seed, s + 1))
         arrays = {
-            name: arrays[name].write(s, function(x, optimizee.w, lesson))
-            for name, (function, _) in emit.items()
+            name: arrays[name].write(s // at.every, at.function(x, optimizee, lesson))
+            for name, at in emit.items()
         }
         optimizee = optimizee._replace(model_state=lesson.model_state)
         return s + 1, optimizee, lesson.g, arrays
 
     arrays = {
-        name: tf.TensorArray(tf.float32, steps, element_shape=shape)
-        for name, (_, shape) in emit.items()
+        name: tf.TensorArray(tf.float32, -(-steps // at.every), element_shape=at.shape)
+        for name, at in emit.items()
     }
     g, _ = problem.gradient(optimizee.w, optimizee.model_state, fold(seed, 0))
     _, optimizee, _, arrays = tf.while_loop(

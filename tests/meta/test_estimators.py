@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from lrlearn.meta import FullTape, Replay, estimators
 from lrlearn.regularizers import GAM, GSAM, L2, SAM, value_and_gradients
-from lrlearn.rules import CoordinatewiseLSTM
+from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
 from tests.meta.problems import (
     ADAM_RULE,
     RULE,
@@ -24,7 +24,9 @@ ESTIMATORS = {
     "full_tape through features": FullTape(through_features=True),
     "replay": Replay(),
     "replay of some": Replay(coordinates=50),
+    "replay in segments": Replay(coordinates=50, segment=3),
 }
+SEGMENTS = [1, 2, 3]  # of an unroll of 4 steps: 4, 2, and 2 of which one is filled up
 REGULARIZERS = {
     "none": None,
     "sam": SAM(0.1),
@@ -38,6 +40,7 @@ RULES = {
     "log/scaled": CoordinatewiseLSTM((3, 2)),
     "normalized/scaled": CoordinatewiseLSTM((3,), "normalized"),
     "normalized/adam": ADAM_RULE,
+    "mlp": PerParameterMLP(units=4),
 }
 UNROLL = 4
 SEED = tf.constant([3, 5])
@@ -78,10 +81,16 @@ def test_contract(estimator):
     "estimator",
     [
         Replay(50),
+        Replay(50, segment=3),
         pytest.param(FullTape(), marks=pytest.mark.slow),
         pytest.param(FullTape(through_features=True), marks=pytest.mark.slow),
     ],
-    ids=["replay of some", "full_tape", "full_tape through features"],
+    ids=[
+        "replay of some",
+        "replay in segments",
+        "full_tape",
+        "full_tape through features",
+    ],
 )
 def test_eager_graph_and_xla_agree(estimator):
     """The same estimate as plain Python, as a graph and compiled by XLA."""
@@ -98,16 +107,18 @@ def test_eager_graph_and_xla_agree(estimator):
 def test_replay_is_full_tape_for_every_regularizer(regularizer, meta_loss):
     """To 1e-5, also where the field is the gradient of no function."""
     p = problem(mlp(), regularizer=regularizer, meta_loss=meta_loss)
-    full, replay = _estimate(FullTape(), p), _estimate(Replay(), p)
+    full, replay = _estimate(FullTape(), p), _estimate(Replay(segment=2), p)
     assert relative_error(replay.gradient, full.gradient) < 1e-5
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 @pytest.mark.parametrize("meta_split", ["train", "validation"])
-def test_replay_is_full_tape_for_every_rule(rule, meta_split):
-    """To 1e-5, on training and on held-out batches."""
+@pytest.mark.parametrize("segment", SEGMENTS)
+def test_replay_is_full_tape_for_every_rule(rule, meta_split, segment):
+    """To 1e-5, on training and on held-out batches, however it is cut."""
     p = problem(mlp(), regularizer=SAM(), meta_split=meta_split)
-    full, replay = _estimate(FullTape(), p, rule), _estimate(Replay(), p, rule)
+    full = _estimate(FullTape(), p, rule)
+    replay = _estimate(Replay(segment=segment), p, rule)
     assert relative_error(replay.gradient, full.gradient) < 1e-5
 
 
@@ -123,10 +134,11 @@ def _loss_by_hand(task, w):
 
 def _train_by_hand(rule, theta, task, w, judge, constant=tf.stop_gradient):
     """Returns the meta-loss: plain steps of the rule, judged after each."""
-    state, total = rule.initial_state(310), 0.0
+    shapes = [(64, 4), (4,), (4, 10), (10,)]
+    state, total = rule.initial_state(shapes), 0.0
     for step in range(1, UNROLL + 1):
         _, (g,) = value_and_gradients(lambda w: _loss_by_hand(task, w[0]), [w])
-        d, state = rule.update(theta, constant(g), constant(w), state, step)
+        d, state = rule.update(theta, constant(g), constant(w), state, step, shapes)
         w = w + d
         total += judge(lambda w: _loss_by_hand(task, w), w)
     return total
@@ -166,7 +178,7 @@ def test_full_tape_equals_a_loop_by_hand(judge, arguments, rule):
     p, theta = problem(task, **arguments), theta_of(rule)
     with tf.GradientTape() as tape:
         tape.watch(theta)
-        total = _train_by_hand(rule, theta, task, p.start(rule, 1).w, judge)
+        total = _train_by_hand(rule, theta, task, p.start(rule, 1).w[:310], judge)
     expected = tape.gradient(total, theta)
     assert relative_error(_estimate(FullTape(), p, rule).gradient, expected) < 1e-4
 
@@ -178,7 +190,7 @@ def test_through_features_equals_a_loop_by_hand():
     with tf.GradientTape() as tape:
         tape.watch(theta)
         total = _train_by_hand(
-            ADAM_RULE, theta, task, p.start(ADAM_RULE, 1).w, _log, tf.identity
+            ADAM_RULE, theta, task, p.start(ADAM_RULE, 1).w[:310], _log, tf.identity
         )
     expected = tape.gradient(total, theta)
     full = _estimate(FullTape(through_features=True), p, ADAM_RULE)
@@ -230,7 +242,7 @@ def test_replay_of_as_many_coordinates_as_there_are():
     """Nothing is drawn: the same as no sampling."""
     p = problem()
     full = _estimate(Replay(), p)
-    for coordinates in (310, 1000):
+    for coordinates in (320, 1000):
         same = _estimate(Replay(coordinates), p)
         assert relative_error(same.gradient, full.gradient) == 0.0
 
@@ -244,3 +256,5 @@ def test_get():
         estimators.get("tape")
     with pytest.raises(ValueError, match="`coordinates` must be positive or None"):
         Replay(0)
+    with pytest.raises(ValueError, match="`segment` must be positive or None"):
+        Replay(segment=0)

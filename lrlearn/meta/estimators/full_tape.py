@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
+from lrlearn.meta.unroll import Record
 from lrlearn.meta.unroll import unroll as run
 
 
@@ -27,9 +28,9 @@ class FullTape(Estimator):
     def estimate(self, problem, rule, theta, optimizee, seed, unroll):
         """See `Estimator`."""
         emit = {
-            "judged": (lambda x, w, at: tf.reduce_sum(tf.stop_gradient(at.v) * w), ()),
-            "loss": (lambda x, w, at: at.loss, ()),
-            "meta_loss": (lambda x, w, at: at.meta_loss, ()),
+            "judged": Record(_judged, ()),
+            "loss": Record(lambda x, at, lesson: lesson.loss, ()),
+            "meta_loss": Record(lambda x, at, lesson: lesson.meta_loss, ()),
         }
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(theta)
@@ -54,3 +55,7 @@ class FullTape(Estimator):
     def get_config(self):
         """See `Estimator`."""
         return {"through_features": self.through_features}
+
+
+def _judged(x, at, lesson):
+    return tf.reduce_sum(tf.stop_gradient(lesson.v) * at.w)

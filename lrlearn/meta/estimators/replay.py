@@ -3,7 +3,12 @@
 import tensorflow as tf
 
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
+from lrlearn.meta.estimators.full_tape import FullTape
+from lrlearn.meta.unroll import Record
 from lrlearn.meta.unroll import unroll as run
+
+# Coordinates times steps on one tape: about 0.4 GB for an LSTM of 2x20 units.
+_TAPE_SIZE = 400_000
 
 
 class Replay(Estimator):
@@ -14,63 +19,128 @@ class Replay(Estimator):
 
     $$\sum_s \langle \mathrm{stop}(R_s), d_s(\theta)\rangle.$$
 
-    The *roll* runs the optimizee forward and records the rule's inputs $x_s$ and the
-    teacher's fields $v_t$; the *replay* runs the rule on them under a tape. This equals
-    `FullTape`. It runs the rule forward twice, but may replay a part of the
-    coordinates, which takes a fraction of the time and memory.
+    The *roll* runs the optimizee forward and records the rule's inputs $x_s$, the
+    teacher's fields $v_t$ and, at the start of every segment of the unroll, the rule's
+    memory; the *replay* runs the rule on them under a tape, segment by segment from the
+    last to the first. So memory hardly grows with the unroll, and a part of the
+    coordinates takes a fraction of the time. This equals `FullTape`, which takes its
+    place where everything fits on one tape: it runs the rule forward only once.
 
     Args:
         coordinates: Number of coordinates to replay, drawn anew in each meta-step
             (the estimate stays unbiased), or `None` for all. Defaults to `None`.
+        segment: Number of steps on one tape, or `None` for what takes about 0.4 GB
+            with an LSTM of 2x20 units. Defaults to `None`.
     """
 
     name = "replay"
 
-    def __init__(self, coordinates=None):
-        if coordinates is not None and coordinates < 1:
-            raise ValueError(
-                f"`coordinates` must be positive or None. Received: {coordinates=}"
-            )
-        self.coordinates = coordinates
+    def __init__(self, coordinates=None, segment=None):
+        for name, value in (("coordinates", coordinates), ("segment", segment)):
+            if value is not None and value < 1:
+                raise ValueError(
+                    f"`{name}` must be positive or None. Received: {name}={value}"
+                )
+        self.coordinates, self.segment = coordinates, segment
 
     def estimate(self, problem, rule, theta, optimizee, seed, unroll):
         """See `Estimator`."""
-        take, kept = self._sample(problem.num_params, seed)
-        memory = {name: take(value) for name, value in optimizee.memory.items()}
-        num_features = rule.num_features
-        emit = {
-            "x": (lambda x, w, at: take(x), (num_features, kept)),
-            "v": (lambda x, w, at: take(at.v), (kept,)),
-            "loss": (lambda x, w, at: at.loss, ()),
-            "meta_loss": (lambda x, w, at: at.meta_loss, ()),
-        }
-        optimizee, emitted = run(problem, rule, theta, optimizee, seed, unroll, emit)
-        R = tf.cumsum(emitted["v"], axis=0, reverse=True)
-        R *= problem.num_params / kept
+        n = problem.num_coordinates
+        kept = min(self.coordinates or n, n)
+        segment = min(self.segment or max(1, _TAPE_SIZE // kept), unroll)
+        if kept == n and segment == unroll:
+            return FullTape().estimate(problem, rule, theta, optimizee, seed, unroll)
+        take = tf.identity if kept == n else _sampler(n, kept, seed)
+        memory = tf.nest.map_structure(take, optimizee.memory)
+        records = _records(take, kept, rule.num_features)
+        if segment < unroll:
+            records |= _memory_records(take, memory, segment)
+        optimizee, emitted = run(problem, rule, theta, optimizee, seed, unroll, records)
+        R = tf.cumsum(emitted["v"], axis=0, reverse=True) * (n / kept)
+        starts = {name: value[None] for name, value in memory.items()}
+        if segment < unroll:
+            starts = {
+                name: tf.concat([value, emitted[f"memory/{name}"][:-1]], axis=0)
+                for name, value in starts.items()
+            }
         return Estimate(
-            _replay(rule, theta, memory, emitted["x"], R),
+            _replay(rule, theta, starts, emitted["x"], R, segment),
             optimizee,
             emitted["loss"],
             tf.reduce_mean(emitted["meta_loss"]),
         )
 
-    def _sample(self, n, seed):
-        """Returns a function that keeps some of `n` coordinates, and their number."""
-        if self.coordinates is None or self.coordinates >= n:
-            return tf.identity, n
-        # Integers: XLA draws other floats from the same seed.
-        keys = tf.random.stateless_uniform(
-            [n], seed, None, None, tf.int32, alg="philox"
-        )
-        chosen = tf.math.top_k(keys, self.coordinates, sorted=False).indices
-        return lambda t: tf.gather(t, chosen, axis=-1), self.coordinates
-
     def get_config(self):
         """See `Estimator`."""
-        return {"coordinates": self.coordinates}
+        return {"coordinates": self.coordinates, "segment": self.segment}
 
 
-def _replay(rule, theta, memory, x, R):
+def _sampler(n, kept, seed):
+    """Returns a function that keeps some of `n` coordinates, drawn at random."""
+    # Integers: XLA draws other floats from the same seed.
+    keys = tf.random.stateless_uniform([n], seed, None, None, tf.int32, alg="philox")
+    chosen = tf.math.top_k(keys, kept, sorted=False).indices
+    return lambda t: tf.gather(t, chosen, axis=-1)
+
+
+def _records(take, kept, num_features):
+    return {
+        "x": Record(lambda x, at, lesson: take(x), (num_features, kept)),
+        "v": Record(lambda x, at, lesson: take(lesson.v), (kept,)),
+        "loss": Record(lambda x, at, lesson: lesson.loss, ()),
+        "meta_loss": Record(lambda x, at, lesson: lesson.meta_loss, ()),
+    }
+
+
+def _memory_records(take, memory, segment):
+    def record(name):
+        return Record(
+            lambda x, at, lesson: take(at.memory[name]), memory[name].shape, segment
+        )
+
+    return {f"memory/{name}": record(name) for name in memory}
+
+
+def _replay(rule, theta, starts, x, R, segment):
+    """Returns the gradient in theta, segment by segment from the last to the first.
+
+    Args:
+        rule: An `UpdateRule`.
+        theta: The rule's weights, a dict of tensors.
+        starts: The rule's memory at the start of each segment, a dict of
+            `[segments, units, n]`.
+        x: The rule's inputs `[steps, features, n]`.
+        R: Weights `[steps, n]`.
+        segment: Steps of a segment.
+    """
+    segments = -(-x.shape[0] // segment)
+    # Steps of weight zero fill the last segment, so that all have the same length.
+    fill = segments * segment - x.shape[0]
+    x, R = tf.pad(x, [[0, fill], [0, 0], [0, 0]]), tf.pad(R, [[0, fill], [0, 0]])
+    x = tf.reshape(x, [segments, segment, *x.shape[1:]])
+    R = tf.reshape(R, [segments, segment, *R.shape[1:]])
+
+    def body(k, total, later):
+        last = segments - 1 - k
+        memory = {name: value[last] for name, value in starts.items()}
+        gradient, later = _replay_segment(rule, theta, memory, x[last], R[last], later)
+        return k + 1, tf.nest.map_structure(tf.add, total, gradient), later
+
+    zero = tf.nest.map_structure(tf.zeros_like, theta)
+    none = {name: tf.zeros_like(value[0]) for name, value in starts.items()}
+    return tf.while_loop(
+        lambda k, *_: k < segments,
+        body,
+        (tf.zeros((), tf.int32), zero, none),
+        maximum_iterations=segments,
+    )[1]
+
+
+def _replay_segment(rule, theta, memory, x, R, later):
+    """Returns gradients in theta and in the memory at the segment's start.
+
+    `later` is the gradient, of all that follows, in the memory at its end.
+    """
     steps = x.shape[0]
 
     def body(s, memory, total):
@@ -78,11 +148,12 @@ def _replay(rule, theta, memory, x, R):
         return s + 1, memory, total + tf.reduce_sum(R[s] * d)
 
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(theta)
-        _, _, total = tf.while_loop(
+        tape.watch((theta, memory))
+        _, memory_after, total = tf.while_loop(
             lambda s, *_: s < steps,
             body,
             (tf.zeros((), tf.int32), memory, tf.zeros(())),
             maximum_iterations=steps,
         )
-    return tape.gradient(total, theta)
+        total += sum(tf.reduce_sum(later[k] * memory_after[k]) for k in memory)
+    return tape.gradient(total, (theta, memory), unconnected_gradients="zero")
