@@ -1,11 +1,13 @@
 """Meta-training of update rules."""
 
 from lrlearn.meta.callbacks import ProgressBar, TensorBoard
-from lrlearn.meta.estimators import Estimator, FullTape, Replay
+from lrlearn.meta.estimators import ES, PES, Estimator, FullTape, Replay
 from lrlearn.meta.meta_settings import MetaSettings
 from lrlearn.meta.trainer import MetaTrainer
 
 __all__ = [
+    "ES",
+    "PES",
     "Estimator",
     "FullTape",
     "MetaSettings",

@@ -70,7 +70,8 @@ class MetaStep:
 
         Args:
             theta: A dict of tensors.
-            optimizees: Lists of `Optimizee`s, one for each replica of this process.
+            optimizees: Lists of what the estimator keeps of an optimizee, one list for
+                each replica of this process.
             step: Number of meta-steps done before.
 
         Returns:

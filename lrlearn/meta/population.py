@@ -5,8 +5,6 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from lrlearn.meta.problem import Optimizee
-
 _TRAINING_STREAM = 0
 
 
@@ -20,7 +18,7 @@ class Member:
         index: Its index within the replica.
         episode: Number of initializations so far, from 0.
         steps_left: Steps to the end of its horizon.
-        optimizee: Its `Optimizee`.
+        optimizee: What the estimator keeps of it, by default an `Optimizee`.
     """
 
     problem: int
@@ -28,7 +26,7 @@ class Member:
     index: int
     episode: int = -1
     steps_left: int = 0
-    optimizee: Optimizee | None = None
+    optimizee: tuple | None = None
 
 
 class Population:
@@ -42,12 +40,14 @@ class Population:
     Args:
         problems: A list of `Problem`s.
         rule: An `UpdateRule`.
+        estimator: An `Estimator`.
         settings: The `MetaSettings`.
         replicas: Indices of the replicas that this process serves.
     """
 
-    def __init__(self, problems, rule, settings, replicas):
-        self._problems, self._rule, self._settings = problems, rule, settings
+    def __init__(self, problems, rule, estimator, settings, replicas):
+        self._problems, self._rule, self._estimator = problems, rule, estimator
+        self._settings = settings
         self.replicas = [
             [
                 Member(index % len(problems), replica, index)
@@ -78,7 +78,8 @@ class Population:
         if member.episode == 0:
             steps *= rng.uniform()
         member.steps_left = settings.unroll * max(1, round(steps / settings.unroll))
-        member.optimizee = self._problems[member.problem].start(
+        member.optimizee = self._estimator.start(
+            self._problems[member.problem],
             self._rule,
             seed=int(rng.integers(2**31)),
             scale=_log_uniform(rng, settings.initial_scale),
@@ -88,7 +89,7 @@ class Population:
         """Takes the optimizees after a meta-step, and restarts those that are done.
 
         Args:
-            optimizees: A list of lists of `Optimizee`, by replica.
+            optimizees: A list of lists of optimizees, by replica.
             sound: Likewise of bools: whether the optimizee is finite and has not
                 diverged. Others start anew at once.
 
@@ -116,7 +117,8 @@ class Population:
         """Takes what `state` returned."""
         for member, (episode, steps_left) in zip(self.members, places, strict=True):
             member.episode, member.steps_left = episode, steps_left
-            like = self._problems[member.problem].structure(self._rule)
+            problem = self._problems[member.problem]
+            like = self._estimator.structure(problem, self._rule)
             leaves = [
                 tf.constant(arrays[f"optimizee/{member.replica}/{member.index}/{leaf}"])
                 for leaf in range(len(tf.nest.flatten(like)))

@@ -27,14 +27,17 @@ class MetaTrainer:
     A meta-step unrolls the rule on every optimizee for `unroll` steps, and moves
     `theta` along the gradient of the meta-loss summed over those steps: the
     regularized training loss or its logarithm. Optimizees run on from meta-step to
-    meta-step up to their horizon (truncated backpropagation), then start anew.
+    meta-step up to their horizon (truncation), then start anew. The gradient is
+    backpropagated (`Replay`, `FullTape`) or estimated from perturbations of `theta`,
+    with the regularizer's penalty in place of its field (`ES`, `PES`).
 
     Args:
         rule: An `UpdateRule`.
         tasks: A list of `Task`s; their architectures may differ.
         regularizer: The teacher: a `Regularizer`, its name, or `None`. Defaults to
             `None`.
-        estimator: `"replay"`, `"full_tape"` or an `Estimator`. Defaults to `"replay"`.
+        estimator: `"replay"`, `"full_tape"`, `"es"`, `"pes"` or an `Estimator`.
+            Defaults to `"replay"`.
         meta_optimizer: Any new Keras optimizer. Defaults to Adam with a learning rate
             of 0.005 and the meta-gradient's norm clipped to 1.
         theta: Weights to start from. Defaults to `rule.init_theta(seed)`.
@@ -106,7 +109,7 @@ class MetaTrainer:
         self._worker = distribution.worker_index(strategy)
         self._weights = MetaWeights(theta, self.meta_optimizer, settings.average)
         self._population = Population(
-            problems, rule, settings, distribution.local_replicas(strategy)
+            problems, rule, estimator, settings, distribution.local_replicas(strategy)
         )
         self._meta_step = MetaStep(
             problems * settings.initializations,

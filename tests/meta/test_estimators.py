@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lrlearn.meta import FullTape, Replay, estimators
+from lrlearn.meta import ES, PES, FullTape, Replay, estimators
+from lrlearn.meta.estimators.evolution import Pair
 from lrlearn.regularizers import GAM, GSAM, L2, SAM, value_and_gradients
 from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
 from tests.meta.problems import (
@@ -25,6 +26,8 @@ ESTIMATORS = {
     "replay": Replay(),
     "replay of some": Replay(coordinates=50),
     "replay in segments": Replay(coordinates=50, segment=3),
+    "es": ES(),
+    "pes": PES(),
 }
 SEGMENTS = [1, 2, 3]  # of an unroll of 4 steps: 4, 2, and 2 of which one is filled up
 REGULARIZERS = {
@@ -54,27 +57,45 @@ def _estimate(estimator, problem, rule=RULE, theta=None, seed=SEED, **options):
 
     if options:
         estimate = tf.function(estimate, autograph=False, **options)
-    return estimate(theta, problem.start(rule, seed=1), seed)
+    return estimate(theta, estimator.start(problem, rule, seed=1), seed)
+
+
+def _optimizees(state):
+    return [state.plus, state.minus] if isinstance(state, Pair) else [state]
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
 def test_contract(estimator):
-    """Gradients like `theta`; the optimizee runs on the same path for all."""
+    """Gradients like `theta`, the state in its structure, all of it by the seed."""
     p = problem(mlp(), regularizer=SAM())
-    gradient, optimizee, losses, meta_loss = _estimate(estimator, p)
-    theta, start = theta_of(RULE), p.start(RULE, seed=1)
-    assert {k: v.shape for k, v in gradient.items()} == {
+    first, again = (_estimate(estimator, p) for _ in range(2))
+    theta, start = theta_of(RULE), estimator.start(p, RULE, seed=1)
+    assert {k: v.shape for k, v in first.gradient.items()} == {
         k: v.shape for k, v in theta.items()
     }
-    assert np.all(np.isfinite(flat(gradient)))
-    assert np.any(flat(gradient))
-    tf.nest.assert_same_structure(optimizee, start)
-    assert int(optimizee.step) == UNROLL
-    assert losses.shape == (UNROLL,)
-    np.testing.assert_allclose(meta_loss, np.mean(np.log(losses)), rtol=1e-6)
-    reference = _estimate(FullTape(), p)
-    np.testing.assert_array_equal(losses, reference.losses)
-    np.testing.assert_array_equal(optimizee.w, reference.optimizee.w)
+    assert np.all(np.isfinite(flat(first.gradient)))
+    assert np.any(flat(first.gradient))
+    for like in (start, estimator.structure(p, RULE)):
+        tf.nest.assert_same_structure(first.optimizee, like)
+    assert {int(o.step) for o in _optimizees(first.optimizee)} == {UNROLL}
+    assert first.losses.shape == (UNROLL,)
+    assert np.all(np.isfinite(first.losses)) and np.isfinite(first.meta_loss)
+    for one, other in zip(tf.nest.flatten(first), tf.nest.flatten(again), strict=True):
+        np.testing.assert_array_equal(one, other)
+    other = _estimate(estimator, p, seed=SEED + 1)
+    assert relative_error(other.gradient, first.gradient) > 0.01
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS.keys() - {"pes"}))
+def test_the_optimizee_runs_on_along_theta(name):
+    """On the same path for all; those that differentiate log its losses."""
+    p = problem(mlp(), regularizer=SAM())
+    reference, estimate = (_estimate(e, p) for e in (FullTape(), ESTIMATORS[name]))
+    np.testing.assert_array_equal(estimate.optimizee.w, reference.optimizee.w)
+    if name != "es":
+        np.testing.assert_array_equal(estimate.losses, reference.losses)
+        expected = np.mean(np.log(estimate.losses))
+        np.testing.assert_allclose(estimate.meta_loss, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -82,12 +103,16 @@ def test_contract(estimator):
     [
         Replay(50),
         Replay(50, segment=3),
+        PES(0.1),
+        pytest.param(ES(0.1), marks=pytest.mark.slow),
         pytest.param(FullTape(), marks=pytest.mark.slow),
         pytest.param(FullTape(through_features=True), marks=pytest.mark.slow),
     ],
     ids=[
         "replay of some",
         "replay in segments",
+        "pes",
+        "es",
         "full_tape",
         "full_tape through features",
     ],
@@ -252,7 +277,8 @@ def test_get():
     assert isinstance(estimators.get("full_tape"), FullTape)
     replay = Replay(5)
     assert estimators.get(replay) is replay
-    with pytest.raises(ValueError, match=r"one of \['full_tape', 'replay'\].*'tape'"):
+    assert estimators.names() == ["es", "full_tape", "pes", "replay"]
+    with pytest.raises(ValueError, match=r"one of \['es', .*'replay'\].*'tape'"):
         estimators.get("tape")
     with pytest.raises(ValueError, match="`coordinates` must be positive or None"):
         Replay(0)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from lrlearn.meta import MetaSettings
+from lrlearn.meta import MetaSettings, Replay
 from lrlearn.meta.population import Population
 from lrlearn.meta.problem import Optimizee
 
@@ -16,15 +16,17 @@ class _Problem:
 
     def start(self, rule, seed, scale):
         self.starts.append((seed, scale))
-        return Optimizee(tf.constant([float(seed)]), [], {}, {}, tf.constant(0))
+        return Optimizee(tf.constant([float(seed)]), [], {}, {}, {}, tf.constant(0))
 
     def structure(self, rule):
-        return Optimizee(None, [], {}, {}, None)
+        return Optimizee(None, [], {}, {}, {}, None)
 
 
 def _population(problems=1, replicas=(0,), **settings):
     problems = [_Problem() for _ in range(problems)]
-    population = Population(problems, None, MetaSettings(**settings), replicas)
+    population = Population(
+        problems, None, Replay(), MetaSettings(**settings), replicas
+    )
     population.start()
     return population, problems
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from lrlearn import MetaTrainer
+from lrlearn.meta import PES
 from lrlearn.regularizers import SAM
 from tests.meta.problems import ADAM_RULE, FAST, mlp
 
@@ -99,6 +100,20 @@ def test_truncated_checkpoints(tmp_path, uninterrupted):
         _trainer().fit(STEPS, tmp_path, verbose=0)
 
 
+@pytest.mark.parametrize(
+    "estimator", [pytest.param("es", marks=pytest.mark.slow), "pes"]
+)
+def test_resume_in_the_middle_of_a_run(tmp_path, estimator):
+    """With all that an estimator keeps of an optimizee."""
+    settings = {"estimator": estimator, "horizon": (20, 20), "validation_every": None}
+    first = _trainer(**settings)
+    first.fit(2, tmp_path, verbose=0)
+    first.fit(4, verbose=0)
+    resumed = _trainer(**settings)
+    resumed.fit(4, tmp_path, verbose=0)
+    _assert_same(resumed, _state(first))
+
+
 def test_finished_run_is_only_read(tmp_path):
     """`fit` with the steps that are done returns at once, with the result."""
     first = _trainer(validation_every=None)
@@ -117,6 +132,7 @@ def test_finished_run_is_only_read(tmp_path):
         {"regularizer": SAM(0.2)},
         {"unroll": 4},
         {"estimator": "full_tape"},
+        {"estimator": PES(0.1)},
         {"meta_optimizer": keras.optimizers.Adam(0.1)},
         {"theta": ADAM_RULE.init_theta(seed=9)},
     ],

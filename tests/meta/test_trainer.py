@@ -142,7 +142,7 @@ def test_meta_validation_bounds_the_loss():
         ({"validation_steps": 0}, "`validation_steps` must be at least 1"),
         ({"loss_limit": np.nan}, "`loss_limit` must be positive"),
         ({"seed": -1}, r"`seed` must be in \[0, 2\*\*31\)"),
-        ({"estimator": "pes"}, r"one of \['full_tape', 'replay'\]. Received: 'pes'"),
+        ({"estimator": "tape"}, r"'full_tape', 'pes', 'replay'\]. Received: 'tape'"),
         ({"regularizer": "sma"}, "'none', 'sam', 'gsam', 'gam', 'l2'"),
         ({"theta": ADAM_RULE.init_theta()}, "`theta` must fit the rule"),
     ],

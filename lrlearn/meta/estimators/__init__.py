@@ -1,10 +1,12 @@
 """Estimators of the meta-gradient."""
 
+from lrlearn.meta.estimators.es import ES
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
 from lrlearn.meta.estimators.full_tape import FullTape
+from lrlearn.meta.estimators.pes import PES
 from lrlearn.meta.estimators.replay import Replay
 
-_ESTIMATORS = {estimator.name: estimator for estimator in (FullTape, Replay)}
+_ESTIMATORS = {estimator.name: estimator for estimator in (ES, FullTape, PES, Replay)}
 
 
 def names():
@@ -12,11 +14,12 @@ def names():
     return sorted(_ESTIMATORS)
 
 
-def get(identifier):
+def get(identifier, **arguments):
     """Returns an `Estimator`.
 
     Args:
         identifier: An `Estimator` or a name.
+        **arguments: Arguments of the named estimator. Default to its own.
 
     Raises:
         ValueError: If there is no such estimator.
@@ -28,7 +31,7 @@ def get(identifier):
             f"`estimator` must be an Estimator or one of {names()}. "
             f"Received: {identifier!r}"
         )
-    return _ESTIMATORS[identifier]()
+    return _ESTIMATORS[identifier](**arguments)
 
 
-__all__ = ["Estimate", "Estimator", "FullTape", "Replay", "get", "names"]
+__all__ = ["ES", "PES", "Estimate", "Estimator", "FullTape", "Replay", "get", "names"]

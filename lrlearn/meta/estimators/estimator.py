@@ -4,21 +4,19 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from lrlearn.meta.problem import Optimizee
-
 
 class Estimate(NamedTuple):
     """What an estimator returns.
 
     Attributes:
         gradient: Meta-gradient, a dict like `theta`.
-        optimizee: The `Optimizee` after the unroll.
+        optimizee: What `estimate` was given, after the unroll.
         losses: Plain training losses along the unroll, `[unroll]`.
         meta_loss: Mean of the meta-loss along the unroll.
     """
 
     gradient: dict
-    optimizee: Optimizee
+    optimizee: tuple
     losses: tf.Tensor
     meta_loss: tf.Tensor
 
@@ -27,10 +25,26 @@ class Estimator:
     r"""Estimates the gradient of the meta-loss of one truncated unroll.
 
     The meta-loss of an unroll of $T$ steps is the sum over $t = 1, \dots, T$ of the
-    problem's meta-loss at $w_t$. Subclasses implement `estimate`.
+    problem's meta-loss at $w_t$. Subclasses implement `estimate`; those that keep more
+    from unroll to unroll than an `Optimizee` also `start` and `structure`.
     """
 
     name = None
+
+    def start(self, problem, rule, seed, scale=1.0):
+        """Returns what the first unroll starts from: an `Optimizee` by default.
+
+        Args:
+            problem: A `Problem`.
+            rule: An `UpdateRule`.
+            seed: Integer seed of the initial weights.
+            scale: Factor of the initial weights. Defaults to `1`.
+        """
+        return problem.start(rule, seed, scale)
+
+    def structure(self, problem, rule):
+        """Returns a structure like that of `start`; its leaves only stand for it."""
+        return problem.structure(rule)
 
     def estimate(self, problem, rule, theta, optimizee, seed, unroll):
         """Returns the `Estimate` of one unroll; runs inside a `tf.function`.
@@ -39,7 +53,7 @@ class Estimator:
             problem: A `Problem`.
             rule: An `UpdateRule`.
             theta: The rule's weights, a dict of tensors.
-            optimizee: The `Optimizee` to start from.
+            optimizee: What `start` or the last estimate returned.
             seed: Integer tensor `[2]` that determines all randomness.
             unroll: Number of steps, a Python integer.
         """

@@ -1,0 +1,176 @@
+"""Evolution strategies: unbiased of an unroll, and of a whole run where persistent."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lrlearn import MetaTrainer
+from lrlearn.meta import ES, PES, FullTape, MetaSettings
+from lrlearn.meta.meta_validation import MetaValidation
+from lrlearn.meta.unroll import roll
+from lrlearn.regularizers import GSAM, L2
+from lrlearn.rules import UpdateRule
+from tests.meta.problems import RULE, mlp, problem, quadratic, theta_of
+
+HORIZON, UNROLL, SEEDS = 8, 2, 4000
+FULL = FullTape(through_features=True)
+
+
+class Momentum(UpdateRule):
+    """Two weights, so that a few thousand perturbations tell the gradient."""
+
+    num_features = 1
+
+    def init_theta(self, seed=0):
+        return {"decay": np.float32([1.0]), "log_rate": np.float32([-5.0])}
+
+    def init_accumulators(self, n):
+        return {}
+
+    def init_memory(self, n):
+        return {"m": tf.zeros((1, n))}
+
+    def features(self, gradient, parameter, context, accumulators, step):
+        return gradient[None], accumulators
+
+    def direction(self, theta, x, memory):
+        m = tf.sigmoid(theta["decay"]) * memory["m"] + x
+        return -tf.exp(theta["log_rate"]) * m[0], {"m": m}
+
+    def get_config(self):
+        return {}
+
+
+MOMENTUM = Momentum()
+THETA = {name: tf.constant(value) for name, value in MOMENTUM.init_theta().items()}
+
+
+def _whole_runs(estimator, p, unroll, seeds=1):
+    """Returns the sums of the gradients up to the horizon, `[seeds, 2]`."""
+    start = estimator.start(p, MOMENTUM, seed=1)
+
+    def whole_run(seed):
+        def one_unroll(t, state, total):
+            estimate = estimator.estimate(
+                p, MOMENTUM, THETA, state, tf.stack([t, seed]), unroll
+            )
+            g = tf.concat([estimate.gradient[name] for name in sorted(THETA)], axis=0)
+            return t + 1, estimate.optimizee, total + g
+
+        return tf.while_loop(
+            lambda t, *_: t < HORIZON // unroll, one_unroll, (0, start, tf.zeros(2))
+        )[2]
+
+    @tf.function(jit_compile=True, autograph=False)
+    def runs():
+        return tf.map_fn(whole_run, tf.range(seeds), fn_output_signature=tf.float32)
+
+    return runs().numpy()
+
+
+def _deviations(estimator, p, unroll):
+    """Returns how far its mean is from the whole run's gradient, in standard errors."""
+    (exact,) = _whole_runs(FULL, p, HORIZON)
+    draws = _whole_runs(estimator, p, unroll, SEEDS)
+    error = draws.std(axis=0) / np.sqrt(SEEDS)
+    # A wrong sign would be 20 standard errors off, a factor of two 10 or 5.
+    assert np.all(error < 0.1 * np.abs(exact))
+    return (draws.mean(axis=0) - exact) / error
+
+
+@pytest.mark.parametrize(
+    ("meta_loss", "regularizer"), [("log", None), ("loss", L2(5.0))], ids=["log", "l2"]
+)
+def test_es_is_unbiased_of_an_unroll(meta_loss, regularizer):
+    """Derivatives through the features, and of the penalty, are in it."""
+    p = problem(quadratic(), regularizer=regularizer, meta_loss=meta_loss)
+    assert np.all(np.abs(_deviations(ES(), p, HORIZON)) < 4)
+
+
+def test_pes_is_unbiased_of_a_run_cut_into_unrolls():
+    """What later unrolls lose by earlier ones counts; ES misses it."""
+    p = problem(quadratic(), meta_loss="loss")
+    assert np.all(np.abs(_deviations(PES(), p, UNROLL)) < 4)
+    assert np.all(np.abs(_deviations(ES(), p, UNROLL)) > 20)
+
+
+def test_pes_runs_on_along_both_perturbations():
+    """From where they were, on the same batches, with all of xi in the estimate."""
+    p, theta = problem(mlp()), theta_of(RULE)
+    pair = PES().start(p, RULE, seed=1)
+    for step in range(2):
+        seed = tf.constant([3, step])
+        estimate = PES().estimate(p, RULE, theta, pair, seed, UNROLL)
+        after = estimate.optimizee
+        epsilon = {name: after.xi[name] - pair.xi[name] for name in theta}
+        for sign, start, end in (
+            (1.0, pair.plus, after.plus),
+            (-1.0, pair.minus, after.minus),
+        ):
+            perturbed = {name: theta[name] + sign * epsilon[name] for name in theta}
+            expected = roll(p, RULE, perturbed, start, seed, UNROLL)
+            np.testing.assert_allclose(end.w, expected.w, atol=1e-5)
+        assert np.any(after.plus.w != after.minus.w)
+        slopes = [estimate.gradient[name] / after.xi[name] for name in theta]
+        slopes = np.concatenate([np.ravel(slope) for slope in slopes])
+        np.testing.assert_allclose(slopes, slopes[0], rtol=1e-4)
+        pair = after
+
+
+@pytest.mark.parametrize("meta_split", ["train", "validation"])
+@pytest.mark.parametrize("meta_loss", ["log", "loss"])
+def test_the_penalty_is_added(meta_loss, meta_split):
+    """On the split, under the logarithm; the rest is as the teacher's lesson has it."""
+    task, seed = mlp(lambda: keras.layers.BatchNormalization()), tf.constant([0, 1])
+    gsam, arguments = GSAM(0.5), {"meta_loss": meta_loss, "meta_split": meta_split}
+    w, state = problem(task).start(RULE, seed=0)[:2]
+
+    def value(regularizer):
+        p = problem(task, regularizer=regularizer, **arguments)
+        verdict, lesson = p.judge(w, state, seed), p.teach(w, state, seed)
+        np.testing.assert_array_equal(verdict.loss, lesson.loss)
+        np.testing.assert_array_equal(verdict.g, lesson.g)
+        for one, other in zip(verdict.model_state, lesson.model_state, strict=True):
+            np.testing.assert_array_equal(one, other)
+        return verdict.meta_loss, lesson.meta_loss
+
+    def loss_fn(params):
+        x, y = task.batch(meta_split, seed)
+        return task.evaluate_loss(params, state, x, y, training=True)[0]
+
+    penalty = float(gsam.penalty(loss_fn, problem(task).unflatten(w)))
+    assert penalty > 0.1
+    plain, expected = value(None)
+    np.testing.assert_allclose(plain, expected, rtol=1e-6)
+    loss = np.exp(plain) if meta_loss == "log" else plain
+    expected = np.log(loss + penalty) if meta_loss == "log" else loss + penalty
+    np.testing.assert_allclose(value(gsam)[0], expected, rtol=1e-5)
+
+
+def test_meta_training_by_pes_learns():
+    """A rule that hardly moves learns to train unseen initializations."""
+    trainer = MetaTrainer(
+        MOMENTUM,
+        [mlp()],
+        estimator=PES(0.1),
+        initializations=4,
+        unroll=5,
+        horizon=(10, 40),
+        validation_every=None,
+        meta_optimizer=keras.optimizers.Adam(0.1),
+    )
+    settings = MetaSettings(validation_steps=40, validation_initializations=4, seed=77)
+    score = MetaValidation([problem(mlp())], MOMENTUM, settings)
+    untrained = score(trainer.theta)
+    trainer.fit(60, verbose=0)
+    assert score(trainer.theta) < untrained - 0.5
+
+
+@pytest.mark.parametrize("sigma", [-1, 0, np.nan])
+def test_sigma_must_be_positive(sigma):
+    """One line."""
+    message = f"^`sigma` must be positive. Received: sigma={sigma}$"
+    for estimator in (ES, PES):
+        with pytest.raises(ValueError, match=message):
+            estimator(sigma)
