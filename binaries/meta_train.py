@@ -37,6 +37,9 @@ _ESTIMATOR = flags.DEFINE_enum(
 _COORDINATES = flags.DEFINE_integer(
     "coordinates", None, "Coordinates in a replay; default: all.", lower_bound=1
 )
+_SIGMA = flags.DEFINE_float(
+    "sigma", None, "Deviation of the perturbations of es and pes; default: 0.01."
+)
 _STEPS = flags.DEFINE_integer("steps", 300, "Number of meta-steps.", lower_bound=1)
 _UNROLL = flags.DEFINE_integer(
     "unroll", 20, "Optimizee steps in a meta-step.", lower_bound=1
@@ -142,14 +145,18 @@ def _load(name):
 
 
 def _estimator():
-    if _COORDINATES.value is None:
-        return _ESTIMATOR.value
-    if _ESTIMATOR.value != "replay":
-        raise ValueError(
-            "--coordinates needs --estimator=replay. Received: "
-            f"--estimator={_ESTIMATOR.value}"
-        )
-    return lrlearn.meta.Replay(_COORDINATES.value)
+    name = _ESTIMATOR.value
+    arguments = {}
+    for flag, of in ((_COORDINATES, ("replay",)), (_SIGMA, ("es", "pes"))):
+        if flag.value is None:
+            continue
+        if name not in of:
+            raise ValueError(
+                f"--{flag.name} needs --estimator={' or '.join(of)}. Received: "
+                f"--estimator={name}"
+            )
+        arguments[flag.name] = flag.value
+    return estimators.get(name, **arguments)
 
 
 def _metadata(history):

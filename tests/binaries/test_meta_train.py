@@ -161,6 +161,8 @@ def wait_for(path, process, seconds=120):
         (["--horizon=4,2"], "horizon"),
         (["--initial_scale=x"], "--initial_scale must be numbers"),
         (["--estimator=full_tape", "--coordinates=3"], "--coordinates needs"),
+        (["--sigma=0.1"], "--sigma needs --estimator=es or pes"),
+        (["--estimator=pes", "--sigma=-1"], "`sigma` must be positive"),
         (["--train_size=10000000"], "train_size"),
         (["--output={}/file"], "file"),
         (["--output={}/file/run"], "file"),
