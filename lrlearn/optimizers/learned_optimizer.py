@@ -1,6 +1,5 @@
 """A learned update rule as a Keras optimizer."""
 
-import functools
 import math
 import numbers
 
@@ -9,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from lrlearn.optimizers import presets
+from lrlearn.optimizers.flat_state import FlatState
 from lrlearn.rules import UpdateRule
 
 
@@ -134,11 +134,12 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         self._trained, self._preset = True, None
 
     def build(self, variables):
-        """Makes the rule's state for each of the model's variables."""
+        """Makes the rule's state for all of the model's variables together."""
         if self.built:
             return
         super().build(variables)
-        self._states = [self._add_state(variable) for variable in variables]
+        shapes = [variable.shape for variable in variables]
+        self._state = FlatState(self.rule, shapes, self.add_variable)
 
     def apply(self, grads, trainable_variables=None):
         """Updates the variables; see `keras.optimizers.Optimizer.apply`.
@@ -149,23 +150,41 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         self._check_trained()
         super().apply(_dense(grads), trainable_variables)
 
-    def update_step(self, gradient, variable, learning_rate):
-        """Updates one variable."""
-        n = math.prod(variable.shape)
-        slots = self._states[self._get_variable_index(variable)]
-        d, state = self.rule.update(
-            {name: ops.convert_to_tensor(v) for name, v in self._theta.items()},
-            ops.reshape(gradient, (n,)),
-            ops.reshape(ops.convert_to_tensor(variable), (n,)),
-            keras.tree.pack_sequence_as(
-                self.rule.initial_state(0), [ops.convert_to_tensor(s) for s in slots]
-            ),
-            self.iterations + 1,
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """Updates all variables at once, which takes fewer and larger operations."""
+        if keras.backend.backend() == "tensorflow":
+            # Reduces the gradients over replicas, and then calls the method below.
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+        else:
+            self._update(grads, trainable_variables, learning_rate)
+
+    def _distributed_tf_update_step(self, distribution, grads_and_vars, learning_rate):
+        grads, variables = zip(*grads_and_vars, strict=True)
+        distribution.extended.update(
+            variables[0],
+            lambda _, *args: self._update(*args),
+            args=(grads, variables, learning_rate),
+            group=False,
         )
-        for slot, value in zip(slots, keras.tree.flatten(state), strict=True):
-            self.assign(slot, value)
-        d = ops.reshape(ops.cast(learning_rate, "float32") * d, variable.shape)
-        self.assign_add(variable, ops.cast(d, variable.dtype))
+
+    def _update(self, gradients, variables, learning_rate):
+        theta = {name: ops.cast(v, "float32") for name, v in self._theta.items()}
+        known = self._trainable_variables
+        place = {self._get_variable_index(v): i for i, v in enumerate(variables)}
+        updates = self._state.update(
+            theta,
+            [gradients[place[i]] if i in place else None for i in range(len(known))],
+            [
+                variables[place[i]] if i in place else known[i]
+                for i in range(len(known))
+            ],
+            self.iterations + 1,
+            self.assign,
+        )
+        for variable in variables:
+            d = updates[self._get_variable_index(variable)]
+            d = ops.cast(learning_rate, "float32") * d
+            self.assign_add(variable, ops.cast(d, variable.dtype))
 
     def set_weights(self, weights):
         """Sets all the optimizer's variables; see `keras.optimizers.Optimizer`."""
@@ -206,25 +225,6 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         if theta is not None:
             optimizer.theta, optimizer._preset = theta, preset
         return optimizer
-
-    def _add_state(self, variable):
-        """Makes variables like `rule.initial_state`, in a flat list."""
-        n = math.prod(variable.shape)
-        name = getattr(variable, "path", variable.name).replace("/", "_")
-        leaves = keras.tree.flatten_with_path(self.rule.initial_state(n))
-        return [
-            self.add_variable(
-                leaf.shape,
-                # Keras calls it where variables can be made, also inside a graph.
-                initializer=functools.partial(self._initial_leaf, i, n),
-                dtype="float32",
-                name="_".join([name, *map(str, path)]),
-            )
-            for i, (path, leaf) in enumerate(leaves)
-        ]
-
-    def _initial_leaf(self, i, n, shape, dtype=None):
-        return keras.tree.flatten(self.rule.initial_state(n))[i]
 
     def _preset_name(self):
         """Returns the preset's name if its weights still are this optimizer's."""
