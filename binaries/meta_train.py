@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import flags
 
 import lrlearn
-from binaries import cli, regularizer_flags, task_flags
+from binaries import cli, regularizer_flags, rule_flags, task_flags
 from lrlearn.meta import estimators
 
 _TASKS = flags.DEFINE_list(
@@ -24,13 +24,7 @@ _TASKS = flags.DEFINE_list(
 task_flags.define_data()
 _BATCH_SIZE = task_flags.define_batch_size()
 regularizer_flags.define("Teacher of the update rule")
-_UNITS = flags.DEFINE_list("units", ["20", "20"], "Sizes of the rule's LSTM layers.")
-_FEATURES = flags.DEFINE_enum(
-    "features", "normalized", ["log", "normalized"], "The rule's inputs."
-)
-_RULE_OUTPUT = flags.DEFINE_enum(
-    "rule_output", "adam", ["scaled", "adam"], "The rule's output layer."
-)
+rule_flags.define()
 _ESTIMATOR = flags.DEFINE_enum(
     "estimator", "replay", estimators.names(), "Estimator of the meta-gradient."
 )
@@ -84,16 +78,15 @@ def main():
     """Meta-trains by the flags."""
     # Before anything else touches a device, as TensorFlow demands.
     strategy = _strategy(_DISTRIBUTION.value)
-    rule = lrlearn.rules.CoordinatewiseLSTM(
-        cli.numbers(_UNITS, int), _FEATURES.value, _RULE_OUTPUT.value
-    )
+    horizon = cli.numbers(_HORIZON, int)
+    rule = rule_flags.get(max(horizon, default=1))
     trainer = lrlearn.MetaTrainer(
         rule,
         [_load(name) for name in _TASKS.value],
         regularizer_flags.get(),
         _estimator(),
         unroll=_UNROLL.value,
-        horizon=cli.numbers(_HORIZON, int),
+        horizon=horizon,
         initializations=_INITIALIZATIONS.value,
         initial_scale=cli.numbers(_INITIAL_SCALE),
         meta_loss=_META_LOSS.value,

@@ -142,6 +142,14 @@ def test_ctrl_c_from_outside(tmp_path):
     assert list((tmp_path / "run").glob("checkpoint-*.safetensors"))
 
 
+def test_the_mlp_rule_by_pes(meta_train, tmp_path):
+    """The other rule, with its horizon, and another estimator."""
+    outcome = meta_train("--rule=mlp", "--estimator=pes", "--sigma=0.1", "--steps=1")
+    assert outcome.code == 0
+    optimizer = lrlearn.LearnedOptimizer.from_preset(tmp_path / "run" / "preset")
+    assert optimizer.rule.get_config() == {"units": 2, "horizon": 4}
+
+
 def wait_for(path, process, seconds=120):
     for _ in range(10 * seconds):
         if path.exists() or process.poll() is not None:
@@ -158,6 +166,9 @@ def wait_for(path, process, seconds=120):
         (["--regularizer_args=rho=1"], "rho"),
         (["--units=a"], "--units must be integers"),
         (["--units=0"], "units"),
+        (["--rule=mlp", "--units=2,3"], "--units must be one integer for mlp"),
+        (["--rule=mlp", "--features=log"], "--features needs --rule=lstm"),
+        (["--horizon="], "horizon"),
         (["--horizon=4,2"], "horizon"),
         (["--initial_scale=x"], "--initial_scale must be numbers"),
         (["--estimator=full_tape", "--coordinates=3"], "--coordinates needs"),
@@ -181,6 +192,7 @@ def test_bad_input(error, tmp_path, arguments, expected):
         ("--regularizer=sma", "gsam"),
         ("--estimator=x", "full_tape"),
         ("--features=x", "normalized"),
+        ("--rule=x", "mlp"),
         ("--distribution=x", "multiworker"),
         ("--steps=0", "positive"),
     ],
