@@ -62,10 +62,6 @@ class Verdict(NamedTuple):
     model_state: list
 
 
-# Whole cache lines: rows of `[units, n]` then need no copies.
-_ALIGNMENT = 16
-
-
 class Problem:
     r"""One task, with the teacher and the meta-loss by which a rule is judged on it.
 
@@ -87,7 +83,8 @@ class Problem:
         self.meta_loss = meta_loss
         self.meta_split = meta_split
         weights = task.model.trainable_variables
-        padding = -sum(int(np.prod(w.shape)) for w in weights) % _ALIGNMENT
+        n = sum(int(np.prod(w.shape)) for w in weights)
+        padding = aligned(n) - n
         self.shapes = [*(tuple(w.shape) for w in weights), (padding,)]
         self._dtypes = [w.dtype for w in weights]
         self._sizes = [int(np.prod(shape)) for shape in self.shapes]
@@ -194,3 +191,11 @@ class Problem:
             return loss
 
         return loss_fn, states
+
+
+def aligned(n):
+    """Returns `n` rounded up to whole cache lines of float32.
+
+    Rows of `[units, n]` are then taken apart without a copy.
+    """
+    return -(-n // 16) * 16

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
 from lrlearn.meta.estimators.full_tape import FullTape
+from lrlearn.meta.problem import aligned
 from lrlearn.meta.unroll import Record
 from lrlearn.meta.unroll import unroll as run
 
@@ -27,8 +28,9 @@ class Replay(Estimator):
     place where everything fits on one tape: it runs the rule forward only once.
 
     Args:
-        coordinates: Number of coordinates to replay, drawn anew in each meta-step
-            (the estimate stays unbiased), or `None` for all. Defaults to `None`.
+        coordinates: Number of coordinates to replay, rounded up to a multiple of 16
+            and drawn anew in each meta-step (the estimate stays unbiased), or `None`
+            for all. Defaults to `None`.
         segment: Number of steps on one tape, or `None` for what takes about 0.4 GB
             with an LSTM of 2x20 units. Defaults to `None`.
     """
@@ -46,7 +48,7 @@ class Replay(Estimator):
     def estimate(self, problem, rule, theta, optimizee, seed, unroll):
         """See `Estimator`."""
         n = problem.num_coordinates
-        kept = min(self.coordinates or n, n)
+        kept = min(aligned(self.coordinates or n), n)
         segment = min(self.segment or max(1, _TAPE_SIZE // kept), unroll)
         if kept == n and segment == unroll:
             return FullTape().estimate(problem, rule, theta, optimizee, seed, unroll)
