@@ -134,7 +134,8 @@ class CoordinatewiseLSTM(UpdateRule):
         if self.output == "scaled":
             return self.output_scale * o[0], new_memory
         m_hat, g_hat, w = x[0], x[1], x[2]
-        return adam_like(m_hat + o[0] * g_hat, o[1], o[2], w), new_memory
+        o, log_step, log_decay = ops.unstack(o, 3)
+        return adam_like(m_hat + o * g_hat, log_step, log_decay, w), new_memory
 
     def get_config(self):
         """See `UpdateRule`."""

@@ -140,7 +140,8 @@ class PerParameterMLP(UpdateRule):
         hidden = ops.matmul(theta["hidden/kernel"], x) + theta["hidden/bias"]
         o = ops.matmul(theta["head/kernel"], ops.relu(hidden)) + theta["head/bias"]
         m_hat, w = x[1], x[8]
-        return adam_like(m_hat + o[0], o[1], o[2], w), memory
+        direction, log_step, log_decay = ops.unstack(o, 3)
+        return adam_like(m_hat + direction, log_step, log_decay, w), memory
 
     def get_config(self):
         """See `UpdateRule`."""

@@ -6,11 +6,12 @@ import pytest
 import tensorflow as tf
 
 from lrlearn.optimizers import LearnedOptimizer
-from lrlearn.rules import CoordinatewiseLSTM
+from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
 
 RULES = {
     "log/scaled": CoordinatewiseLSTM((4, 3)),
     "normalized/adam": CoordinatewiseLSTM((4,), "normalized", "adam"),
+    "mlp": PerParameterMLP(units=4),
 }
 
 

@@ -19,7 +19,7 @@ def _fit_by_hand(rule, model, data, epochs):
     """Returns the weights after a loop over the rule, with Keras's batches."""
     loss = keras.losses.BinaryCrossentropy()
     theta, weights = rule.init_theta(seed=1), model.trainable_variables
-    states, step = [rule.initial_state(w.numpy().size) for w in weights], 0
+    states, step = [rule.initial_state([tuple(w.shape)]) for w in weights], 0
     for _ in range(epochs):
         for x, y in zip(*(np.split(array, 3) for array in data), strict=True):
             step += 1
@@ -27,7 +27,8 @@ def _fit_by_hand(rule, model, data, epochs):
                 value = loss(y, model(x))
             for i, g in enumerate(tape.gradient(value, [w.value for w in weights])):
                 g, w = np.ravel(g), np.ravel(weights[i])
-                d, states[i] = rule.update(theta, g, w, states[i], step)
+                shapes = [tuple(weights[i].shape)]
+                d, states[i] = rule.update(theta, g, w, states[i], step, shapes)
                 weights[i].assign((w + d.numpy()).reshape(weights[i].shape))
     return model.get_weights()
 
