@@ -7,8 +7,18 @@ from benchmarks import networks, rows, subjects, timing
 from lrlearn.meta import Replay
 
 
-def measure(
-    repeats,
+def measure(repeats, **case):
+    """Returns one row.
+
+    Args:
+        repeats: Number of meta-steps measured.
+        **case: Arguments of `trainer`.
+    """
+    step = functools.partial(take_step, trainer(**case))
+    return [rows.timed([timing.seconds(step) for _ in range(repeats)])]
+
+
+def trainer(
     rule,
     estimator,
     coordinates=None,
@@ -17,10 +27,9 @@ def measure(
     initializations=1,
     jit_compile=False,
 ):
-    """Returns one row.
+    """Returns a `MetaTrainer` that has taken its first, slow steps.
 
     Args:
-        repeats: Number of meta-steps measured.
         rule: Name of the rule.
         estimator: Name of the estimator.
         coordinates: Coordinates that are replayed, or `None` (the default) for all.
@@ -41,11 +50,12 @@ def measure(
         validation_every=None,
     )
     trainer.fit(2, verbose=0)
-    return [rows.timed([timing.seconds(_step(trainer)) for _ in range(repeats)])]
+    return trainer
 
 
-def _step(trainer):
-    return lambda: trainer.fit(trainer.step + 1, verbose=0)
+def take_step(trainer):
+    """Takes one more meta-step."""
+    trainer.fit(trainer.step + 1, verbose=0)
 
 
 def _task():
