@@ -159,5 +159,7 @@ def _lstm_cell(kernel, recurrent, bias, x, h, c):
     weights = half * ops.concatenate([kernel, recurrent, bias], axis=1)
     inputs = ops.concatenate([x, h, ops.ones_like(h[:1])], axis=0)
     i, f, g, o = ops.split(ops.tanh(ops.matmul(weights, inputs)), 4, axis=0)
-    c = 0.5 * ((1.0 + f) * c + (1.0 + i) * g)
-    return 0.5 * (1.0 + o) * ops.tanh(c), c
+    # Multiplied out: a tape then keeps the gates alone, not one plus the gates.
+    c = 0.5 * (c + g + f * c + i * g)
+    tanh_c = ops.tanh(c)
+    return 0.5 * (tanh_c + o * tanh_c), c
