@@ -12,7 +12,8 @@ common="--tasks=mnist/mlp,mnist/mlp_relu,mnist/mlp_tanh --train_size=1000
 recipe="--steps=200 --validation_every=50 --validation_steps=1000"
 lstm="--units=10,10 $recipe"
 paper="--units=20,20 --steps=300 --validation_every=75 --features=log --rule_output=scaled"
-mlp="--rule=mlp $recipe"
+mlp="--rule=mlp --learning_rate=2e-3 --steps=200 --validation_every=25
+  --validation_steps=1000"
 sam="--regularizer=sam --regularizer_args=rho=0.3"
 gsam="--regularizer=gsam --regularizer_args=rho=0.3"
 gam="--regularizer=gam

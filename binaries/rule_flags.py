@@ -13,7 +13,7 @@ def define():
     """Defines --rule, --units, --features and --rule_output, which `get` reads."""
     flags.DEFINE_enum("rule", "lstm", ["lstm", "mlp"], "Kind of update rule.")
     flags.DEFINE_list(
-        "units", None, "Sizes of its hidden layers; default: 20,20, or 16 with mlp."
+        "units", None, "Sizes of its hidden layers; default: 20,20, or 8 with mlp."
     )
     flags.DEFINE_enum(
         "features",

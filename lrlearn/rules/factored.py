@@ -1,5 +1,6 @@
 """Second moments of whole tensors, by row and by column."""
 
+import itertools
 import math
 
 from keras import ops
@@ -9,7 +10,7 @@ def init(shapes):
     """Returns the second moments of `shapes`, a list of tuples, before any gradient."""
     matrices = [as_matrix(shape) for shape in shapes]
     return {
-        "rows": ops.zeros((1, sum(rows for rows, _ in matrices)), "float32"),
+        "rows": ops.zeros((1, sum(map(_num_rows, matrices))), "float32"),
         "columns": ops.zeros((1, sum(columns for _, columns in matrices)), "float32"),
     }
 
@@ -46,22 +47,22 @@ def second_moment(g, statistics, shapes, decay):
         [1.0, 4.0, 9.0, 4.0, 16.0, 36.0]
     """
     matrices = [as_matrix(shape) for shape in shapes]
+    sizes = [rows * columns for rows, columns in matrices]
     squares = [
         ops.reshape(part, matrix)
-        for part, matrix in zip(
-            _split(ops.square(g), [rows * columns for rows, columns in matrices]),
-            matrices,
-            strict=True,
-        )
+        for part, matrix in zip(_split(ops.square(g), sizes), matrices, strict=True)
     ]
-    rows = _average(statistics["rows"], [ops.mean(s, axis=1) for s in squares], decay)
-    columns = _average(
-        statistics["columns"], [ops.mean(s, axis=0) for s in squares], decay
+    rows, columns = (
+        decay * statistics[name] + (1.0 - decay) * ops.concatenate(means)[None]
+        for name, means in (
+            ("rows", [_row_means(square) for square in squares]),
+            ("columns", [_column_means(square) for square in squares]),
+        )
     )
     v = [
         ops.reshape(_outer(r, c), (-1,))
         for r, c in zip(
-            _split(rows[0], [rows for rows, _ in matrices]),
+            _split(rows[0], [_num_rows(matrix) for matrix in matrices]),
             _split(columns[0], [columns for _, columns in matrices]),
             strict=True,
         )
@@ -71,19 +72,33 @@ def second_moment(g, statistics, shapes, decay):
 
 def as_matrix(shape):
     """Returns `(rows, columns)` of a tensor seen as a matrix: the last axis is kept."""
-    columns = shape[-1] if shape else 1
-    return math.prod(shape[:-1]), columns
+    if math.prod(shape) == 0:
+        return 1, 0  # no rows of which to take the mean
+    return math.prod(shape[:-1]), shape[-1] if shape else 1
 
 
-def _average(old, parts, decay):
-    return decay * old + (1.0 - decay) * ops.concatenate(parts)[None]
+def _num_rows(matrix):
+    """Returns how many rows have averages: not a single one, where nothing differs."""
+    return matrix[0] if matrix[0] > 1 else 0
+
+
+def _row_means(square):
+    if _num_rows(square.shape):
+        return ops.mean(square, axis=1)
+    return ops.zeros((0,), "float32")
+
+
+def _column_means(square):
+    return ops.mean(square, axis=0) if square.shape[0] > 1 else square[0]
 
 
 def _outer(r, c):
+    if r.shape[0] == 0:
+        return c
     # The ratio first: a product of second moments may overflow.
     return (r / ops.maximum(ops.mean(r), 1e-30))[:, None] * c[None]
 
 
 def _split(x, sizes):
-    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    ends = list(itertools.accumulate(sizes))
     return [x[end - size : end] for size, end in zip(sizes, ends, strict=True)]

@@ -42,7 +42,7 @@ class PerParameterMLP(UpdateRule):
           - 0.0003\,e^{\mathrm{clip}(2 o_2, -6, 4)}\,w.$$
 
     Args:
-        units: Size of the hidden layer. Defaults to `16`.
+        units: Size of the hidden layer. Defaults to `8`.
         horizon: Step at which the progress is 1; the longest run in meta-training is
             a good choice. Defaults to `1000`.
 
@@ -67,7 +67,7 @@ class PerParameterMLP(UpdateRule):
 
     num_features = 13
 
-    def __init__(self, units=16, horizon=1000):
+    def __init__(self, units=8, horizon=1000):
         for name, value in (("units", units), ("horizon", horizon)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(
