@@ -168,22 +168,21 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         )
 
     def _update(self, gradients, variables, learning_rate):
-        theta = {name: ops.cast(v, "float32") for name, v in self._theta.items()}
-        known = self._trainable_variables
-        place = {self._get_variable_index(v): i for i, v in enumerate(variables)}
+        places = [self._get_variable_index(v) for v in variables]
+        given = dict(zip(places, gradients, strict=True))
+        # Those at hand are the replica's own.
+        values = dict(enumerate(self._trainable_variables)) | dict(
+            zip(places, variables, strict=True)
+        )
         updates = self._state.update(
-            theta,
-            [gradients[place[i]] if i in place else None for i in range(len(known))],
-            [
-                variables[place[i]] if i in place else known[i]
-                for i in range(len(known))
-            ],
+            {name: ops.cast(v, "float32") for name, v in self._theta.items()},
+            [given.get(place) for place in values],
+            list(values.values()),
             self.iterations + 1,
             self.assign,
         )
-        for variable in variables:
-            d = updates[self._get_variable_index(variable)]
-            d = ops.cast(learning_rate, "float32") * d
+        for place, variable in zip(places, variables, strict=True):
+            d = ops.cast(learning_rate, "float32") * updates[place]
             self.assign_add(variable, ops.cast(d, variable.dtype))
 
     def set_weights(self, weights):

@@ -9,8 +9,8 @@ from lrlearn.rules.initializers import glorot
 from lrlearn.rules.outputs import adam_like
 from lrlearn.rules.update_rule import UpdateRule
 
-_DECAYS = ((0.5,), (0.9,), (0.99,))
-_TIME_SCALES = ((10.0,), (100.0,), (1000.0,))
+_DECAYS = (0.5, 0.9, 0.99)
+_TIME_SCALES = (10.0, 100.0, 1000.0)
 _EPSILON = 1e-12
 _LARGEST_RATIO = 10.0
 
@@ -109,29 +109,31 @@ class PerParameterMLP(UpdateRule):
 
     def features(self, gradient, parameter, context, accumulators, step):
         """See `UpdateRule`."""
-        g, w, decay = (
-            features.bound(gradient)[None],
-            parameter[None],
-            np.float32(_DECAYS),
-        )
-        m = decay * accumulators["m"] + (1.0 - decay) * g
+        g, w = features.bound(gradient)[None], parameter[None]
+        # One by one: TensorFlow multiplies a matrix by a column several times slower.
+        m = [
+            decay * accumulators["m"][i : i + 1] + (1.0 - decay) * g
+            for i, decay in enumerate(_DECAYS)
+        ]
         v = features.SECOND_MOMENT * accumulators["v"]
         v = v + (1.0 - features.SECOND_MOMENT) * ops.square(g)
-        accumulators = {"m": m, "v": v}
+        accumulators = {"m": ops.concatenate(m, axis=0), "v": v}
         v = v * _bias_correction(features.SECOND_MOMENT, step) + _EPSILON
         v_f = context["v"] + _EPSILON
         scale = ops.rsqrt(v)
-        m_hat = m * _bias_correction(decay, step) * scale
-        g_f = ops.clip(g * ops.rsqrt(v_f), -_LARGEST_RATIO, _LARGEST_RATIO)
+        m_hat = [
+            m * (_bias_correction(decay, step) * scale)
+            for m, decay in zip(m, _DECAYS, strict=True)
+        ]
         x = [
-            m_hat,
+            *m_hat,
             g * scale,
-            g_f,
+            ops.clip(g * ops.rsqrt(v_f), -_LARGEST_RATIO, _LARGEST_RATIO),
             ops.log(v / v_f) / features.P,
             features.log_and_sign(g)[0],
-            1.0 - ops.square(m_hat[2:]),
+            1.0 - ops.square(m_hat[-1]),
             w,
-            ops.broadcast_to(self._time(step), (len(_TIME_SCALES) + 1, g.shape[1])),
+            *(t + ops.zeros_like(g) for t in self._time(step)),
         ]
         return ops.concatenate(x, axis=0), accumulators
 
@@ -149,8 +151,10 @@ class PerParameterMLP(UpdateRule):
 
     def _time(self, step):
         t = ops.cast(step, "float32")
-        progress = ops.reshape(ops.minimum(t / self.horizon, 1.0), (1, 1))
-        return ops.concatenate([ops.tanh(t / np.float32(_TIME_SCALES)), progress])
+        return [
+            *(ops.tanh(t / scale) for scale in _TIME_SCALES),
+            ops.minimum(t / self.horizon, 1.0),
+        ]
 
 
 def _bias_correction(decay, step):
