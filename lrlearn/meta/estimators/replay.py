@@ -118,7 +118,8 @@ def _replay(rule, theta, starts, x, R, segment):
     segments = -(-x.shape[0] // segment)
     # Steps of weight zero fill the last segment, so that all have the same length.
     fill = segments * segment - x.shape[0]
-    x, R = tf.pad(x, [[0, fill], [0, 0], [0, 0]]), tf.pad(R, [[0, fill], [0, 0]])
+    if fill:  # otherwise padding would copy all that is recorded
+        x, R = tf.pad(x, [[0, fill], [0, 0], [0, 0]]), tf.pad(R, [[0, fill], [0, 0]])
     x = tf.reshape(x, [segments, segment, *x.shape[1:]])
     R = tf.reshape(R, [segments, segment, *R.shape[1:]])
 
