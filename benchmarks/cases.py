@@ -118,5 +118,5 @@ def _scaling():
         )
         for n in (10**4, 10**5, 10**6, 10**7)
         for optimizer in largest
-        if optimizer in subjects.optimizers() and n <= largest[optimizer]
+        if n <= largest[optimizer]
     ]

@@ -1,4 +1,4 @@
-"""What the cases measure, by name; what this version of lrlearn lacks is left out."""
+"""What the cases measure, by name."""
 
 import keras
 
@@ -12,7 +12,7 @@ _RULES = {
     "lstm_2x10": lambda: update_rules.CoordinatewiseLSTM(
         (10, 10), features="normalized", output="adam"
     ),
-    "per_parameter_mlp": lambda: update_rules.PerParameterMLP(),
+    "per_parameter_mlp": update_rules.PerParameterMLP,
 }
 _KERAS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
 _REGULARIZERS = {
@@ -30,8 +30,7 @@ def estimators():
 
 def rules():
     """Returns the names of the update rules."""
-    there = hasattr(update_rules, "PerParameterMLP")
-    return [name for name in _RULES if there or name != "per_parameter_mlp"]
+    return list(_RULES)
 
 
 def rule(name):
