@@ -1,7 +1,8 @@
-"""Regularizers as gradient fields: SAM, GSAM, GAM, L2 and one's own."""
+"""Regularizers as gradient fields: SAM, ASAM, GSAM, GAM, L2 and one's own."""
 
 import inspect
 
+from lrlearn.regularizers.asam import ASAM
 from lrlearn.regularizers.gam import GAM
 from lrlearn.regularizers.gradients import gradient_norm, value_and_gradients
 from lrlearn.regularizers.gsam import GSAM
@@ -11,6 +12,7 @@ from lrlearn.regularizers.rho_schedule import RhoSchedule
 from lrlearn.regularizers.sam import SAM
 
 __all__ = [
+    "ASAM",
     "GAM",
     "GSAM",
     "L2",
@@ -23,7 +25,14 @@ __all__ = [
     "value_and_gradients",
 ]
 
-_NAMES = {"none": None, "sam": SAM, "gsam": GSAM, "gam": GAM, "l2": L2}
+_NAMES = {
+    "none": None,
+    "sam": SAM,
+    "asam": ASAM,
+    "gsam": GSAM,
+    "gam": GAM,
+    "l2": L2,
+}
 
 
 def names():
@@ -36,7 +45,7 @@ def get(identifier, **arguments):
 
     Args:
         identifier: `None`, a `Regularizer`, or a name, in any case: `"none"`, `"sam"`,
-            `"gsam"`, `"gam"` or `"l2"`.
+            `"asam"`, `"gsam"`, `"gam"` or `"l2"`.
         **arguments: Arguments of the named regularizer. Default to its own.
 
     Raises:

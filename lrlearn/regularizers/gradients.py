@@ -1,4 +1,4 @@
-"""Gradients of a scalar function of a list of tensors."""
+"""Gradients of a scalar function of a list of tensors, on Keras's backends."""
 
 import keras
 from keras import ops
@@ -18,23 +18,42 @@ def value_and_gradients(loss_fn, params):
         does not depend on a parameter.
 
     Raises:
-        NotImplementedError: If Keras does not run on TensorFlow.
+        NotImplementedError: If Keras runs on none of TensorFlow, JAX and PyTorch.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise NotImplementedError(
-            "Regularizers need the TensorFlow backend. Received: "
-            f"KERAS_BACKEND={keras.backend.backend()}"
-        )
-    import tensorflow as tf
+    params = [_tensor(w) for w in params]
+    (loss, _), gradients = differentiate(lambda w: (loss_fn(w), ()), params)
+    return loss, fill(gradients, params)
 
-    params = [tf.convert_to_tensor(w) for w in params]
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(params)
-        loss = loss_fn(params)
-    gradients = tape.gradient(
-        loss, params, unconnected_gradients=tf.UnconnectedGradients.ZERO
-    )
-    return loss, [tf.convert_to_tensor(g) for g in gradients]
+
+def differentiate(fn, params):
+    """Returns `((loss, auxiliary), gradients)`.
+
+    Args:
+        fn: Function of a list of tensors that returns a scalar and anything else.
+        params: List of tensors.
+
+    Returns:
+        What `fn` returns, and a list of dense gradients; they are `None`, where the
+        backend tells, or zero, where the loss does not depend on a parameter.
+
+    Raises:
+        NotImplementedError: If Keras runs on none of TensorFlow, JAX and PyTorch.
+    """
+    backend = keras.backend.backend()
+    if backend not in _DIFFERENTIATE:
+        raise NotImplementedError(
+            f"Regularizers need one of the backends {tuple(_DIFFERENTIATE)}. "
+            f"Received: KERAS_BACKEND={backend}"
+        )
+    return _DIFFERENTIATE[backend](fn, params)
+
+
+def fill(gradients, params):
+    """Returns the gradients with zeros for those that are `None`."""
+    return [
+        ops.zeros_like(w) if g is None else g
+        for g, w in zip(gradients, params, strict=True)
+    ]
 
 
 def gradient_norm(loss_fn, params):
@@ -60,3 +79,37 @@ def gradient_norm(loss_fn, params):
     """
     _, g = value_and_gradients(loss_fn, params)
     return dot(g, [ops.stop_gradient(x) for x in unit(g)])
+
+
+def _tensor(w):
+    """Returns a tensor; `ops.convert_to_tensor` may leave variables as they are."""
+    w = w.value if isinstance(w, keras.Variable) else w
+    return ops.convert_to_tensor(w)
+
+
+def _tensorflow(fn, params):
+    import tensorflow as tf
+
+    params = [tf.convert_to_tensor(w) for w in params]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(params)
+        loss, auxiliary = fn(params)
+    gradients = tape.gradient(loss, params)
+    gradients = [g if g is None else tf.convert_to_tensor(g) for g in gradients]
+    return (loss, auxiliary), gradients
+
+
+def _jax(fn, params):
+    import jax
+
+    return jax.value_and_grad(fn, has_aux=True)(params)
+
+
+def _torch(fn, params):
+    import torch
+
+    gradients, results = torch.func.grad_and_value(fn, has_aux=True)(params)
+    return results, gradients
+
+
+_DIFFERENTIATE = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}

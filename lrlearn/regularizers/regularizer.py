@@ -79,11 +79,12 @@ class Regularizer:
         """
         raise NotImplementedError
 
-    def at(self, learning_rate):
-        """Returns this regularizer as it is at a learning rate.
+    def at(self, learning_rate, step=0):
+        """Returns this regularizer as it is at a learning rate and a step.
 
         Args:
             learning_rate: A number, or a scalar tensor or variable.
+            step: Number of steps done, likewise. Defaults to `0`.
 
         Returns:
             A regularizer without schedules; `self` where there are none.

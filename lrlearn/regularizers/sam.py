@@ -3,12 +3,15 @@
 import copy
 
 from keras import saving
+from keras.optimizers.schedules import LearningRateSchedule
 
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.regularizers.regularizer import Regularizer
 from lrlearn.regularizers.rho_schedule import RhoSchedule
 from lrlearn.regularizers.validation import non_negative
 from lrlearn.regularizers.vectors import ascend
+
+_SCHEDULES = (RhoSchedule, LearningRateSchedule)
 
 
 @saving.register_keras_serializable(package="lrlearn")
@@ -21,8 +24,9 @@ class SAM(Regularizer):
     One more gradient a step.
 
     Args:
-        rho: Radius of the perturbation, at least 0 (0 gives plain gradients), or a
-            `RhoSchedule`. Defaults to `0.05`.
+        rho: Radius of the perturbation, at least 0 (0 gives plain gradients); or a
+            schedule: a `RhoSchedule`, which follows the learning rate, or one of
+            `keras.optimizers.schedules`, which follows the step. Defaults to `0.05`.
 
     Raises:
         ValueError: If `rho` is negative or not finite.
@@ -42,7 +46,7 @@ class SAM(Regularizer):
     """
 
     def __init__(self, rho=0.05):
-        self.rho = rho if isinstance(rho, RhoSchedule) else non_negative(rho=rho)
+        self.rho = rho if isinstance(rho, _SCHEDULES) else non_negative(rho=rho)
 
     def field(self, loss_fn, params, loss, g):
         """See `Regularizer`."""
@@ -60,24 +64,28 @@ class SAM(Regularizer):
         Raises:
             ValueError: If `rho` is a schedule; use `at` first.
         """
-        if isinstance(self.rho, RhoSchedule):
-            raise ValueError(
-                "`rho` must be a number here; call `at(learning_rate)` first. "
-                f"Received: rho=RhoSchedule({self.rho.get_config()})"
-            )
-        return ascend(params, g, self.rho)
+        return ascend(params, g, self._radius())
 
-    def at(self, learning_rate):
+    def at(self, learning_rate, step=0):
         """See `Regularizer`."""
-        if not isinstance(self.rho, RhoSchedule):
+        if not isinstance(self.rho, _SCHEDULES):
             return self
         fixed = copy.copy(self)
-        fixed.rho = self.rho(learning_rate)
+        by_rate = isinstance(self.rho, RhoSchedule)
+        fixed.rho = self.rho(learning_rate if by_rate else step)
         return fixed
 
     def get_config(self):
         """See `Regularizer`."""
         return {"rho": saving.serialize_keras_object(self.rho)}
+
+    def _radius(self):
+        if isinstance(self.rho, _SCHEDULES):
+            raise ValueError(
+                "`rho` must be a number here; call `at(learning_rate, step)` first. "
+                f"Received: rho={type(self.rho).__name__}({self.rho.get_config()})"
+            )
+        return self.rho
 
     @classmethod
     def from_config(cls, config):

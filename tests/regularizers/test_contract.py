@@ -10,7 +10,15 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from lrlearn.regularizers import GAM, GSAM, L2, SAM, Regularizer, value_and_gradients
+from lrlearn.regularizers import (
+    ASAM,
+    GAM,
+    GSAM,
+    L2,
+    SAM,
+    Regularizer,
+    value_and_gradients,
+)
 from tests.regularizers.problems import MODES, Convex, values
 
 
@@ -31,6 +39,7 @@ def documented_l1(strength):
 # A name, and a function of the strength: 0 for none, about 0.1 for a usual one.
 CASES = {
     "sam": SAM,
+    "asam": ASAM,
     "gsam": lambda strength: GSAM(rho=strength, alpha=0.4),
     "gam_algorithm2": lambda strength: GAM(strength, strength),
     "gam_released": lambda strength: GAM(strength, strength, variant="released"),

@@ -7,6 +7,7 @@ from lrlearn import regularizers
     "name, cls",
     [
         ("sam", regularizers.SAM),
+        ("asam", regularizers.ASAM),
         ("gsam", regularizers.GSAM),
         ("GAM", regularizers.GAM),
         ("l2", regularizers.L2),
@@ -25,5 +26,5 @@ def test_none_and_instances():
 
 @pytest.mark.parametrize("unknown", ["sma", 0.05, ["sam"], regularizers.SAM])
 def test_unknown_names_list_valid_ones(unknown):
-    with pytest.raises(ValueError, match="'none', 'sam', 'gsam', 'gam', 'l2'"):
+    with pytest.raises(ValueError, match="'none', 'sam', 'asam', 'gsam', 'gam', 'l2'"):
         regularizers.get(unknown)

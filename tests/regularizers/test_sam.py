@@ -1,3 +1,6 @@
+import json
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -61,5 +64,19 @@ def test_field_is_the_gradient_of_loss_plus_penalty():
 def test_schedule_needs_a_learning_rate():
     sam = SAM(rho=RhoSchedule(0.0, 0.1))
     for method in (sam.gradients, sam.penalty):
-        with pytest.raises(ValueError, match=r"`rho` must be .*at\(learning_rate\)"):
+        with pytest.raises(ValueError, match=r"`rho` must be .*at\(learning_rate, step\)"):
             method(quadratic, ones())
+
+
+def test_schedules_of_keras_follow_the_step():
+    schedule = keras.optimizers.schedules.PolynomialDecay(0.2, 10, end_learning_rate=0)
+    sam = SAM(rho=schedule).at(learning_rate=7.0, step=5)
+    _, received = sam.gradients(quadratic, ones())
+    _, expected = SAM(rho=0.1).gradients(quadratic, ones())
+    np.testing.assert_allclose(values(received), values(expected), rtol=1e-6)
+
+
+def test_scheduled_config_round_trip():
+    schedule = keras.optimizers.schedules.CosineDecay(0.2, 10)
+    config = json.loads(json.dumps(SAM(rho=schedule).get_config()))
+    assert SAM.from_config(config).get_config() == config
