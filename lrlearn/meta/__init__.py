@@ -1,5 +1,6 @@
 """Meta-training of update rules."""
 
+from lrlearn import tensorflow_only  # noqa: F401
 from lrlearn.meta.callbacks import ProgressBar, TensorBoard
 from lrlearn.meta.estimators import ES, PES, Estimator, FullTape, Replay
 from lrlearn.meta.meta_settings import MetaSettings

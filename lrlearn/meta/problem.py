@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrlearn.regularizers.gradients import value_and_gradients
+from lrlearn.rules.layout import aligned
 
 
 class Optimizee(NamedTuple):
@@ -191,11 +192,3 @@ class Problem:
             return loss
 
         return loss_fn, states
-
-
-def aligned(n):
-    """Returns `n` rounded up to whole cache lines of float32.
-
-    Rows of `[units, n]` are then taken apart without a copy.
-    """
-    return -(-n // 16) * 16

@@ -5,9 +5,10 @@ import math
 import keras
 from keras import ops
 
+from lrlearn.rules.layout import aligned
+
 # Small enough for the cache, large enough that starting each operation costs little.
 _LARGEST_BLOCK = 30_000
-_ALIGNMENT = 16  # rows of `[units, n]` are then whole cache lines
 
 
 class Blocks:
@@ -22,7 +23,7 @@ class Blocks:
     def __init__(self, n):
         self.n = n
         self.number = max(1, math.ceil(n / _LARGEST_BLOCK))
-        self.size = _ALIGNMENT * math.ceil(n / self.number / _ALIGNMENT)
+        self.size = aligned(math.ceil(n / self.number))
 
     def split(self, x):
         """Returns `[number, size]` of `[n]`, or `[number, k, size]` of `[k, n]`."""

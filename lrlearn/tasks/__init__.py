@@ -1,5 +1,6 @@
 """Tasks: optimizees with their losses and data."""
 
+from lrlearn import tensorflow_only  # noqa: F401
 from lrlearn.tasks.registry import load, names
 from lrlearn.tasks.task import Task
 
