@@ -8,13 +8,18 @@ _SUBMODULES = (
     "evaluation",
     "experiments",
     "meta",
+    "models",
     "optimizers",
     "plots",
     "regularizers",
     "rules",
     "tasks",
 )
-_CLASSES = {"LearnedOptimizer": "optimizers", "MetaTrainer": "meta"}
+_CLASSES = {
+    "LearnedOptimizer": "optimizers",
+    "MetaTrainer": "meta",
+    "SharpnessAwareModel": "models",
+}
 
 __all__ = [*_SUBMODULES, *_CLASSES]
 

@@ -1,0 +1,239 @@
+"""A Keras model that is trained with a regularizer's gradients."""
+
+import inspect
+
+import keras
+from keras import ops
+
+from lrlearn import regularizers
+from lrlearn.models.late_phase import LatePhase
+from lrlearn.models.training_loss import TrainingLoss
+from lrlearn.regularizers.gradients import differentiate, fill
+
+
+@keras.saving.register_keras_serializable(package="lrlearn")
+class SharpnessAwareModel(keras.Model):
+    r"""Model whose optimizer is given a regularizer's gradients in place of the plain.
+
+    $$w \leftarrow \mathrm{optimizer}(w, \mathrm{field}(L, w)), \qquad
+      \text{for SAM } \mathrm{field} = \nabla L(w + \rho\,g/|g|).$$
+
+    Any Keras optimizer will do, and all else is as in `keras.Model`: losses, weights,
+    masks, metrics, mixed precision, callbacks, saving. All of a step's passes see the
+    same data, dropout masks and state; metrics and the statistics of batch
+    normalization follow the first, plain pass alone. So a radius of 0 trains exactly
+    as `keras.Model` does, only slower.
+
+    Each replica of a `tf.distribute` strategy perturbs along its own gradient, as in
+    the authors' code (there, "m-sharpness"); so does each batch under gradient
+    accumulation. On JAX, the gradient is that of the whole batch.
+
+    Args:
+        inputs: As in `keras.Model`: one `keras.Input`, or a structure of them.
+        outputs: The outputs made of them. A subclassed model serves as a layer:
+            `SharpnessAwareModel(inputs, model(inputs))`.
+        **kwargs: `name` and other arguments of `keras.Model`.
+
+    Reference:
+        [Foret et al., 2021](https://arxiv.org/abs/2010.01412), algorithm 1;
+        section 4.1 for m-sharpness.
+
+    Example:
+        >>> import keras
+        >>> import lrlearn
+        >>> import numpy as np
+        >>> inputs = keras.Input((4,))
+        >>> outputs = keras.layers.Dense(1)(inputs)
+        >>> model = lrlearn.SharpnessAwareModel(inputs, outputs)
+        >>> sam = lrlearn.regularizers.SAM(rho=0.05)
+        >>> model.compile("adam", loss="mse", regularizer=sam)
+        >>> history = model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
+        >>> list(history.history)
+        ['loss']
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.regularizer, self.start_fraction = None, 0.0
+        self._start = None
+
+    @classmethod
+    def from_model(cls, model):
+        """Returns a model that shares the layers, and so the weights, of another.
+
+        Args:
+            model: A functional model, or a `keras.Sequential` that knows its inputs.
+
+        Raises:
+            ValueError: If it is neither.
+        """
+        try:
+            inputs, outputs = model.input, model.output
+        except (AttributeError, ValueError):
+            raise ValueError(
+                "`model` must be functional, or a Sequential with an Input; take "
+                "SharpnessAwareModel(inputs, model(inputs)) for others. "
+                f"Received: {model=}"
+            ) from None
+        other = cls(inputs, outputs, name=model.name)
+        other.dtype_policy = model.dtype_policy
+        return other
+
+    def compile(self, *args, regularizer=None, start_fraction=0.0, **kwargs):
+        """Configures the model for training; see `keras.Model.compile`.
+
+        Args:
+            *args: As in `keras.Model.compile`.
+            regularizer: An `lrlearn.regularizers.Regularizer`, a name such as
+                `"sam"`, or `None` for plain gradients. Defaults to `None`.
+            start_fraction: Fraction of the steps of each `fit` to take with plain
+                gradients first, from 0 to 1 (exclusive); with 7/8, SAM costs an
+                eighth more instead of twice as much. Defaults to `0.0`.
+            **kwargs: As in `keras.Model.compile`.
+
+        Raises:
+            ValueError: If an argument is not one of these.
+
+        Reference:
+            Late phase: [Zhou et al., 2024](https://arxiv.org/abs/2410.10373).
+        """
+        if not 0 <= start_fraction < 1:
+            raise ValueError(
+                "`start_fraction` must be at least 0 and below 1. "
+                f"Received: {start_fraction=}"
+            )
+        regularizer = regularizers.get(regularizer)
+        super().compile(*args, **kwargs)
+        self.regularizer, self.start_fraction = regularizer, start_fraction
+        self._start = None
+
+    def get_compile_config(self):
+        """Returns what `compile` was called with, as JSON types."""
+        config = super().get_compile_config()
+        if not config:
+            return config
+        regularizer = keras.saving.serialize_keras_object(self.regularizer)
+        return config | {
+            "regularizer": regularizer,
+            "start_fraction": self.start_fraction,
+        }
+
+    def compile_from_config(self, config):
+        """Compiles the model as a dict of `get_compile_config` says."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, *args, **kwargs):
+        """Trains the model; see `keras.Model.fit`."""
+        if self.start_fraction:
+            call = inspect.signature(super().fit).bind(*args, **kwargs)
+            phase = LatePhase(self.start_fraction, self._start_at)
+            given = call.arguments.get("callbacks") or []
+            given = given if isinstance(given, list | tuple) else [given]
+            call.arguments["callbacks"] = [phase, *given]
+            args, kwargs = call.args, call.kwargs
+        return super().fit(*args, **kwargs)
+
+    def train_step(self, *args):
+        """Takes one step; see `keras.Model.train_step`."""
+        if self.regularizer is None:
+            return super().train_step(*args)
+        if keras.backend.backend() == "jax":
+            return self._stateless_step(*args)
+        if keras.backend.backend() == "torch":
+            import torch
+
+            with torch.no_grad():  # `differentiate` brings its own
+                return self._step(*args)
+        return self._step(*args)
+
+    def _stateless_step(self, state, data):
+        """Takes a step given all variables' values, and returns the new ones."""
+        variables = (
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.optimizer.variables,
+            self.metrics_variables,
+        )
+        pairs = [
+            pair
+            for group, values in zip(variables, state, strict=True)
+            for pair in zip(group, values, strict=True)
+        ]
+        with keras.StatelessScope(pairs) as scope:
+            logs = self._step(data)
+        return logs, tuple(
+            [scope.get_current_value(v) for v in group] for group in variables
+        )
+
+    def _step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        training_loss = TrainingLoss(self, x, y, sample_weight)
+        loss, y_pred, gradients = self._gradients(training_loss)
+        self._apply(training_loss.scaled_for_optimizer(gradients))
+        self._loss_tracker.update_state(
+            loss, sample_weight=ops.shape(keras.tree.flatten(x)[0])[0]
+        )
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def _gradients(self, training_loss):
+        """Returns the plain loss, the predictions and the regularized gradients.
+
+        The variables' other state goes on as the plain pass leaves it.
+        """
+        params = [ops.convert_to_tensor(v.value) for v in self.trainable_variables]
+        (loss, (y_pred, state)), gradients = differentiate(training_loss, params)
+        g = fill(gradients, params)
+
+        def field():
+            return self._regularizer_now().field(
+                lambda w: training_loss(w)[0], params, loss, g
+            )
+
+        if self.start_fraction:
+            field_or_g = ops.cond(self._is_late(), field, lambda: g)
+        else:
+            field_or_g = field()
+        training_loss.assign(state)
+        # As in Keras, what the loss does not depend on is left alone.
+        return (
+            loss,
+            y_pred,
+            [
+                None if plain is None else x
+                for plain, x in zip(gradients, field_or_g, strict=True)
+            ],
+        )
+
+    def _regularizer_now(self):
+        """Returns the regularizer as it is at this step."""
+        rate = getattr(self.optimizer, "learning_rate", None)  # MultiOptimizer: none
+        return self.regularizer.at(rate, self.optimizer.iterations)
+
+    def _apply(self, gradients):
+        variables = self.trainable_variables
+        if keras.backend.backend() != "jax":
+            self.optimizer.apply(gradients, variables)
+            return
+        # LossScaleOptimizer branches, which JAX only does without side effects.
+        old = [[v.value for v in vs] for vs in (self.optimizer.variables, variables)]
+        new, state = self.optimizer.stateless_apply(old[0], gradients, old[1])
+        for variable, value in zip(
+            [*variables, *self.optimizer.variables], [*new, *state], strict=True
+        ):
+            variable.assign(value)
+
+    def _start_at(self, iteration):
+        """Sets the optimizer's iteration from which on the regularizer is used."""
+        if iteration != self._start:
+            self._start = iteration
+            self.make_train_function(force=True)  # the last one holds it as a constant
+
+    def _is_late(self):
+        if self._start is None:
+            raise ValueError(
+                "`start_fraction` must be 0 unless `fit` is used, which alone knows "
+                f"the number of steps. Received: start_fraction={self.start_fraction}"
+            )
+        return ops.greater_equal(self.optimizer.iterations, self._start)
