@@ -58,7 +58,8 @@ class FlatState:
             zero if g is None else g for g, zero in zip(gradients, zeros, strict=True)
         )
         old = self._pack([ops.cast(v, "float32") for v in self._variables])
-        d, new = self._run(theta, g, _flatten(values), old, step)
+        w = ops.stop_gradient(_flatten(values))  # or torch records what follows
+        d, new = self._run(theta, g, w, old, step)
         if any(g is None for g in gradients):
             present = [g is not None for g in gradients]
             new = keras.tree.map_structure(ops.where, self._masks(present), new, old)
