@@ -156,16 +156,33 @@ def _metadata(history):
     scores = history.frame()["score"].dropna()
     return {
         "description": _DESCRIPTION.value,
-        "tasks": _TASKS.value,
-        "train_size": flags.FLAGS.train_size,
-        "label_noise": flags.FLAGS.label_noise,
-        "regularizer": flags.FLAGS.regularizer,
-        "regularizer_args": flags.FLAGS.regularizer_args,
-        "seed": _SEED.value,
+        **_recipe(),
         "meta_steps": len(history.rows),
         "meta_validation_score": float(scores.min()) if len(scores) else None,
         "licence": "Apache-2.0",
         **cli.provenance(),
+    }
+
+
+def _recipe():
+    return {
+        "tasks": _TASKS.value,
+        "train_size": flags.FLAGS.train_size,
+        "label_noise": flags.FLAGS.label_noise,
+        "batch_size": _BATCH_SIZE.value,
+        "regularizer": flags.FLAGS.regularizer,
+        "regularizer_args": flags.FLAGS.regularizer_args,
+        "estimator": _ESTIMATOR.value,
+        "coordinates": _COORDINATES.value,
+        "sigma": _SIGMA.value,
+        "unroll": _UNROLL.value,
+        "horizon": list(cli.numbers(_HORIZON, int)),
+        "initializations": _INITIALIZATIONS.value,
+        "initial_scale": list(cli.numbers(_INITIAL_SCALE)),
+        "meta_loss": _META_LOSS.value,
+        "meta_split": _META_SPLIT.value,
+        "learning_rate": _LEARNING_RATE.value,
+        "seed": _SEED.value,
     }
 
 

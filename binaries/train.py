@@ -27,7 +27,9 @@ _TASK = task_flags.define_task()
 task_flags.define_data()
 _BATCH_SIZE = task_flags.define_batch_size()
 _OPTIMIZER = flags.DEFINE_string(
-    "optimizer", "adam", "A preset, its directory, or a Keras optimizer in lower case."
+    "optimizer",
+    "adam",
+    "A preset's name, directory or URL, or a Keras optimizer in lower case.",
 )
 _LEARNING_RATE = flags.DEFINE_float(
     "learning_rate",
@@ -93,10 +95,11 @@ def _optimizer():
     if _LEARNING_RATE.value is not None:
         arguments["learning_rate"] = _LEARNING_RATE.value
     classes, presets = _keras_optimizers(), sorted(lrlearn.LearnedOptimizer.presets)
-    if name not in [*classes, *presets] and not pathlib.Path(name).is_dir():
+    is_path = pathlib.Path(name).is_dir() or "://" in name
+    if name not in [*classes, *presets] and not is_path:
         raise ValueError(
-            f"--optimizer must be one of the presets {presets}, the directory of one, "
-            f"or one of Keras's {sorted(classes)}. Received: {name}"
+            f"--optimizer must be one of the presets {presets}, the directory or URL "
+            f"of one, or one of Keras's {sorted(classes)}. Received: {name}"
         )
     make = classes.get(name) or lrlearn.LearnedOptimizer.from_preset
     try:

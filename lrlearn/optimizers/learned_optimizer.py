@@ -9,11 +9,12 @@ from keras import ops
 
 from lrlearn.optimizers import presets
 from lrlearn.optimizers.flat_state import FlatState
+from lrlearn.optimizers.preset_format import checked_theta
 from lrlearn.rules import UpdateRule
 
 
 class _Presets:
-    """Class attribute that reads the built-in presets when asked for."""
+    """Class attribute that looks for presets when asked for."""
 
     def __get__(self, instance, owner=None):
         return presets.describe()
@@ -45,12 +46,13 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             `loss_scale_factor`, `gradient_accumulation_steps`.
 
     Attributes:
-        presets: A dict of the built-in presets' names to their descriptions and
-            metadata.
+        presets: A dict of the names of presets, the built-in ones and those in
+            `$LRLEARN_HOME`, to their descriptions and metadata.
         rule: The update rule.
 
     Raises:
-        ValueError: If `theta` does not fit the rule or is not finite.
+        ValueError: If `theta` does not fit the rule or is not finite, or the rule does
+            not run on the Keras backend.
 
     Example:
         >>> import keras
@@ -73,6 +75,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             raise ValueError(
                 f"`rule` must be an lrlearn.rules.UpdateRule. Received: {rule=}"
             )
+        rule.check_backend()
         if isinstance(learning_rate, numbers.Real):
             learning_rate = float(learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
@@ -81,12 +84,12 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         self._trained = False
         self._theta = {
             name: self.add_variable(
-                value.shape,
+                shape,
                 initializer=keras.initializers.Constant(math.nan),
                 dtype="float32",
                 name=name.replace("/", "_"),
             )
-            for name, value in sorted(rule.init_theta().items())
+            for name, shape in sorted(rule.theta_shapes().items())
         }
         if theta is not None:
             self.theta = theta
@@ -96,7 +99,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         """Returns an optimizer with the rule and the weights of a preset.
 
         Args:
-            preset: A name in `LearnedOptimizer.presets`, or a directory.
+            preset: A name in `LearnedOptimizer.presets`, a directory, or the URL of a
+                zip file that ends with `#sha256=` and the file's hash; see
+                `lrlearn.optimizers.presets`, also on how to publish one.
             **kwargs: Arguments of the constructor, such as `learning_rate`.
 
         Raises:
@@ -104,17 +109,18 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         """
         rule, theta, _ = presets.load_preset(preset)
         optimizer = cls(rule, theta, **kwargs)
-        if preset in presets.names():
+        if presets.is_built_in(preset):
             optimizer._preset = preset
         return optimizer
 
     def save_to_preset(self, directory, metadata=None):
-        """Writes rule and weights as a preset; see `from_preset`.
+        """Writes rule and weights, and a model card, as a preset; see `from_preset`.
 
         Args:
             directory: Where to; a preset that is already there is replaced.
             metadata: JSON-able dict, for instance of a `"description"`, the
-                training tasks and the licence. Defaults to `None`.
+                training `"tasks"`, the `"horizon"` and the `"licence"`; the card is
+                written from it. Defaults to `None`.
 
         Raises:
             ValueError: If the optimizer is untrained.
@@ -129,7 +135,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     @theta.setter
     def theta(self, theta):
-        for name, value in presets.checked_theta(self.rule, theta).items():
+        for name, value in checked_theta(self.rule, theta).items():
             self._theta[name].assign(value)
         self._trained, self._preset = True, None
 

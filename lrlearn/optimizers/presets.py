@@ -1,54 +1,64 @@
 """Presets: an update rule and its trained weights, as files.
 
-A preset is a directory of two files that hold JSON and arrays, never code:
+A preset is a directory of three files that hold JSON, arrays and text, never code:
 
 - `config.json`: `format_version`, `description`, `rule` (`class_name` and `config`),
-  `metadata` (a free dict: training tasks, regularizer, seed, licence and so on) and
+  `metadata` (a free dict: tasks, teacher, horizon, seed, licence and so on) and
   `theta_sha256`, which ties it to
-- `theta.safetensors`: the weights, float32.
+- `theta.safetensors`: the weights, float32;
+- `README.md`: a model card, written from the metadata. It may be edited and is never
+  read; saving again writes it anew.
+
+`LearnedOptimizer.from_preset` takes, in this order, the name of a built-in preset, the
+name of a directory in `$LRLEARN_HOME` (default `~/.lrlearn`), a directory, or the URL
+of a zip file with its hash. `LearnedOptimizer.presets` lists the first two. To publish
+a preset, pack it and put the zip file on any web server:
+
+    optimizer.save_to_preset("mine", {"description": "...", "licence": "..."})
+    lrlearn.optimizers.presets.pack_preset("mine")  # "mine.zip#sha256=5ae4..."
+
+Others then use `from_preset("https://.../mine.zip#sha256=5ae4...")`; a URL must be
+https, http or file. Downloads are kept in `$LRLEARN_HOME/downloads`, by hash. Any zip
+file of `config.json` and `theta.safetensors`, in no folder, will do, and `sha256sum`
+gives its hash.
+
+Whatever a preset holds, loading it runs no code of it and takes little memory: sizes,
+names, types and shapes are checked before any weight is loaded.
 """
 
-import hashlib
-import json
-import os
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import safetensors.numpy
-from keras.saving import get_registered_name, get_registered_object
-from safetensors import SafetensorError
-
-from lrlearn.rules import UpdateRule
-
-FORMAT_VERSION = 1
-_BUILT_IN = Path(__file__).parent / "presets"
-_CONFIG, _THETA = "config.json", "theta.safetensors"
-
-
-def names():
-    """Returns the sorted names of the built-in presets."""
-    return sorted(path.parent.name for path in _BUILT_IN.glob(f"*/{_CONFIG}"))
+from lrlearn.optimizers import preset_format, preset_source
+from lrlearn.optimizers.preset_archive import write_archive
+from lrlearn.optimizers.preset_card import card
+from lrlearn.optimizers.preset_folder import Folder
+from lrlearn.optimizers.preset_format import CARD, CONFIG, THETA
 
 
 def describe():
-    """Returns `{name: {"description": ..., **metadata}}` of the built-in presets."""
-    return {name: _metadata(_read_config(_BUILT_IN / name)) for name in names()}
+    """Returns `{name: {"description": ..., **metadata}}` of the presets with a name."""
+    return {name: _describe(source) for name, source in preset_source.named().items()}
+
+
+def is_built_in(name):
+    """Returns whether this is the name of a built-in preset."""
+    return name in list(preset_source.built_in())
 
 
 def load_preset(identifier):
     """Returns the rule, the weights and the metadata of a preset.
 
     Args:
-        identifier: A built-in name, or a directory.
+        identifier: A name in `LearnedOptimizer.presets`, a directory, or the URL of a
+            zip file that ends with `#sha256=` and the file's hash.
 
     Returns:
         A tuple `(rule, theta, metadata)`; the metadata hold a `"description"`.
 
     Raises:
-        ValueError: If there is no such preset, or its files are broken, of a newer
-            format, or do not fit each other.
+        ValueError: If there is no such preset, it cannot be downloaded, its files are
+            broken, of a newer format, or do not fit each other, or its rule does not
+            run on the Keras backend.
 
     Example:
         >>> import tempfile
@@ -61,196 +71,84 @@ def load_preset(identifier):
         >>> metadata
         {'description': '', 'seed': 0}
     """
-    directory = _resolve(identifier)
-    config = _read_config(directory)
-    rule = _read_rule(config["rule"], directory)
-    return rule, _read_theta(directory, config, rule), _metadata(config)
+    source = preset_source.find(identifier)
+    try:
+        config = preset_format.decode_config(source.read(CONFIG))
+        rule = preset_format.decode_rule(config)
+        theta = preset_format.decode_theta(source.read(THETA), config, rule)
+    except ValueError as error:
+        raise ValueError(f"Preset {source}: {error}") from None
+    return rule, theta, preset_format.decode_metadata(config)
 
 
 def save_preset(directory, rule, theta, metadata=None):
     """Writes a preset, whole or not at all.
 
     Args:
-        directory: Where to; a preset that is already there is replaced, any other
-            files are left alone and refused.
+        directory: Where to; a preset that is already there is replaced with its
+            README.md, any other files are left alone and refused.
         rule: An `UpdateRule` registered with Keras.
         theta: Its weights, a dict of names to arrays.
-        metadata: JSON-able dict of what to remember; `"description"` should say in a
-            line what the preset is. Defaults to `None`.
+        metadata: JSON-able dict of what to remember, from which the model card is
+            written; see `lrlearn.optimizers.preset_card`. Defaults to `None`.
 
     Raises:
         ValueError: If `theta` does not fit the rule or is not finite, the rule is
             not registered, or the directory holds other files.
     """
-    directory = Path(directory).absolute()
-    theta = checked_theta(rule, theta)
-    _check_replaceable(directory)
-    weights = safetensors.numpy.save(theta)
-    config = json.dumps(_config(rule, weights, metadata or {}), indent=2)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".preset-") as tmp:
-        new = Path(tmp) / "new"
-        new.mkdir()
-        (new / _CONFIG).write_text(config + "\n", encoding="utf-8")
-        (new / _THETA).write_bytes(weights)
-        _swap(new, directory, Path(tmp) / "old")
+    metadata = metadata or {}
+    files = preset_format.encode(rule, theta, metadata)
+    text = card(Path(directory).absolute().name, rule, metadata)
+    Folder(directory).write({**files, CARD: text.encode()})
 
 
-def checked_theta(rule, theta):
-    """Returns `theta` as float32 arrays in a fixed order.
+def pack_preset(directory):
+    """Packs a preset to be published, as `<directory>.zip`.
 
     Args:
-        rule: An `UpdateRule`.
-        theta: Dict of names to arrays.
+        directory: Of the preset.
+
+    Returns:
+        The file's name with its hash, such as `"mine.zip#sha256=5ae4..."`: what a URL
+        of the preset ends with.
 
     Raises:
-        ValueError: If it does not fit the rule or is not finite.
+        ValueError: If it is no preset, or one that cannot be loaded.
+
+    Example:
+        >>> import tempfile
+        >>> import lrlearn
+        >>> from lrlearn.optimizers.presets import pack_preset
+        >>> optimizer = lrlearn.LearnedOptimizer.from_preset("mlp_sam")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     optimizer.save_to_preset(f"{folder}/mine")
+        ...     url = f"file://{folder}/{pack_preset(f'{folder}/mine')}"
+        >>> url
+        'file:///.../mine.zip#sha256=...'
     """
-    if not isinstance(theta, Mapping):
-        raise ValueError(
-            "`theta` must be a dict of names to arrays. Received: "
-            f"{type(theta).__name__}"
-        )
-    rule.check_theta(theta)
-    with np.errstate(over="ignore"):
-        theta = {n: np.array(theta[n], "float32", order="C") for n in sorted(theta)}
-    wrong = [name for name, value in theta.items() if not np.isfinite(value).all()]
-    if wrong:
-        raise ValueError(f"`theta` must be finite. Received: NaN or inf in {wrong}")
-    return theta
+    directory = Path(directory).absolute()
+    load_preset(directory)
+    folder = Folder(directory)
+    files = {name: folder.read(name) for name in (CONFIG, THETA)}
+    if (directory / CARD).is_file():
+        files[CARD] = (directory / CARD).read_bytes()
+    path = directory.with_name(f"{directory.name}.zip")
+    return f"{path.name}#sha256={write_archive(path, files)}"
 
 
 def theta_of(name, rule):
     """Returns the weights of a built-in preset, `None` if it is not of this rule."""
-    if name not in names():
+    if not is_built_in(name):
         return None
     preset_rule, theta, _ = load_preset(name)
     same = type(preset_rule) is type(rule)
     return theta if same and preset_rule.get_config() == rule.get_config() else None
 
 
-def _resolve(identifier):
-    if identifier in names():
-        return _BUILT_IN / identifier
-    if not isinstance(identifier, str | os.PathLike) or not Path(identifier).is_dir():
-        raise ValueError(
-            f"A preset must be a directory or one of {names()}. Received: "
-            f"{identifier!r}"
-        )
-    return Path(identifier)
-
-
-def _config(rule, weights, metadata):
-    metadata = dict(metadata)
-    class_name = get_registered_name(type(rule))
-    if get_registered_object(class_name) is not type(rule):
-        raise ValueError(
-            "`rule` must be of a class decorated with "
-            f"`keras.saving.register_keras_serializable()`. Received: {rule}"
-        )
-    return {
-        "format_version": FORMAT_VERSION,
-        "description": metadata.pop("description", ""),
-        "rule": {"class_name": class_name, "config": rule.get_config()},
-        "theta_sha256": hashlib.sha256(weights).hexdigest(),
-        "metadata": metadata,
-    }
-
-
-def _check_replaceable(directory):
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise ValueError(f"`directory` must not be a file. Received: {directory}")
-    others = sorted({path.name for path in directory.iterdir()} - {_CONFIG, _THETA})
-    if others:
-        raise ValueError(
-            "`directory` must be new, empty or a preset. Received: "
-            f"{directory}, which holds {others[:3]}"
-        )
-
-
-def _swap(new, directory, old):
-    """Puts `new` in the place of `directory`, which goes to `old`."""
-    if directory.exists():
-        directory.rename(old)
+def _describe(source):
     try:
-        new.rename(directory)
-    except BaseException:
-        if old.exists():
-            old.rename(directory)
-        raise
-
-
-def _read(directory, name):
-    try:
-        return (directory / name).read_bytes()
-    except OSError as error:
-        raise ValueError(
-            f"A preset must hold a readable {name}. Received: {directory} "
-            f"({error.strerror})"
-        ) from None
-
-
-def _read_config(directory):
-    content = _read(directory, _CONFIG)
-    try:
-        config = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{directory / _CONFIG} must be valid JSON. Received: {error}"
-        ) from None
-    version = config.get("format_version") if isinstance(config, dict) else None
-    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
-        raise ValueError(
-            f"{directory / _CONFIG} must have a `format_version` from 1 to "
-            f"{FORMAT_VERSION} (a newer one needs a newer lrlearn). "
-            f"Received: {version!r}"
-        )
-    for key, kind in (("description", str), ("rule", dict), ("metadata", dict)):
-        if not isinstance(config.get(key), kind):
-            raise ValueError(
-                f"{directory / _CONFIG} must have a `{key}` of type {kind.__name__}. "
-                f"Received: {config.get(key)!r}"
-            )
-    return config
-
-
-def _read_rule(config, directory):
-    # Only classes that someone registered: a preset never names code to import.
-    known = {get_registered_name(cls): cls for cls in _subclasses(UpdateRule)}
-    known = {name: c for name, c in known.items() if get_registered_object(name) is c}
-    class_name = config.get("class_name")
-    if class_name not in sorted(known):
-        raise ValueError(
-            f"The rule of {directory / _CONFIG} must be one of {sorted(known)}. "
-            f"Received: {class_name!r}"
-        )
-    try:
-        return known[class_name].from_config(config.get("config"))
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{directory / _CONFIG} must hold a config of {class_name}. "
-            f"Received: {error}"
-        ) from None
-
-
-def _read_theta(directory, config, rule):
-    content = _read(directory, _THETA)
-    if hashlib.sha256(content).hexdigest() != config.get("theta_sha256"):
-        raise ValueError(
-            f"{directory / _THETA} must be the file that {_CONFIG} was written with. "
-            "Received: another one, or a damaged or truncated copy"
-        )
-    try:
-        return checked_theta(rule, safetensors.numpy.load(content))
-    except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{directory / _THETA}: {error}") from None
-
-
-def _metadata(config):
-    return {"description": config["description"], **config["metadata"]}
-
-
-def _subclasses(cls):
-    return [c for sub in cls.__subclasses__() for c in (sub, *_subclasses(sub))]
+        config = preset_format.decode_config(source.read(CONFIG))
+    except ValueError as error:
+        # One that is broken must not hide the others.
+        return {"description": f"Cannot be read: {error}"}
+    return preset_format.decode_metadata(config)

@@ -1,11 +1,14 @@
 """The coordinatewise LSTM update rule."""
 
+import math
+from numbers import Real
+
 import numpy as np
 from keras import ops
 from keras.saving import register_keras_serializable
 
 from lrlearn.rules import features
-from lrlearn.rules.initializers import glorot
+from lrlearn.rules.initializers import network
 from lrlearn.rules.outputs import adam_like
 from lrlearn.rules.update_rule import UpdateRule
 
@@ -69,6 +72,10 @@ class CoordinatewiseLSTM(UpdateRule):
             raise ValueError(
                 f'`output="adam"` needs `features="normalized"`. Received: {features=}'
             )
+        if not isinstance(output_scale, Real) or not math.isfinite(output_scale):
+            raise ValueError(
+                f"`output_scale` must be a finite number. Received: {output_scale=}"
+            )
         self.units = tuple(units)
         self.feature_set = features
         self.output = output
@@ -79,20 +86,22 @@ class CoordinatewiseLSTM(UpdateRule):
         """See `UpdateRule`."""
         return 2 if self.feature_set == "log" else 5
 
-    def init_theta(self, seed=0):
-        """See `UpdateRule`: Glorot kernels, forget biases 1, a small output layer."""
-        rng = np.random.default_rng(seed)
-        theta, inputs = {}, self.num_features
+    def theta_shapes(self):
+        """See `UpdateRule`."""
+        shapes, inputs = {}, self.num_features
         for layer, units in enumerate(self.units):
-            bias = np.zeros((4 * units, 1))
-            bias[units : 2 * units] = 1.0
-            theta[f"lstm{layer}/kernel"] = glorot(rng, 4 * units, inputs)
-            theta[f"lstm{layer}/recurrent"] = glorot(rng, 4 * units, units)
-            theta[f"lstm{layer}/bias"] = bias
+            shapes[f"lstm{layer}/kernel"] = (4 * units, inputs)
+            shapes[f"lstm{layer}/recurrent"] = (4 * units, units)
+            shapes[f"lstm{layer}/bias"] = (4 * units, 1)
             inputs = units
         outputs = 1 if self.output == "scaled" else 3
-        theta["head/kernel"] = 0.1 * glorot(rng, outputs, inputs)
-        theta["head/bias"] = np.zeros((outputs, 1))
+        return shapes | {"head/kernel": (outputs, inputs), "head/bias": (outputs, 1)}
+
+    def init_theta(self, seed=0):
+        """See `UpdateRule`: Glorot kernels, forget biases 1, a small output layer."""
+        theta = network(np.random.default_rng(seed), self.theta_shapes())
+        for layer, units in enumerate(self.units):
+            theta[f"lstm{layer}/bias"][units : 2 * units] = 1.0
         return {name: value.astype("float32") for name, value in theta.items()}
 
     def init_accumulators(self, n):

@@ -5,7 +5,7 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from lrlearn.rules import factored, features
-from lrlearn.rules.initializers import glorot
+from lrlearn.rules.initializers import network
 from lrlearn.rules.outputs import adam_like
 from lrlearn.rules.update_rule import UpdateRule
 
@@ -75,15 +75,18 @@ class PerParameterMLP(UpdateRule):
                 )
         self.units, self.horizon = units, horizon
 
+    def theta_shapes(self):
+        """See `UpdateRule`."""
+        return {
+            "hidden/kernel": (self.units, self.num_features),
+            "hidden/bias": (self.units, 1),
+            "head/kernel": (3, self.units),
+            "head/bias": (3, 1),
+        }
+
     def init_theta(self, seed=0):
         """See `UpdateRule`: Glorot kernels, a small output layer."""
-        rng = np.random.default_rng(seed)
-        theta = {
-            "hidden/kernel": glorot(rng, self.units, self.num_features),
-            "hidden/bias": np.zeros((self.units, 1)),
-            "head/kernel": 0.1 * glorot(rng, 3, self.units),
-            "head/bias": np.zeros((3, 1)),
-        }
+        theta = network(np.random.default_rng(seed), self.theta_shapes())
         return {name: value.astype("float32") for name, value in theta.items()}
 
     def init_statistics(self, shapes):

@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -28,7 +29,13 @@ class UpdateRule:
     Subclasses implement `num_features`, `init_theta`, `init_accumulators`,
     `init_memory`, `features`, `direction` and `get_config`; those that look at whole
     tensors also `init_statistics` and `observe`.
+
+    Attributes:
+        backends: Names of the Keras backends that the rule runs on; all that train
+            models by default.
     """
+
+    backends = ("tensorflow", "jax", "torch")
 
     @property
     def num_features(self):
@@ -45,6 +52,14 @@ class UpdateRule:
             A dict of names to float32 NumPy arrays.
         """
         raise NotImplementedError
+
+    def theta_shapes(self):
+        """Returns the weights' shapes, a dict of names to tuples.
+
+        A preset's file is checked against them before anything is loaded; a rule that
+        can tell them without making the weights should override this.
+        """
+        return {name: np.shape(value) for name, value in self.init_theta().items()}
 
     def init_statistics(self, shapes):
         """Returns the state of `observe`.
@@ -175,7 +190,7 @@ class UpdateRule:
         Args:
             theta: A dict of names to arrays.
         """
-        expected = {name: np.shape(value) for name, value in self.init_theta().items()}
+        expected = self.theta_shapes()
         received = {name: tuple(np.shape(value)) for name, value in theta.items()}
         if expected != received:
             wrong = sorted(
@@ -190,6 +205,14 @@ class UpdateRule:
                     f"received {received.get(name, 'none')}"
                     for name in wrong
                 )
+            )
+
+    def check_backend(self):
+        """Raises a `ValueError` unless the rule runs on Keras's current backend."""
+        if keras.backend.backend() not in self.backends:
+            raise ValueError(
+                f"The Keras backend must be one of {self.backends} for the rule "
+                f"{type(self).__name__}. Received: {keras.backend.backend()!r}"
             )
 
 

@@ -66,6 +66,10 @@ def test_a_preset_is_saved_and_a_finished_run_is_left_alone(
         "regularizer_args": ["rho=0.3"],
         "train_size": 20,
         "label_noise": 0.1,
+        "estimator": "replay",
+        "unroll": 2,
+        "horizon": [2, 4],
+        "batch_size": 4,
         "meta_steps": 2,
         "licence": "Apache-2.0",
     }

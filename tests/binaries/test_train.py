@@ -49,14 +49,21 @@ def test_a_saved_model_goes_on_training(run, tmp_path):
     assert list(path.parent.glob(".*")) == []
 
 
-def test_a_preset_directory(run, tmp_path):
+@pytest.mark.parametrize("kind", ["name", "directory", "url"])
+def test_presets_of_ones_own(run, tmp_path, monkeypatch, kind):
+    """Found by name in LRLEARN_HOME, by directory and by URL."""
+    monkeypatch.setenv("LRLEARN_HOME", str(tmp_path))
     rule = lrlearn.rules.CoordinatewiseLSTM(units=(2,))
     optimizer = lrlearn.LearnedOptimizer(rule, rule.init_theta(1))
     optimizer.save_to_preset(tmp_path / "preset")
+    packed = lrlearn.optimizers.presets.pack_preset(tmp_path / "preset")
+    preset = {
+        "name": "preset",
+        "directory": tmp_path / "preset",
+        "url": f"file://{tmp_path}/{packed}",
+    }[kind]
     path = tmp_path / "model.keras"
-    outcome = run(
-        f"--optimizer={tmp_path / 'preset'}", "--steps=3", f"--output={path}", *SMALL
-    )
+    outcome = run(f"--optimizer={preset}", "--steps=3", f"--output={path}", *SMALL)
     assert outcome.code == 0
     loaded = keras.models.load_model(path).optimizer
     assert int(loaded.iterations) == 3
@@ -99,6 +106,7 @@ def test_unknown_optimizer(error):
         (["--output={}/file/model.keras"], "file"),
         (["--optimizer_args=momentm=1"], "momentm"),
         (["--optimizer={}"], "config.json"),
+        (["--optimizer=https://example.invalid/x.zip"], "#sha256="),
         (["--regularizer=sam", "--regularizer_args=rho=-1"], "rho=-1"),
         (["--regularizer=sam", "--regularizer_args=rho=nan"], "rho=nan"),
         (["--regularizer=sam", "--regularizer_args=radius=1"], "radius"),

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
-from lrlearn.optimizers import LearnedOptimizer
+from lrlearn.optimizers import LearnedOptimizer, presets
 from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
 
 RULES = {
@@ -14,7 +14,7 @@ RULES = {
     "mlp": PerParameterMLP(units=4),
 }
 
-
+METADATA = {"description": "A test.", "tasks": ["digits/mlp"], "seed": 3}
 W = np.float32([1.0, -2.0, 0.5])
 GRADIENTS = np.float32([[0.3, -0.1, 2.0], [0.0, 0.4, -1.0], [1e-3, 0.2, 0.1]])
 
@@ -26,7 +26,7 @@ def by_hand(rule, gradients, w, learning_rates=None, decay=0.0):
     for step, (g, lr) in enumerate(zip(gradients, learning_rates, strict=True), 1):
         w = w - w * np.float32(decay * lr)
         d, state = rule.update(theta, g, w, state, step)
-        w = w + np.float32(lr) * d.numpy()
+        w = w + np.float32(lr) * ops.convert_to_numpy(d)
         history.append(w)
     return history
 
@@ -35,7 +35,7 @@ def apply(optimizer, gradients, w=W):
     """Returns the variable's value after each step."""
     variable, history = keras.Variable(w), []
     for g in gradients:
-        optimizer.apply([tf.constant(g)], [variable])
+        optimizer.apply([ops.convert_to_tensor(g)], [variable])
         history.append(variable.numpy())
     return history
 
@@ -43,6 +43,20 @@ def apply(optimizer, gradients, w=W):
 @pytest.fixture(name="rule")
 def _rule():
     return RULES["normalized/adam"]
+
+
+@pytest.fixture(name="directory")
+def _directory(tmp_path, rule):
+    """A good preset."""
+    presets.save_preset(tmp_path / "mine", rule, rule.init_theta(seed=1), METADATA)
+    return tmp_path / "mine"
+
+
+@pytest.fixture(name="home", autouse=True)
+def _home(tmp_path, monkeypatch):
+    """Where the user's own presets are: none."""
+    monkeypatch.setenv("LRLEARN_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
 
 
 @pytest.fixture(name="make_optimizer")

@@ -1,43 +1,21 @@
 """Presets: files that hold a rule and its weights."""
 
-import hashlib
-import json
-
 import keras
 import numpy as np
 import pytest
-import safetensors.numpy
 
-from lrlearn.optimizers import LearnedOptimizer, presets
-from lrlearn.rules import CoordinatewiseLSTM, UpdateRule
-from tests.optimizers.conftest import GRADIENTS, apply
+from lrlearn.optimizers import LearnedOptimizer, preset_source, presets
+from lrlearn.rules import CoordinatewiseLSTM
+from tests.optimizers.conftest import GRADIENTS, METADATA, apply
 
-METADATA = {"description": "A test.", "tasks": ["digits/mlp"], "seed": 3}
-
-
-@pytest.fixture(name="directory")
-def _directory(tmp_path, rule):
-    """A good preset."""
-    presets.save_preset(tmp_path / "mine", rule, rule.init_theta(seed=1), METADATA)
-    return tmp_path / "mine"
-
-
-def _edit(directory, **changes):
-    path = directory / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
-def _write_theta(directory, theta):
-    content = safetensors.numpy.save(theta)
-    (directory / "theta.safetensors").write_bytes(content)
-    _edit(directory, theta_sha256=hashlib.sha256(content).hexdigest())
+BUILT_IN = sorted(preset_source.built_in())
 
 
 def _files(directory):
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-@pytest.mark.parametrize("name", sorted(LearnedOptimizer.presets))
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_built_in_presets_train(name, make_model, fit):
     """Each loads, says what it is, and takes steps of a sensible size."""
     assert LearnedOptimizer.presets[name]["description"]
@@ -50,7 +28,7 @@ def test_built_in_presets_train(name, make_model, fit):
 
 def test_presets_lists_the_built_in_ones(tmp_path, monkeypatch, rule):
     """By name, each with its description and metadata; a fresh dict each time."""
-    monkeypatch.setattr(presets, "_BUILT_IN", tmp_path)
+    monkeypatch.setattr(preset_source, "_BUILT_IN", tmp_path)
     assert LearnedOptimizer.presets == {}
     for name in ("b", "a"):
         presets.save_preset(tmp_path / name, rule, rule.init_theta(), METADATA)
@@ -59,6 +37,42 @@ def test_presets_lists_the_built_in_ones(tmp_path, monkeypatch, rule):
     LearnedOptimizer.presets["a"]["seed"] = 4
     assert LearnedOptimizer(rule).presets["a"]["seed"] == 3
     LearnedOptimizer.from_preset("a")
+
+
+def test_presets_lists_those_at_home(home, rule):
+    """After the built-in ones, whose names come first; a broken one hides none."""
+    assert sorted(LearnedOptimizer.presets) == BUILT_IN
+    for name in ("mine", "mlp_sam", "broken"):
+        presets.save_preset(home / name, rule, rule.init_theta(), METADATA)
+    (home / "broken" / "config.json").write_text("{")
+    (home / "downloads").mkdir()
+    found = LearnedOptimizer.presets
+    assert list(found) == [*BUILT_IN, "broken", "mine"]
+    assert found["mine"] == METADATA
+    assert found["mlp_sam"]["tasks"] != METADATA["tasks"]
+    assert "config.json must be valid JSON" in found["broken"]["description"]
+    own = LearnedOptimizer.from_preset("mine")
+    assert own.rule.get_config() == rule.get_config()
+    assert own.get_config()["preset"] is None
+
+
+def test_home_is_in_the_users_directory_by_default(monkeypatch, tmp_path, rule):
+    """`~/.lrlearn`, also where `LRLEARN_HOME` is empty."""
+    monkeypatch.setenv("LRLEARN_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    presets.save_preset(tmp_path / ".lrlearn" / "mine", rule, rule.init_theta())
+    assert "mine" in LearnedOptimizer.presets
+
+
+def test_names_come_before_directories(home, directory, monkeypatch, rule):
+    """First built-in ones, then those at home, then the current directory's."""
+    monkeypatch.chdir(directory.parent)
+    assert presets.load_preset("mine")[2] == METADATA
+    presets.save_preset(home / "mine", rule, rule.init_theta(), {"seed": 4})
+    assert presets.load_preset("mine")[2]["seed"] == 4
+    assert presets.load_preset("./mine")[2] == METADATA
+    presets.save_preset("mlp_sam", rule, rule.init_theta())
+    assert type(presets.load_preset("mlp_sam")[0]) is not type(rule)
 
 
 def test_round_trip(make_optimizer, tmp_path):
@@ -117,16 +131,25 @@ def test_save_into_an_empty_directory(tmp_path, make_optimizer):
     """It need not be new."""
     (tmp_path / "mine").mkdir()
     make_optimizer().save_to_preset(tmp_path / "mine")
-    assert sorted(_files(tmp_path / "mine")) == ["config.json", "theta.safetensors"]
+    files = ["README.md", "config.json", "theta.safetensors"]
+    assert sorted(_files(tmp_path / "mine")) == files
 
 
 def test_save_refuses_to_replace_other_files(tmp_path, make_optimizer):
-    """Neither a file nor a directory that holds something else."""
-    (tmp_path / "thesis.tex").write_text("text")
-    for path in (tmp_path, tmp_path / "thesis.tex"):
-        with pytest.raises(ValueError, match="`directory` must .*thesis.tex"):
+    """Neither a file nor a directory that holds something else, be it a README.md."""
+    (tmp_path / "README.md").write_text("text")
+    for path in (tmp_path, tmp_path / "README.md"):
+        with pytest.raises(ValueError, match="`directory` must .*README.md"):
             make_optimizer().save_to_preset(path)
-    assert _files(tmp_path) == {"thesis.tex": b"text"}
+    assert _files(tmp_path) == {"README.md": b"text"}
+
+
+def test_save_refuses_what_could_not_be_loaded(directory, rule):
+    """Metadata beyond the size that is read."""
+    before = _files(directory)
+    with pytest.raises(ValueError, match="config.json must have at most 1048576 byt"):
+        presets.save_preset(directory, rule, rule.init_theta(), {"log": "x" * 2**20})
+    assert _files(directory) == before
 
 
 @pytest.mark.parametrize("failing", ["metadata", "theta", "disk", "rename"])
@@ -158,104 +181,3 @@ def test_an_untrained_optimizer_is_not_saved(rule, tmp_path):
     with pytest.raises(ValueError, match="is untrained"):
         LearnedOptimizer(rule).save_to_preset(tmp_path / "mine")
     assert not (tmp_path / "mine").exists()
-
-
-# Bad input
-
-
-@pytest.mark.parametrize("identifier", ["lstm_gma", "no/such/folder", "\0", None, 3])
-def test_unknown_preset(identifier, tmp_path, monkeypatch, rule):
-    """The error lists the valid names."""
-    monkeypatch.setattr(presets, "_BUILT_IN", tmp_path)
-    presets.save_preset(tmp_path / "lstm_gam", rule, rule.init_theta())
-    with pytest.raises(ValueError, match=r"one of \['lstm_gam'\]. Received: ") as error:
-        LearnedOptimizer.from_preset(identifier)
-    assert repr(identifier) in str(error.value)
-
-
-def _remove(name):
-    return lambda directory: (directory / name).unlink()
-
-
-def _cut(name, size):
-    return lambda directory: (directory / name).write_bytes(
-        (directory / name).read_bytes()[:size]
-    )
-
-
-def _text(text):
-    return lambda directory: (directory / "config.json").write_text(text)
-
-
-def _rule(**rule):
-    return lambda directory: _edit(directory, rule=rule)
-
-
-def _theta(change):
-    def edit(directory):
-        theta = presets.load_preset(directory)[1]
-        _write_theta(directory, change(theta))
-
-    return edit
-
-
-LSTM = "lrlearn>CoordinatewiseLSTM"
-BROKEN = {
-    "no config": (_remove("config.json"), "readable config.json.*No such file"),
-    "no weights": (_remove("theta.safetensors"), "readable theta.safetensors"),
-    "config cut": (_cut("config.json", 50), "must be valid JSON"),
-    "config empty": (_cut("config.json", 0), "must be valid JSON"),
-    "config deep": (_text("[" * 100_000), "must be valid JSON"),
-    "config binary": (_text("\udcff".encode("utf-8", "surrogatepass").hex()), "JSON"),
-    "config a list": (_text("[1, 2]"), "`format_version`"),
-    "no version": (_text("{}"), "`format_version` from 1 to 1.*Received: None"),
-    "future": (lambda d: _edit(d, format_version=2), "needs a newer lrlearn.*: 2"),
-    "version true": (lambda d: _edit(d, format_version=True), "Received: True"),
-    "no rule": (lambda d: _edit(d, rule=None), "`rule` of type dict.*None"),
-    "no metadata": (lambda d: _edit(d, metadata=[]), "`metadata` of type dict"),
-    "unknown rule": (_rule(class_name="Adam", config={}), f"'{LSTM}'.*'Adam'"),
-    "import path": (_rule(class_name="os.system", config={}), "Received: 'os.system'"),
-    "no rule class": (
-        _rule(class_name="lrlearn>LearnedOptimizer", config={}),
-        "must be one of",
-    ),
-    "class a list": (_rule(class_name=["os"], config={}), "Received: .'os'."),
-    "bad config": (_rule(class_name=LSTM, config={"size": 3}), f"config of {LSTM}"),
-    "bad units": (_rule(class_name=LSTM, config={"units": [0]}), "positive integers"),
-    "config none": (_rule(class_name=LSTM, config=None), f"config of {LSTM}"),
-    "weights cut": (_cut("theta.safetensors", 300), "truncated copy"),
-    "weights empty": (_cut("theta.safetensors", 0), "truncated copy"),
-    "other rule": (_rule(class_name=LSTM, config={"units": [4]}), "must fit the rule"),
-    "weight missing": (
-        _theta(lambda t: {"head/bias": t["head/bias"]}),
-        "'head/kernel' must be .* received none",
-    ),
-    "weight NaN": (
-        _theta(lambda t: {**t, "head/bias": t["head/bias"] + np.float32(np.nan)}),
-        "must be finite",
-    ),
-}
-
-
-@pytest.mark.parametrize(("spoil", "message"), BROKEN.values(), ids=BROKEN)
-def test_broken_files(directory, spoil, message):
-    """One line that says which file and what is wrong."""
-    spoil(directory)
-    with pytest.raises(ValueError, match=message) as error:
-        LearnedOptimizer.from_preset(directory)
-    assert str(directory) in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_weights_that_are_no_safetensors(directory):
-    """Also where the checksum is right."""
-    (directory / "theta.safetensors").write_bytes(b"garbage")
-    _edit(directory, theta_sha256=hashlib.sha256(b"garbage").hexdigest())
-    with pytest.raises(ValueError, match="theta.safetensors: .*header"):
-        presets.load_preset(directory)
-
-
-def test_the_abstract_rule_is_refused(tmp_path):
-    """It has no weights to hold."""
-    with pytest.raises((ValueError, NotImplementedError)):
-        presets.save_preset(tmp_path / "mine", UpdateRule(), {})

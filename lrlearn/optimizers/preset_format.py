@@ -1,0 +1,207 @@
+"""What is in a preset's files, as bytes: JSON and arrays, never code."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import safetensors.numpy
+from keras.saving import get_registered_name, get_registered_object
+from safetensors import SafetensorError
+
+from lrlearn.rules import UpdateRule
+
+CONFIG, THETA, CARD = "config.json", "theta.safetensors", "README.md"
+FORMAT_VERSION = 1
+# In bytes, far more than any rule needs: nothing larger is read.
+LIMITS = {CONFIG: 2**20, THETA: 2**24}
+_HEADER_LIMIT = 2**16
+
+
+def read_limited(file, name):
+    """Returns the content of an open file, which must not exceed `LIMITS[name]`."""
+    content = file.read(LIMITS[name] + 1)
+    if len(content) > LIMITS[name]:
+        raise ValueError(
+            f"{name} must have at most {LIMITS[name]} bytes. Received: more"
+        )
+    return content
+
+
+def encode(rule, theta, metadata):
+    """Returns a dict of file names to their contents.
+
+    Args:
+        rule: An `UpdateRule` registered with Keras.
+        theta: Its weights, a dict of names to arrays.
+        metadata: JSON-able dict.
+    """
+    weights = safetensors.numpy.save(checked_theta(rule, theta))
+    metadata = dict(metadata)
+    config = {
+        "format_version": FORMAT_VERSION,
+        "description": metadata.pop("description", ""),
+        "rule": {"class_name": _class_name(rule), "config": rule.get_config()},
+        "theta_sha256": hashlib.sha256(weights).hexdigest(),
+        "metadata": metadata,
+    }
+    files = {CONFIG: f"{json.dumps(config, indent=2)}\n".encode(), THETA: weights}
+    for name, content in files.items():
+        if len(content) > LIMITS[name]:
+            raise ValueError(
+                f"{name} must have at most {LIMITS[name]} bytes. "
+                f"Received: {len(content)}"
+            )
+    return files
+
+
+def decode_config(content):
+    """Returns what a `config.json` holds, a dict of `encode`'s form."""
+    config = _json(content, CONFIG)
+    version = config.get("format_version")
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+        raise ValueError(
+            f"{CONFIG} must have a `format_version` from 1 to {FORMAT_VERSION} (a "
+            f"newer one needs a newer lrlearn). Received: {version!r}"
+        )
+    for key, kind in (("description", str), ("rule", dict), ("metadata", dict)):
+        if not isinstance(config.get(key), kind):
+            raise ValueError(
+                f"{CONFIG} must have a `{key}` of type {kind.__name__}. "
+                f"Received: {config.get(key)!r}"
+            )
+    return config
+
+
+def decode_metadata(config):
+    """Returns the metadata, with the `"description"`, of a decoded config."""
+    return {"description": config["description"], **config["metadata"]}
+
+
+def decode_rule(config):
+    """Returns the rule of a decoded config."""
+    # Only classes that someone registered: a preset never names code to import.
+    known = {get_registered_name(cls): cls for cls in _subclasses(UpdateRule)}
+    known = {name: c for name, c in known.items() if get_registered_object(name) is c}
+    class_name = config["rule"].get("class_name")
+    if class_name not in sorted(known):
+        raise ValueError(
+            f"The rule in {CONFIG} must be one of {sorted(known)}. "
+            f"Received: {class_name!r}"
+        )
+    try:
+        rule = known[class_name].from_config(config["rule"].get("config"))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"The rule in {CONFIG} must have a config of {class_name}. "
+            f"Received: {error}"
+        ) from None
+    rule.check_backend()
+    return rule
+
+
+def decode_theta(content, config, rule):
+    """Returns the weights, checked before anything is made of them.
+
+    Args:
+        content: The `theta.safetensors`.
+        config: What `decode_config` returned.
+        rule: What `decode_rule` returned.
+    """
+    if hashlib.sha256(content).hexdigest() != config.get("theta_sha256"):
+        raise ValueError(
+            f"{THETA} must be the file that {CONFIG} was written with. Received: "
+            "another one, or a damaged or truncated copy"
+        )
+    _check_header(content, rule.theta_shapes())
+    try:
+        return checked_theta(rule, safetensors.numpy.load(content))
+    except SafetensorError as error:
+        raise ValueError(f"{THETA} must be safetensors. Received: {error}") from None
+
+
+def checked_theta(rule, theta):
+    """Returns `theta` as float32 arrays in a fixed order.
+
+    Args:
+        rule: An `UpdateRule`.
+        theta: Dict of names to arrays.
+
+    Raises:
+        ValueError: If it does not fit the rule or is not finite.
+    """
+    if not isinstance(theta, Mapping):
+        raise ValueError(
+            "`theta` must be a dict of names to arrays. Received: "
+            f"{type(theta).__name__}"
+        )
+    rule.check_theta(theta)
+    with np.errstate(over="ignore"):
+        theta = {n: np.array(theta[n], "float32", order="C") for n in sorted(theta)}
+    wrong = [name for name, value in theta.items() if not np.isfinite(value).all()]
+    if wrong:
+        raise ValueError(f"`theta` must be finite. Received: NaN or inf in {wrong}")
+    return theta
+
+
+def _check_header(content, shapes):
+    """Checks what a safetensors file says that it holds, and its size.
+
+    It is the header's length in 8 bytes, the header, which is JSON, and the data.
+    """
+    length = int.from_bytes(content[:8], "little")
+    end = 8 + length
+    if length > _HEADER_LIMIT or end > len(content):
+        raise ValueError(
+            f"{THETA} must begin with a header of at most {_HEADER_LIMIT} bytes. "
+            f"Received: {length} bytes in a file of {len(content)}"
+        )
+    header = _json(content[8:end], f"The header of {THETA}")
+    header.pop("__metadata__", None)
+    expected = {name: ("F32", list(shape)) for name, shape in shapes.items()}
+    received = {name: _kind(entry) for name, entry in header.items()}
+    for name in sorted(expected.keys() | received.keys()):
+        if expected.get(name) != received.get(name):
+            raise ValueError(
+                f"{THETA} must fit the rule: {name!r} must be "
+                f"{expected.get(name, 'absent')}. "
+                f"Received: {received.get(name, 'none')}"
+            )
+    size = 4 * sum(math.prod(shape) for shape in shapes.values())
+    if end + size != len(content):
+        raise ValueError(
+            f"{THETA} must hold {size} bytes of weights. Received: {len(content) - end}"
+        )
+
+
+def _kind(entry):
+    """Returns the type and shape of a header's entry."""
+    entry = entry if isinstance(entry, dict) else {}
+    return entry.get("dtype"), entry.get("shape")
+
+
+def _json(content, what):
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what} must be valid JSON. Received: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{what} must be a JSON object. Received: a {type(value).__name__}"
+        )
+    return value
+
+
+def _class_name(rule):
+    name = get_registered_name(type(rule))
+    if get_registered_object(name) is not type(rule):
+        raise ValueError(
+            "`rule` must be of a class decorated with "
+            f"`keras.saving.register_keras_serializable()`. Received: {rule}"
+        )
+    return name
+
+
+def _subclasses(cls):
+    return [c for sub in cls.__subclasses__() for c in (sub, *_subclasses(sub))]

@@ -1,0 +1,249 @@
+"""Presets that are broken or meant to do harm."""
+
+import hashlib
+import json
+import resource
+
+import keras
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from lrlearn.optimizers import LearnedOptimizer, preset_source, presets
+from lrlearn.rules import CoordinatewiseLSTM, UpdateRule
+
+
+def _edit(directory, **changes):
+    path = directory / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def _write(directory, content):
+    """Writes weights with the right digest."""
+    (directory / "theta.safetensors").write_bytes(content)
+    _edit(directory, theta_sha256=hashlib.sha256(content).hexdigest())
+
+
+def _remove(name):
+    return lambda directory: (directory / name).unlink()
+
+
+def _cut(name, size):
+    return lambda directory: (directory / name).write_bytes(
+        (directory / name).read_bytes()[:size]
+    )
+
+
+def _grow(name):
+    """Makes a file a terabyte long, without writing it."""
+
+    def grow(directory):
+        with open(directory / name, "r+b") as file:
+            file.truncate(2**40)
+
+    return grow
+
+
+def _text(text):
+    return lambda directory: (directory / "config.json").write_text(text)
+
+
+def _rule(**rule):
+    return lambda directory: _edit(directory, rule=rule)
+
+
+def _theta(change):
+    """Changes the weights as arrays."""
+
+    def edit(directory):
+        content = (directory / "theta.safetensors").read_bytes()
+        _write(
+            directory, safetensors.numpy.save(change(safetensors.numpy.load(content)))
+        )
+
+    return edit
+
+
+def _header(change):
+    """Changes the header's JSON, and leaves the data alone."""
+
+    def edit(directory):
+        content = (directory / "theta.safetensors").read_bytes()
+        end = 8 + int.from_bytes(content[:8], "little")
+        header = json.dumps(change(json.loads(content[8:end]))).encode()
+        _write(directory, len(header).to_bytes(8, "little") + header + content[end:])
+
+    return edit
+
+
+def _content(change):
+    """Changes the bytes of the weights."""
+    return lambda directory: _write(
+        directory, change((directory / "theta.safetensors").read_bytes())
+    )
+
+
+LSTM = "lrlearn>CoordinatewiseLSTM"
+HUGE = {"units": [10**9], "features": "normalized", "output": "adam"}
+HUGE_SHAPES = {
+    name: {"dtype": "F32", "shape": list(shape), "data_offsets": [0, 0]}
+    for name, shape in CoordinatewiseLSTM(**HUGE).theta_shapes().items()
+}
+
+
+def _huge(directory):
+    """A rule of 4e18 weights, and a file that claims to hold them."""
+    _rule(class_name=LSTM, config=HUGE)(directory)
+    _header(lambda header: HUGE_SHAPES)(directory)
+
+
+def _with_bias(header, **changes):
+    return {**header, "head/bias": {**header["head/bias"], **changes}}
+
+
+BROKEN = {
+    "no config": (_remove("config.json"), "hold a file config.json"),
+    "no weights": (_remove("theta.safetensors"), "hold a file theta.safetensors"),
+    "config cut": (_cut("config.json", 50), "config.json must be valid JSON"),
+    "config empty": (_cut("config.json", 0), "must be valid JSON"),
+    "config deep": (_text("[" * 100_000), "must be valid JSON"),
+    "config binary": (_text("\udcff".encode("utf-8", "surrogatepass").hex()), "JSON"),
+    "config a list": (_text("[1, 2]"), "must be a JSON object. Received: a list"),
+    "config huge": (_grow("config.json"), "config.json must have at most"),
+    "no version": (_text("{}"), "`format_version` from 1 to 1.*Received: None"),
+    "future": (lambda d: _edit(d, format_version=2), "needs a newer lrlearn.*: 2"),
+    "version true": (lambda d: _edit(d, format_version=True), "Received: True"),
+    "no rule": (lambda d: _edit(d, rule=None), "`rule` of type dict.*None"),
+    "no metadata": (lambda d: _edit(d, metadata=[]), "`metadata` of type dict"),
+    "unknown rule": (_rule(class_name="Adam", config={}), f"'{LSTM}'.*'Adam'"),
+    "import path": (_rule(class_name="os.system", config={}), "Received: 'os.system'"),
+    "no rule class": (
+        _rule(class_name="lrlearn>LearnedOptimizer", config={}),
+        "must be one of",
+    ),
+    "class a list": (_rule(class_name=["os"], config={}), "Received: .'os'."),
+    "bad config": (_rule(class_name=LSTM, config={"size": 3}), f"config of {LSTM}"),
+    "bad units": (_rule(class_name=LSTM, config={"units": [0]}), "positive integers"),
+    "config none": (_rule(class_name=LSTM, config=None), f"config of {LSTM}"),
+    "huge scale": (
+        _rule(class_name=LSTM, config={"output_scale": 10**400}),
+        f"config of {LSTM}",
+    ),
+    "weights cut": (_cut("theta.safetensors", 300), "truncated copy"),
+    "weights empty": (_cut("theta.safetensors", 0), "truncated copy"),
+    "weights of a terabyte": (_grow("theta.safetensors"), "must have at most"),
+    "wrong digest": (lambda d: _edit(d, theta_sha256="0" * 64), "another one"),
+    "no digest": (lambda d: _edit(d, theta_sha256=None), "another one"),
+    "other rule": (
+        _rule(class_name=LSTM, config={"units": [4]}),
+        r"must fit the rule: 'head/bias' must be \('F32', \[1, 1\]\)",
+    ),
+    "huge rule": (_rule(class_name=LSTM, config=HUGE), "must fit the rule"),
+    "huge rule and header": (_huge, "must hold 16000000108000000012 bytes"),
+    "weight missing": (
+        _theta(lambda t: {"head/bias": t["head/bias"]}),
+        "'head/kernel' must be .* Received: none",
+    ),
+    "weight too many": (
+        _theta(lambda t: {**t, "x": np.zeros(2, "float32")}),
+        "'x' must be absent",
+    ),
+    "weight of another type": (
+        _theta(lambda t: {**t, "head/bias": t["head/bias"].astype("float64")}),
+        "'head/bias' must be .'F32', .*Received: .'F64'",
+    ),
+    "weight of another shape": (
+        _theta(lambda t: {**t, "head/bias": t["head/bias"].T}),
+        "'head/bias' must be .*Received: .'F32', .1, 3.",
+    ),
+    "weight NaN": (
+        _theta(lambda t: {**t, "head/bias": t["head/bias"] + np.float32(np.nan)}),
+        "must be finite.*'head/bias'",
+    ),
+    "no safetensors": (_content(lambda c: b"garbage"), "must begin with a header"),
+    "header too long": (
+        _content(lambda c: (2**63).to_bytes(8, "little") + c[8:]),
+        "header of at most 65536 bytes. Received: 9223372036854775808 bytes",
+    ),
+    "header no JSON": (
+        _content(lambda c: c[:8] + b"!" + c[9:]),
+        "header of theta.safetensors must be valid JSON",
+    ),
+    "header a list": (_header(lambda h: [h]), "must be a JSON object"),
+    "entry a number": (_header(lambda h: {**h, "head/bias": 3}), "'head/bias'"),
+    "offsets outside": (
+        _header(lambda h: _with_bias(h, data_offsets=[0, 2**60])),
+        "must be safetensors",
+    ),
+    "offsets negative": (
+        _header(lambda h: _with_bias(h, data_offsets=[-12, 0])),
+        "must be safetensors",
+    ),
+    "data too long": (_content(lambda c: c + b"0000"), "bytes of weights"),
+}
+
+
+@pytest.fixture
+def little_memory():
+    """Lets this process take no more than 2 GiB beyond what it has."""
+    with open("/proc/self/statm") as file:
+        pages = int(file.read().split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = pages * resource.getpagesize() + 2**31
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@pytest.mark.parametrize(("spoil", "message"), BROKEN.values(), ids=BROKEN)
+def test_broken_files(directory, spoil, message, little_memory):
+    """One line that says which preset and what is wrong."""
+    spoil(directory)
+    with pytest.raises(ValueError, match=message) as error:
+        LearnedOptimizer.from_preset(directory)
+    assert str(directory) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_unreadable_files(directory, monkeypatch):
+    """As where permissions lack."""
+
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(ValueError, match="readable config.json. Received: Permission"):
+        presets.load_preset(directory)
+
+
+@pytest.mark.parametrize("identifier", ["lstm_gma", "no/such/folder", "\0", None, 3])
+def test_unknown_preset(identifier, tmp_path, monkeypatch, rule):
+    """The error lists the valid names."""
+    monkeypatch.setattr(preset_source, "_BUILT_IN", tmp_path)
+    presets.save_preset(tmp_path / "lstm_gam", rule, rule.init_theta())
+    with pytest.raises(ValueError, match=r"one of \['lstm_gam'\]. Received: ") as error:
+        LearnedOptimizer.from_preset(identifier)
+    assert repr(identifier) in str(error.value)
+
+
+def test_a_file_is_no_directory(directory):
+    """Not even one of a preset."""
+    with pytest.raises(ValueError, match="must be a directory.*theta.safetensors"):
+        presets.load_preset(directory / "theta.safetensors")
+
+
+def test_the_abstract_rule_is_refused(tmp_path):
+    """It has no weights to hold."""
+    with pytest.raises((ValueError, NotImplementedError)):
+        presets.save_preset(tmp_path / "mine", UpdateRule(), {})
+
+
+def test_a_rule_that_the_backend_cannot_run(directory, rule, monkeypatch):
+    """Refused where its optimizer is made and where its preset is loaded."""
+    monkeypatch.setattr(type(rule), "backends", ("jax", "torch"))
+    message = "backend must be one of .*jax.* for the rule .*LSTM. Received: 'tensorfl"
+    assert keras.backend.backend() == "tensorflow"
+    with pytest.raises(ValueError, match=message):
+        LearnedOptimizer(rule)
+    with pytest.raises(ValueError, match=f"Preset {directory}: .*{message}"):
+        presets.load_preset(directory)

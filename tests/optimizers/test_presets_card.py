@@ -1,0 +1,86 @@
+"""Model cards, written from the metadata."""
+
+import pytest
+
+from lrlearn.optimizers import LearnedOptimizer, preset_source, presets
+from lrlearn.optimizers.preset_card import card
+from lrlearn.rules import PerParameterMLP
+
+BUILT_IN = preset_source.built_in()
+METADATA = {
+    "description": "What it is.",
+    "tasks": ["digits/mlp", "digits/cnn"],
+    "horizon": [10, 30],
+    "label_noise": 0.0,
+    "coordinates": None,
+    "estimator": "pes",
+    "licence": "MIT",
+    "results": {"about": "Accuracy.", "rows": [{"steps": 5, "accuracy": 0.25}] * 2},
+    "limits": ["It is slow.", "It is small."],
+    "commit": "abc",
+    "other": "not shown",
+}
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_cards_are_those_of_the_code(name):
+    """`python -m binaries.make_cards` writes them."""
+    rule, _, metadata = presets.load_preset(name)
+    text = (BUILT_IN[name].path / "README.md").read_text(encoding="utf-8")
+    assert text == card(name, rule, metadata)
+    for title in ("Rule", "Meta-training", "Results", "Cost", "Limits", "Origin"):
+        assert f"\n## {title}\n" in text
+
+
+def test_what_a_card_says():
+    """What the metadata hold, and what follows from the rule."""
+    lines = card("mine", PerParameterMLP(units=4), METADATA).splitlines()
+    for line in (
+        "license: mit",
+        "# mine",
+        "What it is.",
+        'optimizer = lrlearn.LearnedOptimizer.from_preset("mine")',
+        "- `units`: 4",
+        # 4 x 13 + 4 + 3 x 4 + 3 weights; three momenta and a second moment.
+        "- Weights: 71",
+        "- State, floats a parameter: 4",
+        "- Tasks: digits/mlp, digits/cnn",
+        "- Fraction of wrong labels: 0",
+        "- Horizon, least and most steps of a run: 10, 30",
+        "- Estimator of the meta-gradient: pes",
+        "| steps | accuracy |",
+        "| 5 | 0.25 |",
+        "- It is slow.",
+        "- Commit, + if the tree was changed: abc",
+    ):
+        assert line in lines, line
+    assert not any("not shown" in line or "Coordinates" in line for line in lines)
+    assert "## Cost" not in lines
+
+
+def test_what_is_unknown_is_left_out():
+    """No heading without content."""
+    text = card("mine", PerParameterMLP(), {})
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        "# mine",
+        "## Rule",
+    ]
+    assert "None" not in text and "license" not in text
+
+
+@pytest.mark.parametrize("results", ["good", 0.5, ["a"], {"accuracy": 0.5}, {}])
+def test_metadata_of_any_form(make_optimizer, tmp_path, results):
+    """They are the user's: a card shows them as they are."""
+    metadata = {key: results for key in ("results", "cost", "limits", "tasks")}
+    make_optimizer().save_to_preset(tmp_path / "mine", metadata)
+    assert "# mine" in (tmp_path / "mine" / "README.md").read_text()
+    assert presets.load_preset(tmp_path / "mine")[2]["results"] == results
+
+
+def test_a_card_may_be_edited(directory):
+    """It is not read; saving again writes it anew."""
+    written = (directory / "README.md").read_text(encoding="utf-8")
+    (directory / "README.md").write_bytes(b"\xff edited")
+    optimizer = LearnedOptimizer.from_preset(directory)
+    optimizer.save_to_preset(directory, presets.load_preset(directory)[2])
+    assert (directory / "README.md").read_text(encoding="utf-8") == written
