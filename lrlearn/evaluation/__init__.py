@@ -1,5 +1,12 @@
 """How well, and how flat: training runs, sharpness and statistics."""
 
+from lrlearn import tensorflow_only  # noqa: F401
+from lrlearn.evaluation.hessian import (
+    EigenvalueResult,
+    TraceResult,
+    hessian_trace,
+    top_eigenvalue,
+)
 from lrlearn.evaluation.model_loss import model_loss
 from lrlearn.evaluation.pga import PGA, PGAResult, pga
 from lrlearn.evaluation.sharpness import SharpnessEvaluator, sharpness
@@ -8,14 +15,18 @@ from lrlearn.evaluation.training import Training
 from lrlearn.evaluation.tuning import tune_learning_rate
 
 __all__ = [
+    "EigenvalueResult",
     "PGA",
     "PGAResult",
     "SharpnessEvaluator",
+    "TraceResult",
     "Training",
+    "hessian_trace",
     "mean_interval",
     "model_loss",
     "pga",
     "sharpness",
     "summarize",
+    "top_eigenvalue",
     "tune_learning_rate",
 ]

@@ -30,11 +30,16 @@ class Ascent:
     Args:
         function: A `flat.Function`, or what has its methods.
         radius: Scalar tensor.
+
+    Attributes:
+        centre: The `Point` at 0, its gradient zero where it is not finite.
     """
 
     def __init__(self, function, radius):
         self._function, self._radius = function, radius
         self._f0, gradient = function.value_and_gradient(function.zero)
+        finite = tf.reduce_all(tf.math.is_finite(gradient))
+        gradient = tf.where(finite, gradient, tf.zeros_like(gradient))
         self.centre = Point(function.zero, tf.zeros_like(self._f0), gradient)
 
     def run(self, seed, steps):

@@ -11,6 +11,8 @@ class Function:
     Args:
         fn: Function of a list of tensors that returns a scalar.
         params: List of tensors, the point.
+        adaptive: Whether `fn` sees perturbations multiplied by the magnitudes of the
+            parameters, elementwise. Defaults to `False`.
 
     Attributes:
         dtype: The type of perturbations and values: float64 if that of all parameters
@@ -21,10 +23,12 @@ class Function:
             gradient `[n]` there.
     """
 
-    def __init__(self, fn, params):
+    def __init__(self, fn, params, adaptive=False):
         self._fn, self._params = fn, params
         self.dtype = dtype(params)
-        self.zero = tf.zeros_like(self._flatten(params))
+        w = self._flatten(params)
+        self.zero = tf.zeros_like(w)
+        self._scale = tf.abs(w) if adaptive else tf.ones([], self.dtype)
         # Functions of their own, so that a graph that calls them often stays small.
         self.value = tf.function(self._value, autograph=False)
         self.value_and_gradient = tf.function(self.differentiate, autograph=False)
@@ -32,10 +36,18 @@ class Function:
     def differentiate(self, e):
         """Does what `value_and_gradient` does, where it is differentiated again."""
         f, gradients = value_and_gradients(self._fn, self._at(e))
-        return tf.cast(f, self.dtype), self._flatten(gradients)
+        return tf.cast(f, self.dtype), self._scale * self._flatten(gradients)
+
+    def hessian_vector_product(self, v):
+        """Returns the Hessian at the point, times `v`."""
+        _, (product,) = value_and_gradients(
+            lambda e: tf.tensordot(self.differentiate(e[0])[1], v, 1), [self.zero]
+        )
+        return product
 
     def unflatten(self, e):
-        """Returns `e` as a list of tensors shaped and typed like the parameters."""
+        """Returns what `fn` sees of `e`: a list of tensors like the parameters."""
+        e = self._scale * e
         pieces = tf.split(e, [w.shape.num_elements() for w in self._params])
         return [
             tf.cast(tf.reshape(piece, w.shape), w.dtype)

@@ -10,7 +10,8 @@ def increase(f0, g0, f, g, e):
     A float32 loss near 1 is known to about 1e-7, which may be no less than what a
     radius of 0.001 adds to it. The trapezoidal rule $(g_0 + g)^T e/2$ subtracts no
     nearly equal numbers, and is exact on quadratics. It is taken where it lies within
-    the rounding error of the plain difference, else what of that is closest to it.
+    the rounding error of the plain difference, else what of that is closest to it;
+    where one of the two is not finite, the plain difference is.
 
     Args:
         f0: Value at 0, a scalar.
@@ -36,4 +37,6 @@ def increase(f0, g0, f, g, e):
     epsilon = np.finfo(f.dtype.name).eps
     rounding = 8 * epsilon * tf.maximum(tf.abs(f), tf.abs(f0))
     trapezoid = tf.tensordot(g0 + g, e, 1) / 2
-    return tf.clip_by_value(trapezoid, difference - rounding, difference + rounding)
+    close = tf.clip_by_value(trapezoid, difference - rounding, difference + rounding)
+    finite = tf.math.is_finite(difference) & tf.math.is_finite(trapezoid)
+    return tf.where(finite, close, difference)

@@ -1,6 +1,5 @@
 """Projected gradient ascent: the worst point of a ball around the parameters."""
 
-import math
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -8,6 +7,7 @@ import tensorflow as tf
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.ascent import Ascent
 from lrlearn.evaluation.increase import increase
+from lrlearn.evaluation.validation import check_count, check_radius
 
 _OBJECTIVES = ("loss", "gradient_norm")
 
@@ -18,7 +18,7 @@ class PGAResult(NamedTuple):
     Attributes:
         value: The objective there.
         loss: The loss there.
-        gradient_norm: The L2 norm of the loss gradient there.
+        gradient_norm: The L2 norm of the loss gradient there, see `PGA` where adaptive.
         increase: The loss there minus the loss at the parameters, see `increase`.
         perturbation: What to add to the parameters, a list shaped like them.
     """
@@ -62,12 +62,19 @@ class PGA:
     of the losses. The graph is made without AutoGraph: a `loss_fn` that branches on
     tensors in Python needs a `tf.function` of its own.
 
+    With `adaptive`, the ball is one of relative changes: $e = |w| \odot \hat e$ with
+    $\|\hat e\|_2 \le r$, so that weights that are zero stay so. Nothing changes then
+    where weights are rescaled without changing what a network computes. The search
+    runs in $\hat e$, and gradients, in $F$ too, are those by it: $|w| \odot \nabla L$.
+    ASAM in training takes $|w| + \eta$ with a small $\eta$, and loses that invariance.
+
     Args:
         loss_fn: Function of a list of tensors (and of `args`, see `__call__`) that
             returns a scalar.
         objective: `"loss"` or `"gradient_norm"`. Defaults to `"loss"`.
         steps: Iterations, of two gradients each. Defaults to `20`.
         restarts: Number of starts; the best result is returned. Defaults to `1`.
+        adaptive: Whether distances are relative to each weight. Defaults to `False`.
 
     Raises:
         ValueError: If an argument is not one of these.
@@ -75,7 +82,8 @@ class PGA:
     Reference:
         [Croce and Hein, 2020](https://arxiv.org/abs/2003.01690), section 3, in
         parameter space as in
-        [Andriushchenko et al., 2023](https://arxiv.org/abs/2302.07011).
+        [Andriushchenko et al., 2023](https://arxiv.org/abs/2302.07011). Adaptive:
+        [Kwon et al., 2021](https://arxiv.org/abs/2102.11600), definition 2.
 
     Example:
         >>> import tensorflow as tf
@@ -85,17 +93,18 @@ class PGA:
         [1.0, 4.0]
     """
 
-    def __init__(self, loss_fn, objective="loss", steps=20, restarts=1):
+    def __init__(self, loss_fn, objective="loss", steps=20, restarts=1, adaptive=False):
         if objective not in _OBJECTIVES:
             raise ValueError(
                 f"`objective` must be one of {_OBJECTIVES}. Received: {objective=}"
             )
-        _check_count("steps", steps)
-        _check_count("restarts", restarts)
+        check_count("steps", steps)
+        check_count("restarts", restarts)
         self.loss_fn = loss_fn
         self.objective = objective
         self.steps = steps
         self.restarts = restarts
+        self.adaptive = adaptive
         self._compiled = tf.function(self.search, autograph=False)
 
     def __call__(self, params, radius, *args, seed=0):
@@ -132,7 +141,7 @@ class PGA:
         Returns:
             A `PGAResult`.
         """
-        loss = flat.Function(lambda w: self.loss_fn(w, *args), params)
+        loss = flat.Function(lambda w: self.loss_fn(w, *args), params, self.adaptive)
         function = loss if self.objective == "loss" else flat.HalfSquaredGradient(loss)
         ascent = Ascent(function, radius)
         e, rise = tf.map_fn(
@@ -145,7 +154,14 @@ class PGA:
 
 
 def pga(
-    loss_fn, params, radius, objective="loss", steps=20, restarts=1, seed=0
+    loss_fn,
+    params,
+    radius,
+    objective="loss",
+    steps=20,
+    restarts=1,
+    seed=0,
+    adaptive=False,
 ) -> PGAResult:
     """Returns the worst point within an L2 ball around the parameters.
 
@@ -161,6 +177,8 @@ def pga(
         steps: Iterations, of two gradients each. Defaults to `20`.
         restarts: Number of starts; the best result is returned. Defaults to `1`.
         seed: Integer seed of the starts. Defaults to `0`.
+        adaptive: Whether distances are relative to each weight, see `PGA`. Defaults to
+            `False`.
 
     Returns:
         A `PGAResult`.
@@ -180,7 +198,8 @@ def pga(
         >>> round(float(worst.loss), 4), round(float(worst.gradient_norm), 4)
         (0.05, 1.0)
     """
-    return PGA(loss_fn, objective, steps, restarts)(params, radius, seed=seed)
+    search = PGA(loss_fn, objective, steps, restarts, adaptive)
+    return search(params, radius, seed=seed)
 
 
 def _result(loss, objective, e):
@@ -189,18 +208,3 @@ def _result(loss, objective, e):
     norm = flat.norm(g)
     value = f if objective == "loss" else norm
     return PGAResult(value, f, norm, increase(f0, g0, f, g, e), loss.unflatten(e))
-
-
-def check_radius(radius):
-    """Raises a `ValueError` unless `radius` is a finite number >= 0."""
-    if not tf.is_symbolic_tensor(radius) and not 0 <= float(radius) < math.inf:
-        raise ValueError(
-            f"`radius` must be a finite number >= 0. Received: radius={float(radius)}"
-        )
-
-
-def _check_count(name, count):
-    if not isinstance(count, int) or count < 1:
-        raise ValueError(
-            f"`{name}` must be a positive integer. Received: {name}={count}"
-        )

@@ -7,7 +7,8 @@ import tensorflow as tf
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.increase import increase
 from lrlearn.evaluation.model_loss import model_loss
-from lrlearn.evaluation.pga import PGA, check_radius
+from lrlearn.evaluation.pga import PGA
+from lrlearn.evaluation.validation import check_radius
 
 _RADII = (0.001, 0.005, 0.05, 0.1)
 _COLUMNS = (
@@ -31,6 +32,11 @@ class SharpnessEvaluator:
     - `max_gradient_norm`: $\max_e \|\nabla L(w + e)\|$;
     - `surrogate_gap`: $L(w + r\,g/\|g\|) - L(w)$ with $g = \nabla L(w)$.
 
+    With `adaptive` the ball is one of relative changes, $e = |w| \odot \hat e$ with
+    $\|\hat e\|_2 \le r$, and gradients are those by $\hat e$. Then no column changes
+    where the weights are rescaled without changing what a network computes, as where
+    those of a ReLU layer are doubled and those of the next one halved.
+
     The maxima are those that `PGA` finds: lower bounds, and tight ones on convex
     quadratics. A point in a small ball lies in a larger one too, so that no maximum
     is below that of a smaller radius.
@@ -40,9 +46,12 @@ class SharpnessEvaluator:
             returns a scalar.
         steps: Iterations of `PGA`. Defaults to `20`.
         restarts: Starts of `PGA`. Defaults to `1`.
+        adaptive: Whether distances are relative to each weight. Defaults to `False`.
 
     Reference:
         Surrogate gap: [Zhuang et al., 2022](https://arxiv.org/abs/2203.08065), eq. 2.
+        Adaptive sharpness: [Kwon et al., 2021](https://arxiv.org/abs/2102.11600),
+        definition 2.
 
     Example:
         >>> import tensorflow as tf
@@ -56,10 +65,10 @@ class SharpnessEvaluator:
         [1.5]
     """
 
-    def __init__(self, loss_fn, steps=20, restarts=1):
-        self._loss_fn = loss_fn
-        self._highest = PGA(loss_fn, "loss", steps, restarts)
-        self._steepest = PGA(loss_fn, "gradient_norm", steps, restarts)
+    def __init__(self, loss_fn, steps=20, restarts=1, adaptive=False):
+        self._loss_fn, self._adaptive = loss_fn, adaptive
+        self._highest = PGA(loss_fn, "loss", steps, restarts, adaptive)
+        self._steepest = PGA(loss_fn, "gradient_norm", steps, restarts, adaptive)
         self._rows = tf.function(self._measure, autograph=False)
 
     def __call__(self, params, *args, radii=_RADII, relative=False, seed=0):
@@ -79,14 +88,18 @@ class SharpnessEvaluator:
             and those above.
 
         Raises:
-            ValueError: If there is no radius, one is negative or not finite, or
-                `params` is empty.
+            ValueError: If there is no radius, one is negative or not finite, `params`
+                is empty, or both `relative` and `adaptive` are true.
         """
         radii = list(radii)
         if not radii:
             raise ValueError(f"`radii` must hold at least one. Received: {radii=}")
         for radius in radii:
             check_radius(radius)
+        if relative and self._adaptive:
+            raise ValueError(
+                "`relative` and `adaptive` exclude each other. Received: both"
+            )
         params = flat.as_tensors(params)
         scale = tf.linalg.global_norm(params) if relative else 1.0
         dtype = flat.dtype(params)
@@ -97,7 +110,7 @@ class SharpnessEvaluator:
         return table
 
     def _measure(self, params, args, radii, seed):
-        loss = flat.Function(lambda w: self._loss_fn(w, *args), params)
+        loss = flat.Function(lambda w: self._loss_fn(w, *args), params, self._adaptive)
         f0, g0 = loss.value_and_gradient(loss.zero)
 
         def row(radius):
@@ -122,6 +135,7 @@ def sharpness(
     steps=20,
     restarts=1,
     seed=0,
+    adaptive=False,
 ) -> pd.DataFrame:
     """Returns how far the loss of a Keras model rises around its weights.
 
@@ -142,6 +156,7 @@ def sharpness(
         steps: Iterations of `PGA`. Defaults to `20`.
         restarts: Starts of `PGA`. Defaults to `1`.
         seed: Integer seed of the searches. Defaults to `0`.
+        adaptive: Whether distances are relative to each weight. Defaults to `False`.
 
     Returns:
         A `pandas.DataFrame` with one row a radius and the columns `radius`,
@@ -163,7 +178,8 @@ def sharpness(
         >>> bool((table["increase"] >= table["surrogate_gap"]).all())
         True
     """
-    evaluator = SharpnessEvaluator(model_loss(model, x, y, loss), steps, restarts)
+    loss_fn = model_loss(model, x, y, loss)
+    evaluator = SharpnessEvaluator(loss_fn, steps, restarts, adaptive)
     return evaluator(
         model.trainable_variables, radii=radii, relative=relative, seed=seed
     )

@@ -118,6 +118,26 @@ def test_is_finite(loss_fn, radius, objective):
     assert np.linalg.norm(worst.perturbation[0]) <= radius * (1 + 1e-5)
 
 
+@pytest.mark.parametrize("objective", ["loss", "gradient_norm"])
+@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_gives_none_that_is(factor, objective):
+    """Without a crash."""
+    worst = pga(
+        lambda w: factor * (1.0 + tf.reduce_sum(w[0] ** 2)),
+        [tf.zeros(2)],
+        0.1,
+        objective,
+        steps=2,
+    )
+    assert not np.isfinite([worst.value, worst.loss, worst.increase]).any()
+
+
+def test_a_gradient_that_is_infinite_at_the_start_only():
+    """The rise of sqrt(w) from 0 is sqrt(radius), though its slope there is not."""
+    worst = pga(lambda w: tf.reduce_sum(tf.sqrt(w[0])), [tf.zeros(1)], 0.04)
+    assert float(worst.increase) == pytest.approx(0.2, rel=1e-3)
+
+
 def test_leaves_a_gradient_direction_that_is_hardly_a_saddle_point():
     # Curvature 4 times radius 0.3 is just above the gradient: the rise is
     # |g| r (k + 1/k)/2 with k = 1.2, while r g/|g| gives |g| r.
