@@ -3,8 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from lrlearn.rules import PerParameterMLP
+
+pytestmark = pytest.mark.any_backend
 
 SHAPES = [(3, 4), (5,), ()]
 
@@ -76,6 +79,7 @@ def test_matches_numpy(head_bias, horizon):
             for reference, *pair in zip(references, g, w, strict=True)
         ]
         d, state = rule.update(theta, _flat(g), _flat(w), state, step, SHAPES)
+        d = ops.convert_to_numpy(d)
         np.testing.assert_allclose(d, _flat(expected), rtol=5e-4, atol=2e-6)
         w = [a + b for a, b in zip(w, expected, strict=True)]
 

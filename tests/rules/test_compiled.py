@@ -1,0 +1,48 @@
+"""Rules in TensorFlow's graphs, as meta-training runs them."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.rules.test_contract import RULES
+
+N = 7
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_compiled_equals_eager(rule, jit_compile):
+    """Values and gradients with respect to theta agree, and are finite."""
+    rng = np.random.default_rng(0)
+    gradients, weights = rng.normal(size=(2, 2, N)).astype("float32")
+    gradients[:, 0], gradients[:, 1], gradients[1:, 2] = 0.0, 1e30, 1e-30
+    # Larger than `init_theta`, so that no part of the rule is close to linear.
+    theta = {k: tf.constant(3.0 * v) for k, v in rule.init_theta(seed=1).items()}
+
+    def meta_gradient(theta, gradients):
+        w, state, updates = tf.linspace(-1.0, 1.0, N), rule.initial_state(N), []
+        with tf.GradientTape() as tape:
+            tape.watch(theta)
+            for step, g in enumerate(tf.unstack(gradients), start=1):
+                d, state = rule.update(theta, g, w, state, step)
+                updates.append(d)
+                w = w + d
+            loss = tf.reduce_sum(weights * tf.stack(updates))
+        return updates, state, tape.gradient(loss, theta)
+
+    eager = meta_gradient(theta, gradients)
+    compiled = tf.function(meta_gradient, jit_compile=jit_compile)(theta, gradients)
+    for part, tolerance in ((0, 1e-5), (1, 1e-5), (2, 1e-4)):
+        keras.tree.map_structure(
+            lambda a, b, tolerance=tolerance: _close(a, b, tolerance),
+            compiled[part],
+            eager[part],
+        )
+    for name, gradient in eager[2].items():
+        assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, name
+
+
+def _close(a, b, tolerance):
+    scale = np.abs(b).max(initial=1e-6)
+    np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale)
