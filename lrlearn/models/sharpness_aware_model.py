@@ -68,7 +68,10 @@ class SharpnessAwareModel(keras.Model):
             ValueError: If it is neither.
         """
         try:
-            inputs, outputs = model.input, model.output
+            if isinstance(model, keras.Sequential):
+                inputs, outputs = _single(model.inputs), _single(model.outputs)
+            else:
+                inputs, outputs = model.input, model.output
         except (AttributeError, ValueError):
             raise ValueError(
                 "`model` must be functional, or a Sequential with an Input; take "
@@ -144,7 +147,7 @@ class SharpnessAwareModel(keras.Model):
         if keras.backend.backend() == "torch":
             import torch
 
-            with torch.no_grad():  # `differentiate` brings its own
+            with torch.no_grad():
                 return self._step(*args)
         return self._step(*args)
 
@@ -237,3 +240,7 @@ class SharpnessAwareModel(keras.Model):
                 f"the number of steps. Received: start_fraction={self.start_fraction}"
             )
         return ops.greater_equal(self.optimizer.iterations, self._start)
+
+
+def _single(tensors):
+    return tensors[0] if len(tensors) == 1 else tensors

@@ -22,8 +22,7 @@ class TrainingLoss:
 
     def __init__(self, model, x, y, sample_weight):
         self._model, self._data = model, (x, y, sample_weight)
-        self._variables = [*model.non_trainable_variables, *model.metrics_variables]
-        self._state = [ops.convert_to_tensor(v.value) for v in self._variables]
+        self._state = [(v, ops.convert_to_tensor(v.value)) for v in self._variables()]
         self._scale = model.optimizer.scale_loss(1.0)
         self._replicas = _num_replicas()
 
@@ -40,26 +39,32 @@ class TrainingLoss:
         params = [_scale_gradient(w, 1.0 / self._scale) for w in params]
         mapping = [
             *zip(self._model.trainable_variables, params, strict=True),
-            *zip(self._variables, self._state, strict=True),
+            *self._state,
         ]
         with keras.StatelessScope(mapping, collect_losses=True) as scope:
             y_pred = self._model(x, training=True)
             # Keras divides it among the replicas, over which gradients are summed.
             loss = self._model.compute_loss(x, y, y_pred, sample_weight, training=True)
             loss = _times(loss, self._replicas)
-        state = [scope.get_current_value(v) for v in self._variables]
+        state = [scope.get_current_value(v) for v in self._variables()]
         return _scale_gradient(loss, self._scale), (y_pred, state)
 
     def assign(self, state):
         """Sets the variables that a call changed to what it returned."""
-        for variable, old, new in zip(self._variables, self._state, state, strict=True):
-            if new is not old:
-                variable.assign(new)
+        old = {id(variable): value for variable, value in self._state}
+        for variable, value in zip(self._variables(), state, strict=True):
+            if value is not None and value is not old.get(id(variable)):
+                variable.assign(value)
 
     def scaled_for_optimizer(self, gradients):
         """Returns gradients as of the loss that Keras would differentiate."""
         factor = self._scale / self._replicas
         return [g if g is None else _times(g, factor) for g in gradients]
+
+    def _variables(self):
+        # Keras may make those of metrics during the first call.
+        model = self._model
+        return [*model.non_trainable_variables, *model.metrics_variables]
 
 
 def _scale_gradient(x, factor):

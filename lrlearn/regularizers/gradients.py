@@ -108,8 +108,20 @@ def _jax(fn, params):
 def _torch(fn, params):
     import torch
 
-    gradients, results = torch.func.grad_and_value(fn, has_aux=True)(params)
-    return results, gradients
+    # Within another call, which goes on to differentiate what this one returns.
+    nested = torch.is_grad_enabled() and any(
+        w.requires_grad and not isinstance(w, torch.nn.Parameter) for w in params
+    )
+    with torch.enable_grad():
+        if not nested:
+            params = [w.detach().requires_grad_() for w in params]
+        loss, auxiliary = fn(params)
+        if not loss.requires_grad:
+            return (loss, auxiliary), [None] * len(params)
+        gradients = torch.autograd.grad(
+            loss, params, create_graph=nested, allow_unused=True
+        )
+    return (loss if nested else loss.detach(), auxiliary), list(gradients)
 
 
 _DIFFERENTIATE = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
