@@ -7,6 +7,11 @@ from lrlearn.evaluation.hessian import (
     hessian_trace,
     top_eigenvalue,
 )
+from lrlearn.evaluation.landscape import (
+    landscape,
+    loss_landscape,
+    random_directions,
+)
 from lrlearn.evaluation.model_loss import model_loss
 from lrlearn.evaluation.pga import PGA, PGAResult, pga
 from lrlearn.evaluation.sharpness import SharpnessEvaluator, sharpness
@@ -22,9 +27,12 @@ __all__ = [
     "TraceResult",
     "Training",
     "hessian_trace",
+    "landscape",
+    "loss_landscape",
     "mean_interval",
     "model_loss",
     "pga",
+    "random_directions",
     "sharpness",
     "summarize",
     "top_eigenvalue",

@@ -1,5 +1,6 @@
 """Figures from results."""
 
 from lrlearn.plots.figures import sharpness_by_radius, training_curves
+from lrlearn.plots.landscape import loss_landscape
 
-__all__ = ["sharpness_by_radius", "training_curves"]
+__all__ = ["loss_landscape", "sharpness_by_radius", "training_curves"]

@@ -26,7 +26,7 @@ def training_curves(frame, column="test_accuracy", label="Test accuracy"):
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    figure = _panels(frame, "step", column, band=True)
+    figure = _panels(frame, "step", column)
     for axes in figure.axes:
         axes.set_xlabel("Step")
     figure.axes[0].set_ylabel(label)
@@ -37,7 +37,9 @@ def training_curves(frame, column="test_accuracy", label="Test accuracy"):
 
 
 def sharpness_by_radius(frame, column="increase", label="Increase of the loss"):
-    """Draws a measure of sharpness over radii, on two log scales, a panel a network.
+    """Draws means with 95 % bands over radii, on two log scales, one panel a network.
+
+    A band that reaches 0 or less goes down to the edge of its panel.
 
     Args:
         frame: A `pandas.DataFrame` with the columns `network`, `optimizer`, `seed`,
@@ -55,7 +57,7 @@ def sharpness_by_radius(frame, column="increase", label="Increase of the loss"):
     return figure
 
 
-def _panels(frame, x, y, band=False, **line):
+def _panels(frame, x, y, **line):
     networks = list(dict.fromkeys(frame["network"]))
     figure, panels = plt.subplots(
         1,
@@ -68,7 +70,7 @@ def _panels(frame, x, y, band=False, **line):
         rows = frame[frame["network"] == network]
         axes.set_title(network)
         axes.grid(alpha=0.3)
-        _lines(axes, rows, x, y, band, line)
+        _lines(axes, rows, x, y, line)
     _legend(figure, *panels[0][0].get_legend_handles_labels())
     return figure
 
@@ -82,7 +84,7 @@ def _legend(figure, handles, labels):
     figure.legend(handles, labels, loc="outside lower center", ncols=ncols)
 
 
-def _lines(axes, frame, x, y, band, line):
+def _lines(axes, frame, x, y, line):
     looks = itertools.cycle(zip(itertools.cycle(_STYLES), _COLORS, strict=False))
     for (optimizer, runs), (style, color) in zip(
         frame.groupby("optimizer", sort=False), looks, strict=False
@@ -90,5 +92,4 @@ def _lines(axes, frame, x, y, band, line):
         points = [(at, *mean_interval(g[y])) for at, g in runs.groupby(x)]
         at, mean, width = np.array(points).T
         axes.plot(at, mean, style, color=color, label=optimizer, **line)
-        if band:
-            axes.fill_between(at, mean - width, mean + width, color=color, alpha=0.15)
+        axes.fill_between(at, mean - width, mean + width, color=color, alpha=0.15)

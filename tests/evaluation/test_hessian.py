@@ -191,6 +191,19 @@ def test_a_hessian_that_is_not_finite(factor):
     assert not np.isfinite(trace.value)
 
 
+def test_a_hessian_that_is_not_symmetric():
+    """As where gradients are custom: its symmetric part counts, and none converges."""
+
+    @tf.custom_gradient
+    def loss_fn(w):
+        return tf.reduce_sum(
+            w
+        ), lambda up: up * tf.linalg.matvec([[1.0, 9], [-9, 1]], w)
+
+    top = top_eigenvalue(lambda w: loss_fn(w[0]), [tf.zeros(2)])
+    assert float(top.value) == pytest.approx(1.0, rel=1e-5) and not bool(top.converged)
+
+
 def test_products_that_overflow_on_the_way():
     """Finite for the first vector, but not for the eigenvector."""
     matrix = np.full([N, N], 3e37, "float32")

@@ -1,0 +1,167 @@
+"""The loss on a plane through the parameters."""
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from lrlearn.evaluation import flat
+from lrlearn.evaluation.model_loss import model_loss
+
+
+def loss_landscape(model, x, y, span=1.0, points=25, seed=0, loss=None) -> pd.DataFrame:
+    """Returns the loss of a Keras model on a plane through its weights.
+
+    The plane is spanned by two random directions, normalized filter by filter to the
+    model's own weights, see `random_directions`. Models of one architecture share what
+    is drawn where they share the seed. The model runs in inference mode and is left as
+    it was. All examples go through it at once.
+
+    Args:
+        model: A built Keras model.
+        x: Inputs, an array or a structure of them.
+        y: Targets.
+        span: Largest multiple of a direction, positive. Defaults to `1.0`.
+        points: Points along each direction, at least 2; the model itself is one of
+            them where it is odd. Defaults to `25`.
+        seed: Integer seed of the directions. Defaults to `0`.
+        loss: Loss name, Keras loss or function of `(y_true, y_pred)`; `None` for the
+            one that the model is compiled with. Defaults to `None`.
+
+    Returns:
+        A `pandas.DataFrame` with one row a point and the columns `alpha`, `beta` (the
+        multiples of the two directions) and `loss`, which
+        `lrlearn.plots.loss_landscape` draws.
+
+    Raises:
+        ValueError: If the model is not built or has no single loss, the data are empty
+            or of different lengths, or an argument is not one of these.
+
+    Reference:
+        [Li et al., 2018](https://arxiv.org/abs/1712.09913), section 4.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import lrlearn
+        >>> model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
+        >>> model.compile(loss="mse")
+        >>> table = lrlearn.evaluation.loss_landscape(
+        ...     model, np.eye(2), np.zeros(2), points=3
+        ... )
+        >>> table["alpha"].tolist()
+        [-1.0, -1.0, -1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
+        >>> centre = table[(table["alpha"] == 0) & (table["beta"] == 0)]
+        >>> loss = model.evaluate(np.eye(2), np.zeros(2), verbose=0)
+        >>> bool(np.isclose(centre["loss"].item(), loss))
+        True
+    """
+    loss_fn = model_loss(model, x, y, loss)
+    params = model.trainable_variables
+    return landscape(loss_fn, params, random_directions(params, seed), span, points)
+
+
+def landscape(loss_fn, params, directions, span=1.0, points=25) -> pd.DataFrame:
+    r"""Returns $L(w + \alpha d_1 + \beta d_2)$ on a square grid.
+
+    Args:
+        loss_fn: Function of a list of tensors that returns a scalar.
+        params: $w$, a list of tensors or variables.
+        directions: $d_1$ and $d_2$, two lists of tensors shaped like the parameters.
+        span: Largest $|\alpha|$ and $|\beta|$, positive. Defaults to `1.0`.
+        points: Points along each direction, at least 2. Defaults to `25`.
+
+    Returns:
+        A `pandas.DataFrame` with one row a point and the columns `alpha`, `beta` and
+        `loss`.
+
+    Raises:
+        ValueError: If `params` is empty, or an argument is not one of these.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> import lrlearn
+        >>> def loss_fn(params):
+        ...     return tf.reduce_sum(params[0] ** 2)
+        >>> directions = [[3.0, 0.0]], [[0.0, 1.0]]
+        >>> table = lrlearn.evaluation.landscape(
+        ...     loss_fn, [tf.zeros(2)], directions, points=2
+        ... )
+        >>> table["loss"].tolist()
+        [10.0, 10.0, 10.0, 10.0]
+    """
+    if not 0 < span < float("inf"):
+        raise ValueError(f"`span` must be a positive number. Received: {span=}")
+    if not isinstance(points, int) or points < 2:
+        raise ValueError(f"`points` must be an integer >= 2. Received: {points=}")
+    params = flat.as_tensors(params)
+    ends = [
+        [tf.cast(d, w.dtype) for d, w in zip(direction, params, strict=True)]
+        for direction in directions
+    ]
+    # Whole numbers first: then the middle is 0 exactly.
+    steps = span * (2 * np.arange(points) - (points - 1)) / (points - 1)
+    alpha, beta = (a.ravel() for a in np.meshgrid(steps, steps, indexing="ij"))
+    losses = tf.function(_losses, autograph=False)(loss_fn, params, *ends, alpha, beta)
+    return pd.DataFrame({"alpha": alpha, "beta": beta, "loss": losses.numpy()})
+
+
+def random_directions(params, seed=0):
+    r"""Returns two random directions, normalized filter by filter.
+
+    Drawn from a normal distribution, each filter $d_j$ is scaled to the norm of the
+    filter $w_j$ of the parameters: $d_j \leftarrow \|w_j\|\, d_j / \|d_j\|$. A filter
+    is all that shares the last index: the weights into one unit of a dense layer or one
+    channel of a convolution, as Keras lays them out. Parameters of fewer than two
+    dimensions, such as biases and those of normalization layers, have direction 0.
+
+    Args:
+        params: $w$, a list of tensors or variables.
+        seed: Integer seed. Defaults to `0`.
+
+    Returns:
+        A tuple of two lists of tensors, shaped like the parameters.
+
+    Reference:
+        [Li et al., 2018](https://arxiv.org/abs/1712.09913), section 4.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> import lrlearn
+        >>> kernel, bias = tf.constant([[3.0, 0.0], [4.0, 1.0]]), tf.ones(2)
+        >>> d1, d2 = lrlearn.evaluation.random_directions([kernel, bias])
+        >>> tf.norm(d1[0], axis=0).numpy().round(3).tolist(), d1[1].numpy().tolist()
+        ([5.0, 1.0], [0.0, 0.0])
+    """
+    params = flat.as_tensors(params)
+    return tuple(
+        [_filter_normalized(w, [seed, 2 * i + k]) for i, w in enumerate(params)]
+        for k in range(2)
+    )
+
+
+def _filter_normalized(w, seed):
+    if w.shape.rank < 2:
+        return tf.zeros_like(w)
+    d = tf.cast(tf.random.stateless_normal(w.shape, seed), w.dtype)
+    return d * tf.math.divide_no_nan(_filter_norms(w), _filter_norms(d))
+
+
+def _filter_norms(w):
+    axes = list(range(w.shape.rank - 1))
+    return tf.sqrt(tf.reduce_sum(tf.square(w), axes, keepdims=True))
+
+
+def _losses(loss_fn, params, d1, d2, alpha, beta):
+    dtype = flat.dtype(params)
+
+    def loss(coefficients):
+        a, b = coefficients
+        moved = [
+            w + tf.cast(a, w.dtype) * d + tf.cast(b, w.dtype) * e
+            for w, d, e in zip(params, d1, d2, strict=True)
+        ]
+        return tf.cast(loss_fn(moved), dtype)
+
+    return tf.map_fn(
+        loss, (alpha, beta), fn_output_signature=dtype, parallel_iterations=1
+    )

@@ -1,0 +1,117 @@
+"""Loss landscapes: frames in, matplotlib figures out."""
+
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib import colors, patheffects, ticker
+
+_OUTLINE = [patheffects.withStroke(linewidth=1.5, foreground="white")]
+
+
+def loss_landscape(frame, label="Loss"):
+    """Draws losses on planes through the weights, one panel an optimizer.
+
+    The panels share their axes, the levels and one color bar. Levels are logarithmic
+    where the losses are positive and differ by more than a factor of 10. Points where
+    the loss is not finite are left out; they are hatched, and the panel says so.
+
+    Args:
+        frame: A `pandas.DataFrame` such as `lrlearn.evaluation.loss_landscape` returns,
+            with the columns `alpha`, `beta` and `loss`; and `optimizer`, the panel,
+            where there are several.
+        label: Label of the color bar. Defaults to `"Loss"`.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If no loss is finite.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> import lrlearn
+        >>> model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
+        >>> model.compile(loss="mse")
+        >>> table = lrlearn.evaluation.loss_landscape(
+        ...     model, np.eye(2), np.ones(2), points=5
+        ... )
+        >>> figure = lrlearn.plots.loss_landscape(table)
+        >>> [axes.get_xlabel() for axes in figure.axes]
+        ['alpha', '']
+    """
+    panels = _panels(frame)
+    levels, norm = _levels(frame["loss"])
+    figure, all_axes = _subplots(len(panels))
+    for axes, (name, rows) in zip(all_axes, panels.items(), strict=False):
+        filled = _draw(axes, rows, levels, norm)
+        axes.set_title(name)
+    bar = figure.colorbar(filled, ax=all_axes, ticks=levels, label=label)
+    bar.ax.minorticks_off()
+    bar.ax.yaxis.set_major_formatter("{x:g}")
+    return figure
+
+
+def _panels(frame):
+    if "optimizer" not in frame:
+        return {"": frame}
+    return dict(list(frame.groupby("optimizer", sort=False)))
+
+
+def _levels(losses):
+    """Returns the levels, round numbers around all losses, and the colors' scale."""
+    finite = losses[np.isfinite(losses)]
+    if finite.empty:
+        raise ValueError("`frame` must hold a finite loss. Received: none")
+    low, high = finite.min(), finite.max()
+    if low > 0 and high > 10 * low:
+        subs = (1, 2, 5) if high < 1e4 * low else (1,)
+        ticks = ticker.LogLocator(subs=subs, numticks=12).tick_values(low, high)
+        scale = colors.LogNorm
+    else:
+        ticks = ticker.MaxNLocator(10).tick_values(low, high)
+        scale = colors.Normalize
+    first, last = np.searchsorted(ticks, low, "right") - 1, np.searchsorted(ticks, high)
+    levels = ticks[max(first, 0) : last + 1]
+    return levels, scale(levels[0], levels[-1])
+
+
+def _subplots(count):
+    columns = count if count < 4 else math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(2.8 * columns + 1.0, 2.9 * rows + 0.3),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+        subplot_kw={"box_aspect": 1},
+    )
+    for axes in grid.flat[count:]:
+        axes.remove()
+    for axes in grid[:, 0]:
+        axes.set_ylabel("beta")
+    for axes in grid.flat[max(count - columns, 0) : count]:
+        axes.set_xlabel("alpha")
+        axes.tick_params(labelbottom=True)
+    return figure, grid.flat[:count]
+
+
+def _draw(axes, frame, levels, norm):
+    """Draws one panel and returns its filled contours."""
+    table = frame.pivot(index="beta", columns="alpha", values="loss")
+    points = table.columns, table.index, np.ma.masked_invalid(table)
+    filled = axes.contourf(*points, levels=levels, norm=norm, cmap="cividis")
+    lines = axes.contour(*points, levels=levels, colors="black", linewidths=0.6)
+    texts = axes.clabel(lines, fontsize=8, fmt="%g")
+    plt.setp(texts, path_effects=_OUTLINE)
+    axes.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.5)
+    if points[-1].mask.any():
+        axes.patch.set(hatch="////", facecolor="0.9", edgecolor="0.6")
+        corner = {"xy": (0.03, 0.03), "xycoords": "axes fraction", "fontsize": 8}
+        axes.annotate("hatched: not finite", **corner, path_effects=_OUTLINE)
+    return filled
