@@ -68,7 +68,7 @@ def test_steps_follow_the_field(regularizer):
     """The regularizer's own, on the same loss."""
 
     def loss_fn(params):
-        return ops.mean((ops.matmul(X, params[0]) - TARGETS) ** 2)
+        return ops.mean(ops.square(ops.subtract(ops.matmul(X, params[0]), TARGETS)))
 
     _, (field,) = regularizer.gradients(loss_fn, [ops.convert_to_tensor(W)])
     expected = W - RATE * ops.convert_to_numpy(field)

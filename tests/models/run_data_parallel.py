@@ -1,0 +1,39 @@
+"""Trains on two JAX devices; for `test_distribution`, in a process of its own."""
+
+import jax
+import keras
+import numpy as np
+
+from lrlearn.regularizers import SAM
+from tests.models.conftest import TARGETS, X, linear, same_model, sharpness_aware, train
+from tests.models.test_sharpness_aware_model import RATE, RHO, W, close, sam
+
+assert len(jax.devices()) == 2
+
+
+def train_classifier():
+    """Returns the losses of a model of all kinds of layers."""
+    model = sharpness_aware(same_model("classifier"))
+    return train(model, "classifier", regularizer=SAM(0.1), start_fraction=0.5)["loss"]
+
+
+def check_classifier():
+    """Trains as on one device."""
+    expected = train_classifier()
+    keras.distribution.set_distribution(keras.distribution.DataParallel())
+    np.testing.assert_allclose(train_classifier(), expected, rtol=1e-5)
+
+
+def check_perturbation():
+    """It is that of the whole batch."""
+    model = linear()
+    model.compile(keras.optimizers.SGD(RATE), "mse", regularizer=SAM(RHO))
+    model.fit(X, TARGETS, batch_size=24, shuffle=False, verbose=0)
+    (kernel,) = model.get_weights()
+    close(kernel, W - RATE * sam(W))
+
+
+if __name__ == "__main__":
+    check_classifier()
+    check_perturbation()
+    print("done")
