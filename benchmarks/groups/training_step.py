@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import networks, rows, subjects
-from benchmarks.regularized_model import RegularizedModel
+from lrlearn import SharpnessAwareModel
 
 _BATCH_SIZE = 128
 _BASELINE = "adam"
@@ -39,10 +39,12 @@ def measure(repeats, network, steps, jit_compile=False, optimizers=None):
 
 
 def _warm_model(network, name, jit_compile):
+    arguments = {"jit_compile": jit_compile}
     model = networks.build(network)
     if name in subjects.regularizers():
-        model = RegularizedModel(model, subjects.regularizer(name))
-    model.compile(_optimizer(name), networks.loss(), jit_compile=jit_compile)
+        model = SharpnessAwareModel.from_model(model)
+        arguments["regularizer"] = subjects.regularizer(name)
+    model.compile(_optimizer(name), networks.loss(), **arguments)
     _fit(model, steps=2)
     return model
 

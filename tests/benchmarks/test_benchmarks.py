@@ -2,12 +2,9 @@
 
 import json
 
-import keras
 import pytest
 
 from benchmarks import cases, collect, networks, report, worker
-from benchmarks.regularized_model import RegularizedModel
-from lrlearn.regularizers import SAM
 
 TINY = {
     "meta_step": {"rule": "lstm_2x10", "estimator": "replay", "unroll": 1},
@@ -89,17 +86,6 @@ def test_the_networks_have_their_sizes():
     sizes = [_size(networks.build(name)) for name in names]
     # He et al. (2016, table 6) say 0.27 million for ResNet-20.
     assert sizes == [15910, 118282, 269722]
-
-
-def test_regularizers_move_batch_normalization_once():
-    inputs = keras.Input((2,))
-    model = keras.Model(inputs, keras.layers.BatchNormalization()(inputs))
-    model = RegularizedModel(model, SAM())
-    model.compile("sgd", "mse")
-    x = keras.ops.array([[1.0, 2.0], [3.0, 4.0]])
-    model.fit(x, x, epochs=1, batch_size=2, verbose=0)
-    mean = 0.01 * x.numpy().mean(axis=0)
-    assert model.non_trainable_variables[0].numpy() == pytest.approx(mean)
 
 
 def _size(model):
