@@ -7,13 +7,22 @@ import numpy as np
 from matplotlib import colors, patheffects, ticker
 
 _OUTLINE = [patheffects.withStroke(linewidth=1.5, foreground="white")]
+_NOTE = {"fontsize": 8, "bbox": {"facecolor": "white", "linewidth": 0, "pad": 1.5}}
+_FACTOR, _MOST_LEVELS = 5, 12
+# Round numbers of a decade, ever fewer.
+_SERIES = (
+    (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8),
+    (1, 1.5, 2, 3, 5, 7),
+    (1, 2, 5),
+    (1,),
+)
 
 
 def loss_landscape(frame, label="Loss"):
     """Draws losses on planes through the weights, one panel an optimizer.
 
     The panels share their axes, the levels and one color bar. Levels are logarithmic
-    where the losses are positive and differ by more than a factor of 10. Points where
+    where the losses are positive and differ by more than a factor of 5. Points where
     the loss is not finite are left out; they are hatched, and the panel says so.
 
     Args:
@@ -48,7 +57,7 @@ def loss_landscape(frame, label="Loss"):
     for axes, (name, rows) in zip(all_axes, panels.items(), strict=False):
         filled = _draw(axes, rows, levels, norm)
         axes.set_title(name)
-    bar = figure.colorbar(filled, ax=all_axes, ticks=levels, label=label)
+    bar = figure.colorbar(filled, ax=all_axes, ticks=levels, label=label, aspect=30)
     bar.ax.minorticks_off()
     bar.ax.yaxis.set_major_formatter("{x:g}")
     return figure
@@ -66,16 +75,26 @@ def _levels(losses):
     if finite.empty:
         raise ValueError("`frame` must hold a finite loss. Received: none")
     low, high = finite.min(), finite.max()
-    if low > 0 and high > 10 * low:
-        subs = (1, 2, 5) if high < 1e4 * low else (1,)
-        ticks = ticker.LogLocator(subs=subs, numticks=12).tick_values(low, high)
-        scale = colors.LogNorm
+    if 0 < _FACTOR * low < high:
+        levels, scale = _logarithmic_levels(low, high), colors.LogNorm
     else:
-        ticks = ticker.MaxNLocator(10).tick_values(low, high)
+        # Losses that are equal up to rounding errors need a range around them.
+        margin = 0.1 * (abs(low) or 1) if np.isclose(low, high, atol=0) else 0
+        levels = ticker.MaxNLocator(10).tick_values(low - margin, high + margin)
         scale = colors.Normalize
-    first, last = np.searchsorted(ticks, low, "right") - 1, np.searchsorted(ticks, high)
-    levels = ticks[max(first, 0) : last + 1]
     return levels, scale(levels[0], levels[-1])
+
+
+def _logarithmic_levels(low, high):
+    """Returns the densest series of round numbers that is not too dense."""
+    exponents = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for series in _SERIES:
+        levels = np.outer(10.0**exponents, series).ravel()
+        last = np.searchsorted(levels, high)
+        levels = levels[np.searchsorted(levels, low, "right") - 1 : last + 1]
+        if len(levels) <= _MOST_LEVELS:
+            break
+    return levels
 
 
 def _subplots(count):
@@ -84,7 +103,7 @@ def _subplots(count):
     figure, grid = plt.subplots(
         rows,
         columns,
-        figsize=(2.8 * columns + 1.0, 2.9 * rows + 0.3),
+        figsize=(2.3 * columns + 1.2, 2.4 * rows + 0.3),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -107,11 +126,10 @@ def _draw(axes, frame, levels, norm):
     points = table.columns, table.index, np.ma.masked_invalid(table)
     filled = axes.contourf(*points, levels=levels, norm=norm, cmap="cividis")
     lines = axes.contour(*points, levels=levels, colors="black", linewidths=0.6)
-    texts = axes.clabel(lines, fontsize=8, fmt="%g")
+    texts = axes.clabel(lines, fontsize=8, fmt="%g", inline_spacing=1)
     plt.setp(texts, path_effects=_OUTLINE)
     axes.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.5)
     if points[-1].mask.any():
         axes.patch.set(hatch="////", facecolor="0.9", edgecolor="0.6")
-        corner = {"xy": (0.03, 0.03), "xycoords": "axes fraction", "fontsize": 8}
-        axes.annotate("hatched: not finite", **corner, path_effects=_OUTLINE)
+        axes.text(0.03, 0.03, "hatched: not finite", transform=axes.transAxes, **_NOTE)
     return filled

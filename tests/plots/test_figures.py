@@ -49,6 +49,23 @@ def check_lines(figure, frame, x, column):
     check_legend(figure)
 
 
+def check_bands(figure, frame, x, column):
+    """Each line has a band of its color, the 95 % interval of the mean."""
+    for axes, network in zip(figure.axes, NETWORKS, strict=True):
+        runs = frame[frame["network"] == network]
+        for line, band in zip(axes.get_lines(), axes.collections, strict=True):
+            color = matplotlib.colors.to_rgb(line.get_color())
+            assert tuple(band.get_facecolor()[0][:3]) == pytest.approx(color)
+            vertices = band.get_paths()[0].vertices
+            optimizer = runs[runs["optimizer"] == line.get_label()]
+            for at, values in optimizer.groupby(x)[column]:
+                mean, width = mean_interval(values)
+                heights = vertices[vertices[:, 0] == at][:, 1]
+                np.testing.assert_allclose(
+                    [heights.min(), heights.max()], [mean - width, mean + width]
+                )
+
+
 def check_legend(figure):
     """The legend lies in the figure, and off the panels."""
     figure.canvas.draw()
@@ -66,13 +83,7 @@ def test_training_curves():
     assert figure.axes[0].get_ylabel() == "Test accuracy"
     assert {axes.get_xlabel() for axes in figure.axes} == {"Step"}
     assert figure.axes[0].get_yscale() == "linear"
-    rows = data[(data["network"] == "mlp") & (data["optimizer"] == OPTIMIZERS[0])]
-    mean, width = mean_interval(rows[rows["step"] == 0]["test_accuracy"])
-    band = figure.axes[0].collections[0].get_paths()[0].vertices
-    heights = band[band[:, 0] == 0][:, 1]
-    np.testing.assert_allclose(
-        [heights.min(), heights.max()], [mean - width, mean + width]
-    )
+    check_bands(figure, data, "step", "test_accuracy")
 
 
 def test_losses_are_on_a_log_scale():
@@ -87,9 +98,22 @@ def test_sharpness_by_radius():
     data = frame("radius", [0.001, 0.1], "increase")
     figure = plots.sharpness_by_radius(data)
     check_lines(figure, data, "radius", "increase")
+    check_bands(figure, data, "radius", "increase")
     for axes in figure.axes:
         assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
         assert axes.get_xlabel() == "Radius"
+
+
+def test_bands_that_reach_below_zero_leave_the_log_scale_as_it_is():
+    """The limits are those of what is positive."""
+    data = frame("radius", [0.001, 0.1], "increase", seeds=2)
+    figure = plots.sharpness_by_radius(data)
+    bands = [b for axes in figure.axes for b in axes.collections]
+    assert any(band.get_paths()[0].vertices[:, 1].min() < 0 for band in bands)
+    figure.canvas.draw()
+    for axes in figure.axes:
+        low, high = axes.get_ylim()
+        assert 1e-3 < low < 0.2 and 1 < high < 100
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
