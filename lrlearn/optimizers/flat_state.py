@@ -27,6 +27,8 @@ class FlatState:
         self._sizes = [math.prod(shape) for shape in shapes]
         self._blocks = Blocks(sum(self._sizes))
         self._structure = rule.initial_state(0)
+        leaves = keras.tree.flatten_with_path(self._initial())
+        self._paths = [path for path, _ in leaves]
         self._variables = [
             add_variable(
                 leaf.shape,
@@ -35,9 +37,7 @@ class FlatState:
                 dtype="float32",
                 name="_".join(map(str, path)),
             )
-            for i, (path, leaf) in enumerate(
-                keras.tree.flatten_with_path(self._initial())
-            )
+            for i, (path, leaf) in enumerate(leaves)
         ]
 
     def update(self, theta, gradients, values, step, assign):
@@ -57,15 +57,14 @@ class FlatState:
         g = _flatten(
             zero if g is None else g for g, zero in zip(gradients, zeros, strict=True)
         )
-        old = self._pack([ops.cast(v, "float32") for v in self._variables])
         w = ops.stop_gradient(_flatten(values))  # or torch records what follows
-        d, new = self._run(theta, g, w, old, step)
+        old = [ops.cast(v, "float32") for v in self._variables]
+        d, new = self._run(theta, g, w, self._pack(old), step)
+        new = keras.tree.flatten(new)
         if any(g is None for g in gradients):
-            present = [g is not None for g in gradients]
-            new = keras.tree.map_structure(ops.where, self._masks(present), new, old)
-        for variable, value in zip(
-            self._variables, keras.tree.flatten(new), strict=True
-        ):
+            masks = self._masks([g is not None for g in gradients])
+            new = [ops.where(*leaves) for leaves in zip(masks, new, old, strict=True)]
+        for variable, value in zip(self._variables, new, strict=True):
             assign(variable, value)
         ends = np.cumsum(self._sizes)
         return [
@@ -100,27 +99,20 @@ class FlatState:
         return keras.tree.pack_sequence_as(self._structure, leaves)
 
     def _masks(self, present):
-        """Returns bools like the state: whether an entry's tensor is present."""
-        each = [
-            keras.tree.flatten(self._rule.init_statistics([shape]))
-            for shape in self._shapes
-        ]
-        statistics = [
-            np.repeat(present, [leaf.shape[-1] for leaf in leaves])[None]
-            for leaves in zip(*each, strict=True)
-        ]
+        """Returns bools like each variable: whether an entry's tensor is present."""
         coordinates = np.zeros(self._blocks.number * self._blocks.size, bool)
         coordinates[: self._blocks.n] = np.repeat(present, self._sizes)
         coordinates = coordinates.reshape(self._blocks.number, 1, self._blocks.size)
-        masks = {
-            name: keras.tree.map_structure(lambda _: coordinates, part)
-            for name, part in self._structure.items()
-            if name != "statistics"
-        }
-        masks["statistics"] = keras.tree.pack_sequence_as(
-            self._structure["statistics"], statistics
-        )
-        return masks
+        each = [
+            dict(keras.tree.flatten_with_path(self._rule.initial_state([shape])))
+            for shape in self._shapes
+        ]
+        return [
+            np.repeat(present, [leaves[path].shape[-1] for leaves in each])[None]
+            if path[0] == "statistics"
+            else coordinates
+            for path in self._paths
+        ]
 
 
 def _flatten(tensors):

@@ -1,15 +1,14 @@
 """A learned update rule as a Keras optimizer."""
 
-import math
 import numbers
 
 import keras
 import numpy as np
 from keras import ops
 
-from lrlearn.optimizers import presets
+from lrlearn.optimizers import backends, presets
 from lrlearn.optimizers.flat_state import FlatState
-from lrlearn.optimizers.preset_format import checked_theta
+from lrlearn.optimizers.rule_weights import RuleWeights
 from lrlearn.rules import UpdateRule
 
 
@@ -82,15 +81,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         self.rule = rule
         self._preset = None
         self._trained = False
-        self._theta = {
-            name: self.add_variable(
-                shape,
-                initializer=keras.initializers.Constant(math.nan),
-                dtype="float32",
-                name=name.replace("/", "_"),
-            )
-            for name, shape in sorted(rule.theta_shapes().items())
-        }
+        self._theta = RuleWeights(rule, self.add_variable)
         if theta is not None:
             self.theta = theta
 
@@ -131,12 +122,11 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     @property
     def theta(self):
         """The rule's weights, a dict of NumPy arrays; `None` while untrained."""
-        return self._theta_values() if self._trained else None
+        return self._theta.numpy() if self._is_trained() else None
 
     @theta.setter
     def theta(self, theta):
-        for name, value in checked_theta(self.rule, theta).items():
-            self._theta[name].assign(value)
+        self._theta.assign(theta)
         self._trained, self._preset = True, None
 
     def build(self, variables):
@@ -154,7 +144,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             ValueError: If the optimizer is untrained.
         """
         self._check_trained()
-        super().apply(_dense(grads), trainable_variables)
+        super().apply(backends.dense(grads), trainable_variables)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         """Updates all variables at once, which takes fewer and larger operations."""
@@ -181,7 +171,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             zip(places, variables, strict=True)
         )
         updates = self._state.update(
-            {name: ops.cast(v, "float32") for name, v in self._theta.items()},
+            self._theta.tensors(),
             [given.get(place) for place in values],
             list(values.values()),
             self.iterations + 1,
@@ -194,19 +184,25 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     def set_weights(self, weights):
         """Sets all the optimizer's variables; see `keras.optimizers.Optimizer`."""
         super().set_weights(weights)
-        self._trained = self._has_theta()
+        self._trained = self._theta.are_finite()
 
     def load_own_variables(self, store):
         """Sets all the optimizer's variables from a file."""
-        initial = (self._iterations, self._learning_rate, *self._theta.values())
-        initial = [v for v in self.variables if any(v is other for other in initial)]
-        if len(store.keys()) == len(initial):
+        initial = (self._iterations, self._learning_rate, *self._theta.variables)
+        if len(store.keys()) == sum(_is_in(v, initial) for v in self.variables):
             # Saved before it was built: there is no other state to load.
-            for i, variable in enumerate(initial):
-                variable.assign(store[str(i)])
+            self._assign_from(store, initial)
         else:
             super().load_own_variables(store)
-        self._trained = self._has_theta()
+            if not (self.built or self._theta.are_finite()):
+                # A copy of one in use, whose state Keras drops with a warning.
+                self._assign_from(store, self._theta.variables)
+        self._trained = self._theta.are_finite()
+
+    def _assign_from(self, store, variables):
+        for i, variable in enumerate(self.variables):
+            if _is_in(variable, variables):
+                variable.assign(store[str(i)])
 
     def get_config(self):
         """Returns the configuration: no weights, but the name of a built-in preset."""
@@ -221,6 +217,11 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         """Returns the optimizer of a `get_config` dict, trained if of a preset."""
         config = dict(config)
         preset = config.pop("preset", None)
+        if "rule" not in config:
+            raise ValueError(
+                "The config of a LearnedOptimizer must have a `rule`; by name take "
+                f"LearnedOptimizer.from_preset. Received: {config=}"
+            )
         config["rule"] = keras.saving.deserialize_keras_object(
             config["rule"], custom_objects=custom_objects
         )
@@ -233,18 +234,18 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     def _preset_name(self):
         """Returns the preset's name if its weights still are this optimizer's."""
-        theta, own = presets.theta_of(self._preset, self.rule), self._theta_values()
+        theta, own = presets.theta_of(self._preset, self.rule), self._theta.numpy()
         same = theta and all(np.array_equal(own[name], theta[name]) for name in own)
         return self._preset if same else None
 
-    def _theta_values(self):
-        return {name: v.numpy() for name, v in self._theta.items()}
-
-    def _has_theta(self):
-        return all(np.isfinite(value).all() for value in self._theta_values().values())
+    def _is_trained(self):
+        # TensorFlow's checkpoints fill variables and tell no one.
+        if not self._trained and keras.backend.backend() == "tensorflow":
+            self._trained = self._theta.are_finite()
+        return self._trained
 
     def _check_trained(self):
-        if not self._trained:
+        if not self._is_trained():
             raise ValueError(
                 f"{self.name!r} is untrained: `theta` must be given before it is used. "
                 "Take a preset (LearnedOptimizer.from_preset), pass `theta`, or load "
@@ -252,14 +253,6 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             )
 
 
-def _dense(gradients):
-    """Returns the gradients without IndexedSlices, which only TensorFlow has.
-
-    Keras clips each slice on its own, repeated indices and all, and a rule's state
-    moves in every row.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return gradients
-    import tensorflow as tf
-
-    return [g if g is None else tf.convert_to_tensor(g) for g in gradients]
+def _is_in(variable, variables):
+    # Not `in`: variables compare by value.
+    return any(variable is other for other in variables)

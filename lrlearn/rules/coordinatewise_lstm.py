@@ -165,6 +165,7 @@ def _lstm_cell(kernel, recurrent, bias, x, h, c):
     units = h.shape[0]
     half = np.full((4 * units, 1), 0.5, "float32")
     half[2 * units : 3 * units] = 1.0
+    half = ops.convert_to_tensor(half)  # torch cannot multiply by an array
     weights = half * ops.concatenate([kernel, recurrent, bias], axis=1)
     inputs = ops.concatenate([x, h, ops.ones_like(h[:1])], axis=0)
     i, f, g, o = ops.split(ops.tanh(ops.matmul(weights, inputs)), 4, axis=0)

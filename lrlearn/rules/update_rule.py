@@ -164,6 +164,7 @@ class UpdateRule:
             parameter.
         """
         g, w = ops.cast(gradient, "float32"), ops.cast(parameter, "float32")
+        theta, state = keras.tree.map_structure(ops.convert_to_tensor, (theta, state))
         _, shapes = _sizes(g.shape[0] if shapes is None else shapes)
         context, statistics = self.observe(g, state["statistics"], step, shapes)
         d, state = self.move(theta, g, w, context, state, step)

@@ -31,6 +31,13 @@ def by_hand(rule, gradients, w, learning_rates=None, decay=0.0):
     return history
 
 
+def assert_close(received, expected):
+    """Up to float32's rounding."""
+    if isinstance(received, keras.Variable):
+        received = received.numpy()
+    np.testing.assert_allclose(received, expected, rtol=1e-5, atol=1e-6)
+
+
 def apply(optimizer, gradients, w=W):
     """Returns the variable's value after each step."""
     variable, history = keras.Variable(w), []
@@ -63,7 +70,7 @@ def _home(tmp_path, monkeypatch):
 def _make_optimizer(rule):
     """Function that returns an optimizer; `init_theta` counts as trained if given."""
 
-    def make(**kwargs):
+    def make(rule=rule, **kwargs):
         return LearnedOptimizer(rule, rule.init_theta(seed=1), **kwargs)
 
     return make
@@ -96,10 +103,9 @@ def _make_model():
 def _fit(data):
     """Function that trains a model in order."""
 
-    def fit(model, epochs=1):
-        x, y = data
-        return model.fit(
-            x, y, batch_size=16, epochs=epochs, shuffle=False, verbose=0
-        ).history["loss"]
+    def fit(model, epochs=1, callbacks=None):
+        settings = {"batch_size": 16, "shuffle": False, "verbose": 0}
+        history = model.fit(*data, epochs=epochs, callbacks=callbacks, **settings)
+        return history.history["loss"]
 
     return fit

@@ -3,16 +3,18 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from lrlearn import LearnedOptimizer
 from lrlearn.optimizers import blocks
 from tests.optimizers.conftest import RULES
 
+pytestmark = pytest.mark.any_backend
+
 SHAPES = [(7, 5), (), (11,), (0,), (2, 3, 4)]
 
 
-@pytest.fixture(name="small_blocks", params=[16, 32, 10**6], autouse=True)
+@pytest.fixture(name="small_blocks", params=[16, 10**6], autouse=True)
 def _small_blocks(request, monkeypatch):
     monkeypatch.setattr(blocks, "_LARGEST_BLOCK", request.param)
 
@@ -31,29 +33,23 @@ def _one_by_one(rule, start, steps):
                 d, states[i] = rule.update(
                     theta, np.ravel(g), values[i], states[i], step, [shape]
                 )
-                values[i] = values[i] + d.numpy()
+                values[i] = values[i] + ops.convert_to_numpy(d)
     return values
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-@pytest.mark.parametrize("mode", ["eager", "graph", "jit"])
-def test_at_once_is_one_by_one(rule, mode):
+def test_at_once_is_one_by_one(rule):
     """To 1e-6, in any number of blocks and in any order of the variables."""
     rng = np.random.default_rng(0)
     start, steps = _draw(rng), [_draw(rng) for _ in range(4)]
     variables = [keras.Variable(w) for w in start]
     optimizer = LearnedOptimizer(rule, rule.init_theta(seed=1))
     optimizer.build(variables)
-
-    def apply(gradients):
-        optimizer.apply(gradients[::-1], variables[::-1])
-
-    if mode != "eager":
-        apply = tf.function(apply, jit_compile=mode == "jit")
     for gradients in steps:
-        apply([tf.constant(g) for g in gradients])
+        gradients = [ops.convert_to_tensor(g) for g in gradients]
+        optimizer.apply(gradients[::-1], variables[::-1])
     for variable, value in zip(variables, _one_by_one(rule, start, steps), strict=True):
-        np.testing.assert_allclose(np.ravel(variable), value, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(np.ravel(variable.numpy()), value, rtol=0, atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
@@ -67,9 +63,11 @@ def test_a_variable_without_gradient_stays_as_it_is(rule):
     variables = [keras.Variable(w) for w in start]
     optimizer = LearnedOptimizer(rule, rule.init_theta(seed=1))
     for gradients in steps:
-        optimizer.apply(gradients, variables)
+        optimizer.apply(
+            [g if g is None else ops.convert_to_tensor(g) for g in gradients], variables
+        )
     for variable, value in zip(variables, _one_by_one(rule, start, steps), strict=True):
-        np.testing.assert_allclose(np.ravel(variable), value, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(np.ravel(variable.numpy()), value, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 100])
@@ -77,9 +75,10 @@ def test_split_and_join(n):
     """Nothing is lost, whole cache lines, no block without a coordinate."""
     cut = blocks.Blocks(n)
     x = np.arange(3 * n, dtype="float32").reshape(3, n)
-    parts = cut.split(x)
+    parts = ops.convert_to_numpy(cut.split(x))
     assert parts.shape == (cut.number, 3, cut.size) and cut.size % 16 == 0
     for row, part in zip(x, np.moveaxis(parts, 1, 0), strict=True):
-        np.testing.assert_array_equal(cut.join(part), row)
-    np.testing.assert_array_equal(cut.split(x[0]), parts[:, 0])
+        joined = cut.join(ops.convert_to_tensor(part))
+        np.testing.assert_array_equal(ops.convert_to_numpy(joined), row)
+    np.testing.assert_array_equal(ops.convert_to_numpy(cut.split(x[0])), parts[:, 0])
     assert (cut.number - 1) * cut.size < max(n, 1)

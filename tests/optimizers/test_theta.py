@@ -3,9 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from lrlearn.optimizers import LearnedOptimizer
 from tests.optimizers.conftest import GRADIENTS, W, apply, by_hand
+
+pytestmark = pytest.mark.any_backend
 
 
 def test_theta(rule):
@@ -46,8 +49,9 @@ def test_untrained_optimizer_refuses_to_run(make_model, fit, rule):
     model.compile(LearnedOptimizer(rule, name="mine"), "mse")
     with pytest.raises(ValueError, match="'mine' is untrained"):
         fit(model)
-    for old, new in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
+    if keras.backend.backend() != "jax":  # whose `fit` loses the model with any error
+        for old, new in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
 
 
 def test_set_weights_trains(make_optimizer, rule):
@@ -58,11 +62,11 @@ def test_set_weights_trains(make_optimizer, rule):
     other.build([variable])
     untrained = [v.numpy() for v in other.variables]
     other.set_weights([v.numpy() for v in trained.variables])
-    other.apply([GRADIENTS[0]], [variable])
+    other.apply([ops.convert_to_tensor(GRADIENTS[0])], [variable])
     assert int(other.iterations) == 4
     other.set_weights(untrained)
     with pytest.raises(ValueError, match="is untrained"):
-        other.apply([GRADIENTS[0]], [variable])
+        other.apply([ops.convert_to_tensor(GRADIENTS[0])], [variable])
 
 
 def _with_bias(value):

@@ -1,0 +1,35 @@
+"""What differs between Keras's backends."""
+
+import contextlib
+
+import keras
+from keras import ops
+
+
+def dense(gradients):
+    """Returns the gradients without `tf.IndexedSlices` or JAX's sparse arrays.
+
+    Keras clips each slice on its own, repeated indices and all, and a rule's state
+    moves in every row.
+
+    Args:
+        gradients: A list of tensors and `None`.
+    """
+    return [g if g is None else _dense(g) for g in gradients]
+
+
+def _dense(gradient):
+    if keras.backend.backend() != "tensorflow":
+        return ops.convert_to_tensor(gradient, sparse=False)
+    import tensorflow as tf
+
+    return tf.convert_to_tensor(gradient)
+
+
+def outside_graph():
+    """Returns a context in which TensorFlow's variables have values."""
+    if keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
+    import tensorflow as tf
+
+    return tf.init_scope()
