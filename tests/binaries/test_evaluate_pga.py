@@ -8,35 +8,16 @@ import pandas as pd
 import pytest
 
 import lrlearn
+from tests.binaries.saved_models import make_model, save_two
 
 PROGRAM = "evaluate_pga"
 EXAMPLES = 16
 
 
-def make_model(shape=(8, 8, 1), outputs=10, seed=0):
-    keras.utils.set_random_seed(seed)
-    return keras.Sequential(
-        [
-            keras.Input(shape),
-            keras.layers.Flatten(),
-            keras.layers.Rescaling(1 / 16),
-            keras.layers.Dense(outputs),
-        ]
-    )
-
-
 @pytest.fixture
 def models(tmp_path):
     """Paths of two models: one compiled with a loss of its own, and one not."""
-    compiled, bare = make_model(seed=0), make_model(seed=1)
-    compiled.add(keras.layers.Softmax())
-    compiled.compile(loss="sparse_categorical_crossentropy")
-    paths = [tmp_path / name / "model.keras" for name in "ab"]
-    for path in paths:
-        path.parent.mkdir()
-    compiled.save(paths[0])
-    bare.save(paths[1])
-    return paths
+    return save_two(tmp_path)
 
 
 def test_help(check_help):
@@ -91,10 +72,11 @@ def test_options(run, program, figures, models, tmp_path, monkeypatch):
     """What is measured, where nothing is."""
     task = lrlearn.tasks.load("digits/mlp", train_size=30, label_noise=0.5)
 
-    def measure(model, x, y, radii, relative, seed):
+    def measure(model, x, y, radii, relative, adaptive, seed):
         np.testing.assert_array_equal(x, task.train[0])
         np.testing.assert_array_equal(y, task.train[1])
-        assert model.loss is not None and relative is True and seed == 4
+        assert model.loss is not None and seed == 4
+        assert relative is True and adaptive is False
         return pd.DataFrame({"radius": radii, "increase": radii})
 
     monkeypatch.setattr(program, "sharpness", measure)
@@ -112,6 +94,42 @@ def test_options(run, program, figures, models, tmp_path, monkeypatch):
         *(0.001, 0.005, 0.05, 0.1)
     ]
     assert figures[0].axes[0].get_xlabel() == "Radius / norm of the weights"
+
+
+def test_adaptive_distances_and_curvature(run, figures, models, tmp_path):
+    """Columns are those of the library's functions."""
+    outcome = run(
+        f"--model={models[0]}",
+        "--adaptive",
+        "--hessian",
+        "--seed=1",
+        "--radii=0.1",
+        f"--examples={EXAMPLES}",
+        f"--output={tmp_path / 'pga'}",
+    )
+    assert outcome.code == 0
+    assert figures[0].axes[0].get_xlabel() == "Radius, relative to each weight"
+    (row,) = pd.read_csv(tmp_path / "pga" / "pga.csv").itertuples()
+    model = keras.models.load_model(models[0], compile=False)
+    model.compile(loss="sparse_categorical_crossentropy")
+    x, y = (a[:EXAMPLES] for a in lrlearn.tasks.load("digits/mlp").train)
+    expected = lrlearn.evaluation.sharpness(model, x, y, (0.1,), adaptive=True, seed=1)
+    assert row.increase == pytest.approx(expected["increase"][0], rel=1e-4)
+    loss_fn = lrlearn.evaluation.model_loss(model, x, y)
+    weights = model.trainable_variables
+    top = lrlearn.evaluation.top_eigenvalue(loss_fn, weights, seed=1)
+    assert row.top_eigenvalue == pytest.approx(float(top.value), rel=1e-3)
+    assert row.converged
+    trace = lrlearn.evaluation.hessian_trace(loss_fn, weights, seed=1)
+    assert row.trace == pytest.approx(float(trace.value), rel=1e-4)
+    assert row.trace_error == pytest.approx(float(trace.standard_error), rel=1e-3)
+
+
+def test_radii_are_relative_in_one_way(error, models, tmp_path):
+    """To the norm of all weights, or to each of them."""
+    paths = f"--model={models[0]}", f"--output={tmp_path / 'pga'}"
+    line = error(*paths, "--relative", "--adaptive")
+    assert "`relative` and `adaptive`" in line
 
 
 @pytest.mark.parametrize(

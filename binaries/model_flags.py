@@ -1,0 +1,78 @@
+"""Flags of programs that measure saved models on the data of a task."""
+
+import os
+import pathlib
+import warnings
+
+import keras
+import tensorflow as tf
+from absl import flags
+
+import lrlearn
+
+# The flags belong to the programs that define them here, and to their --help.
+flags.disclaim_key_flags()
+# Registers it with Keras, for models that were trained with it.
+_ = lrlearn.LearnedOptimizer
+
+
+def define():
+    """Defines --model, --split and --examples."""
+    flags.DEFINE_list(
+        "model", None, "Saved models, .keras files, comma-separated.", required=True
+    )
+    flags.DEFINE_enum(
+        "split", "train", ["train", "validation", "test"], "Data that the loss is of."
+    )
+    flags.DEFINE_integer(
+        "examples", 1024, "How many of them, from the first on.", lower_bound=1
+    )
+
+
+def data(task):
+    """Returns the inputs and targets of a task that the flags ask for."""
+    split, examples = flags.FLAGS.split, flags.FLAGS.examples
+    return tuple(a[:examples] for a in getattr(task, split))
+
+
+def load(task, x, y):
+    """Returns the models by path, compiled, if they fit the data."""
+    return {path: _load(path, task, x, y) for path in flags.FLAGS.model}
+
+
+def labels():
+    """Returns the models' paths, less the folders that they share."""
+    paths = {path: os.path.abspath(path) for path in flags.FLAGS.model}
+    common = os.path.commonpath([os.path.dirname(path) for path in paths.values()])
+    return {path: os.path.relpath(paths[path], common) for path in paths}
+
+
+def _load(path, task, x, y):
+    if not pathlib.Path(path).is_file():
+        raise ValueError(f"--model must be a .keras file. Received: {path} (not there)")
+    try:
+        with warnings.catch_warnings():
+            # Keras warns where the optimizer is incomplete; it is not used here.
+            warnings.simplefilter("ignore")
+            model = keras.models.load_model(path)
+    except Exception as error:  # whatever a damaged file leads to
+        raise ValueError(f"--model={path} cannot be read: {error}") from None
+    _check_fit(path, model, task, x, y)
+    if not model.loss:
+        model.compile(loss=task.loss)
+    return model
+
+
+def _check_fit(path, model, task, x, y):
+    try:
+        outputs = model(x[:1])
+    except (ValueError, TypeError, tf.errors.OpError):
+        raise ValueError(
+            f"--model must take inputs of task {task.name}, of shape {x.shape[1:]}. "
+            f"Received: {path}, which takes {model.input_shape[1:]}"
+        ) from None
+    if outputs.ndim != 2 or outputs.shape[1] <= y.max():
+        raise ValueError(
+            f"--model must have an output for each class of task {task.name}. "
+            f"Received: {path}, outputs of shape {tuple(outputs.shape[1:])}"
+        )
