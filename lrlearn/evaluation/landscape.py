@@ -1,5 +1,7 @@
 """The loss on a plane through the parameters."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 import tensorflow as tf
@@ -101,8 +103,9 @@ def landscape(loss_fn, params, directions, span=1.0, points=25) -> pd.DataFrame:
     # Whole numbers first: then the middle is 0 exactly.
     steps = span * (2 * np.arange(points) - (points - 1)) / (points - 1)
     alpha, beta = (a.ravel() for a in np.meshgrid(steps, steps, indexing="ij"))
-    losses = tf.function(_losses, autograph=False)(loss_fn, params, *ends, alpha, beta)
-    return pd.DataFrame({"alpha": alpha, "beta": beta, "loss": losses.numpy()})
+    evaluate = tf.function(functools.partial(_losses, loss_fn), autograph=False)
+    losses = evaluate(params, *ends, alpha, beta).numpy()
+    return pd.DataFrame({"alpha": alpha, "beta": beta, "loss": losses})
 
 
 def random_directions(params, seed=0):
