@@ -165,6 +165,10 @@ BROKEN = {
         _content(lambda c: (2**63).to_bytes(8, "little") + c[8:]),
         "header of at most 65536 bytes. Received: 9223372036854775808 bytes",
     ),
+    "header padded": (
+        _content(lambda c: (2**17).to_bytes(8, "little") + b" " * 2**17 + c[8:]),
+        "header of at most 65536 bytes. Received: 131072 bytes in a file",
+    ),
     "header no JSON": (
         _content(lambda c: c[:8] + b"!" + c[9:]),
         "header of theta.safetensors must be valid JSON",
