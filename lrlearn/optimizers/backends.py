@@ -33,3 +33,20 @@ def outside_graph():
     import tensorflow as tf
 
     return tf.init_scope()
+
+
+def beside(variables):
+    """Returns a context in which new variables are on the replicas that others are on.
+
+    As for all of Keras's optimizers, it must be entered in the scope of their strategy.
+
+    Args:
+        variables: A list of variables, which may be empty.
+    """
+    values = [v.value if isinstance(v, keras.Variable) else v for v in variables[:1]]
+    for value in values:
+        # Only TensorFlow's have one.
+        strategy = getattr(value, "distribute_strategy", None)
+        if strategy is not None:
+            return strategy.extended.colocate_vars_with(value)
+    return contextlib.nullcontext()

@@ -135,7 +135,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             return
         super().build(variables)
         shapes = [variable.shape for variable in variables]
-        self._state = FlatState(self.rule, shapes, self.add_variable)
+        with backends.beside(variables):
+            self._state = FlatState(self.rule, shapes, self.add_variable)
 
     def apply(self, grads, trainable_variables=None):
         """Updates the variables; see `keras.optimizers.Optimizer.apply`.

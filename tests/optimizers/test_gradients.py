@@ -69,6 +69,7 @@ def test_no_gradient_at_all(make_optimizer):
     with pytest.raises(ValueError, match="No gradients provided"):
         optimizer.apply([None], [keras.Variable(W)])
     optimizer = make_optimizer()
+    optimizer.build([])
     optimizer.apply([], [])
     assert int(optimizer.iterations) == 0
 

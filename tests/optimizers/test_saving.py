@@ -203,7 +203,6 @@ def test_files_outlive_their_preset(
         assert LearnedOptimizer.from_config(config).theta is None
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_weights_of_another_rule_are_refused(compiled, make_optimizer, fit, tmp_path):
     """Keras says so; the optimizer keeps its own theta."""
     model, rule = compiled(make_optimizer()), CoordinatewiseLSTM((2, 2))

@@ -1,0 +1,51 @@
+"""Starts modules of the tests in processes of their own.
+
+Keras chooses its backend, and TensorFlow and JAX their devices, only once.
+"""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+BACKENDS = [
+    pytest.param(
+        backend,
+        marks=pytest.mark.skipif(
+            importlib.util.find_spec(backend) is None,
+            reason=f"{backend} is not installed",
+        ),
+    )
+    for backend in ("tensorflow", "jax", "torch")
+]
+
+
+def start(*arguments, **environment):
+    """Returns `python -m` with these arguments and environment variables, started."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait(process, timeout=300):
+    """Returns what a process says; fails if it does."""
+    try:
+        output, _ = process.communicate(timeout=timeout)
+    finally:
+        process.kill()
+    assert process.returncode == 0, output[-5000:]
+    return output
+
+
+def run(*arguments, timeout=300, **environment):
+    """Starts a module and waits for it; returns what it says."""
+    return wait(start(*arguments, **environment), timeout)
