@@ -21,6 +21,7 @@ def models(tmp_path):
 
 
 def test_help(check_help):
+    """Every flag says what it does."""
     check_help()
 
 
@@ -38,6 +39,7 @@ def figures(program, monkeypatch):
 
 
 def test_models_are_compared(run, figures, models, tmp_path):
+    """The table is that of the library, the figure has a line for each model."""
     outcome = run(
         f"--model={models[0]},{models[1]}",
         "--split=test",
@@ -136,6 +138,7 @@ def test_radii_are_relative_in_one_way(error, models, tmp_path):
     "content, expected", [(None, "not there"), (b"no model", "cannot be read")]
 )
 def test_no_model(error, tmp_path, content, expected):
+    """One line names the file that cannot be read."""
     path = tmp_path / "x.keras"
     if content:
         path.write_bytes(content)
@@ -145,6 +148,7 @@ def test_no_model(error, tmp_path, content, expected):
 
 
 def test_a_truncated_model(error, models, tmp_path):
+    """One line says that it cannot be read."""
     content = models[0].read_bytes()
     models[0].write_bytes(content[: len(content) // 2])
     line = error(f"--model={models[0]}", f"--output={tmp_path / 'pga'}")
@@ -159,6 +163,7 @@ def test_a_truncated_model(error, models, tmp_path):
     ],
 )
 def test_a_model_of_another_task(error, tmp_path, arguments, expected):
+    """The line names the task and the shape that does not fit."""
     path = tmp_path / "x.keras"
     make_model(**arguments).save(path)
     line = error(f"--model={path}", f"--output={tmp_path / 'pga'}")
@@ -167,10 +172,12 @@ def test_a_model_of_another_task(error, tmp_path, arguments, expected):
 
 @pytest.mark.parametrize("radii", ["a", "-1", "nan", "0.1,,0.2"])
 def test_bad_radii(error, models, tmp_path, radii):
+    """One line says so."""
     line = error(f"--model={models[1]}", f"--radii={radii}", f"--output={tmp_path}/p")
     assert "radi" in line
 
 
 def test_a_model_must_be_named(run):
+    """There is no default for it."""
     outcome = run()
     assert outcome.code == 1 and "--model" in outcome.err

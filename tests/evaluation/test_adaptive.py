@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lrlearn.evaluation import PGA, SharpnessEvaluator, pga, sharpness
+from lrlearn.evaluation import PGA, SharpnessEvaluator, model_loss, pga, sharpness
 from tests.evaluation import quadratics
 
 SEARCHES = {
@@ -73,12 +73,11 @@ def test_is_invariant_to_rescaling_layers(network):
     """w1 a and w2 / a make the same network; plain sharpness tells them apart."""
     model, x, y = network
     w1, w2 = model.get_weights()
-    tables = {True: [], False: []}
-    for factor in (1.0, 8.0):  # A power of 2, exact in floating point.
-        model.set_weights([factor * w1, w2 / factor])
-        for adaptive, of_kind in tables.items():
-            of_kind.append(sharpness(model, x, y, (0.2,), adaptive=adaptive))
-    model.set_weights([w1, w2])
+    rescaled = [8 * w1, w2 / 8]  # A power of 2, exact in floating point.
+    loss_fn, tables = model_loss(model, x, y), {}
+    for adaptive in (True, False):
+        evaluator = SharpnessEvaluator(loss_fn, steps=5, adaptive=adaptive)
+        tables[adaptive] = [evaluator(w, radii=[0.2]) for w in ([w1, w2], rescaled)]
     np.testing.assert_allclose(*tables[True], rtol=1e-4)
     measures = ["increase", "max_gradient_norm", "surrogate_gap"]
     plain, rescaled = (table[measures] for table in tables[False])

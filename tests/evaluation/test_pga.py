@@ -34,6 +34,7 @@ CASES = [
 
 @pytest.mark.parametrize(("n", "spectrum", "gradient", "dtype"), CASES)
 def test_loss_rises_to_within_one_percent_of_the_maximum(n, spectrum, gradient, dtype):
+    """That of the secular equation, for many spectra and slopes."""
     a = quadratics.spectra(n)[spectrum].astype(dtype)
     g = quadratics.gradients(n)[gradient].astype(dtype)
     for radius in (1e-3, 0.5, 4.0, 100.0):
@@ -45,6 +46,7 @@ def test_loss_rises_to_within_one_percent_of_the_maximum(n, spectrum, gradient, 
 
 @pytest.mark.parametrize(("spectrum", "gradient"), KINDS)
 def test_gradient_norm_rises_to_within_one_percent_of_the_maximum(spectrum, gradient):
+    """On a quadratic its square is a quadratic too."""
     a = quadratics.spectra(20)[spectrum].astype("float32")
     g = quadratics.gradients(20)[gradient].astype("float32")
     for radius in (1e-3, 3.0):
@@ -59,6 +61,7 @@ def test_gradient_norm_rises_to_within_one_percent_of_the_maximum(spectrum, grad
 @pytest.mark.parametrize("objective", ["loss", "gradient_norm"])
 @pytest.mark.parametrize("n", [2, 10, 40])
 def test_is_not_below_a_random_search_where_not_convex(n, objective):
+    """200 random points of the sphere find nothing higher."""
     search = PGA(waves, objective)
     for seed in range(8):
         rng = np.random.default_rng(seed)
@@ -79,6 +82,7 @@ def test_is_not_below_a_random_search_where_not_convex(n, objective):
 
 
 def test_is_not_below_the_perturbation_of_sam():
+    """Even where the curvature along it is negative."""
     for seed in range(5):
         g = np.random.default_rng(seed).standard_normal(50).astype("float32")
         a = np.full(50, -3.0, "float32")
@@ -88,11 +92,13 @@ def test_is_not_below_the_perturbation_of_sam():
 
 
 def test_finds_a_maximum_inside_the_ball():
+    """It does not have to lie on the sphere."""
     worst = pga(lambda w: -tf.reduce_sum((w[0] - 0.3) ** 2), [np.zeros(4)], 2.0)
     np.testing.assert_allclose(worst.perturbation[0], 0.3, atol=0.01)
 
 
 def test_leaves_a_saddle_point_of_the_sphere():
+    """Where the gradient has no part in the top eigenvector."""
     # The gradient's direction stays where it is under projected gradient steps.
     a, g = np.array([0.0, 1.0]), np.array([1.0, 0.0])
     worst = SEARCHES["loss"]([np.zeros(2)], 5.0, a, g)
@@ -113,6 +119,7 @@ def test_leaves_a_saddle_point_of_the_sphere():
     ids=["no radius", "constant", "linear", "tiny", "unconnected"],
 )
 def test_is_finite(loss_fn, radius, objective):
+    """Zero radii, slopes and curvatures give numbers within the ball."""
     worst = pga(loss_fn, [tf.zeros(3)], radius, objective, steps=3)
     assert all(np.isfinite(part).all() for part in (*worst[:4], *worst.perturbation))
     assert np.linalg.norm(worst.perturbation[0]) <= radius * (1 + 1e-5)
@@ -139,6 +146,7 @@ def test_a_gradient_that_is_infinite_at_the_start_only():
 
 
 def test_leaves_a_gradient_direction_that_is_hardly_a_saddle_point():
+    """The rise by the top eigenvector is just above that by the gradient."""
     # Curvature 4 times radius 0.3 is just above the gradient: the rise is
     # |g| r (k + 1/k)/2 with k = 1.2, while r g/|g| gives |g| r.
     a = np.append(np.linspace(0.0, 2.0, 299), 4.0)
@@ -150,6 +158,8 @@ def test_leaves_a_gradient_direction_that_is_hardly_a_saddle_point():
 
 @pytest.mark.parametrize("edge", [float("inf"), float("nan")])
 def test_passes_over_points_that_are_not_finite(edge):
+    """The best finite one is returned."""
+
     def loss_fn(w):
         return tf.where(w[0][0] > 1.0, edge, w[0][0])
 
@@ -158,6 +168,7 @@ def test_passes_over_points_that_are_not_finite(edge):
 
 
 def test_ball_is_joint_over_parameters_of_any_shape():
+    """Scalars, matrices and empty tensors share one norm."""
     weights = [
         tf.Variable(tf.zeros([2, 3])),
         tf.Variable(0.0),
@@ -171,6 +182,7 @@ def test_ball_is_joint_over_parameters_of_any_shape():
 
 
 def test_half_precision_parameters():
+    """The search is in float32, the perturbation typed like the parameters."""
     worst = pga(lambda w: tf.reduce_sum(w[0]), [np.zeros(4, "float16")], 1.0)
     assert worst.perturbation[0].dtype == tf.float16
     assert worst.loss.dtype == tf.float32
@@ -184,6 +196,7 @@ def _rugged_waves(n=10):
 
 
 def test_restarts_never_reduce_the_value():
+    """The best start counts."""
     data = _rugged_waves()
     values = [
         float(PGA(waves, "loss", 3, restarts)([np.zeros(10)], 2.0, *data).value)
@@ -194,6 +207,7 @@ def test_restarts_never_reduce_the_value():
 
 
 def test_seed_determines_the_result():
+    """The same seed gives the same bits, another one does not."""
     search = PGA(waves, steps=3)
     first, again, other = (
         search([np.zeros(10)], 2.0, *_rugged_waves(), seed=seed).perturbation[0].numpy()
@@ -204,6 +218,7 @@ def test_seed_determines_the_result():
 
 
 def test_eager_and_nested_graphs_agree():
+    """Up to rounding errors."""
     a, g = np.geomspace(1e-3, 1, 5), np.ones(5)
     arguments = [np.ones(5)], 0.7, a, g
     expected = SEARCHES["loss"](*arguments)
@@ -221,6 +236,7 @@ def test_eager_and_nested_graphs_agree():
 
 
 def test_one_graph_serves_all_radii_parameters_and_data():
+    """The loss is not traced again."""
     traces = []
 
     def loss_fn(params, scale):
@@ -238,12 +254,14 @@ def test_one_graph_serves_all_radii_parameters_and_data():
 
 @pytest.mark.parametrize("offset", [0.0, 1.0, 100.0])
 def test_increase_survives_rounding(offset):
+    """However large the loss is that it is added to."""
     # 1e-3^2/2 = 5e-7, of which a float32 difference at 100 shows nothing.
     worst = pga(lambda w: offset + tf.reduce_sum(w[0] ** 2) / 2, [tf.zeros(9)], 1e-3)
     assert float(worst.increase) == pytest.approx(5e-7, rel=1e-3)
 
 
 def test_increase_stays_within_rounding_of_the_difference():
+    """The trapezoidal rule alone would not."""
     # The trapezoid sees gradients 0 at both ends of a full wave and misses a step.
     f0, f, g, e = (tf.constant(x) for x in (1.0, 3.0, [0.0], [1.0]))
     assert float(increase(f0, g, f, g, e)) == pytest.approx(2.0, abs=1e-5)
@@ -251,6 +269,7 @@ def test_increase_stays_within_rounding_of_the_difference():
 
 @pytest.mark.parametrize("radius", [-1.0, float("nan"), float("inf")])
 def test_radius_must_be_valid(radius):
+    """One line says the rule."""
     with pytest.raises(ValueError, match=r"`radius` must be .* Received: radius="):
         pga(lambda w: tf.reduce_sum(w[0]), [tf.zeros(2)], radius)
 
@@ -268,10 +287,12 @@ def test_radius_must_be_valid(radius):
     ],
 )
 def test_arguments_must_be_valid(argument, message):
+    """One line says the rule."""
     with pytest.raises(ValueError, match=message):
         pga(lambda w: tf.reduce_sum(w[0]), [tf.zeros(2)], 0.1, **argument)
 
 
 def test_parameters_must_not_be_empty():
+    """There would be no ball."""
     with pytest.raises(ValueError, match="`params` must hold at least one tensor"):
         lrlearn.evaluation.pga(lambda w: 0.0, [], 0.1)

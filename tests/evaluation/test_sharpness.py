@@ -25,6 +25,7 @@ def _model(*layers, **compile_arguments):
 
 
 def test_linear_regression_matches_the_exact_maxima(data):
+    """Its loss is a quadratic of known Hessian and slope."""
     x, y = data
     model = _model(keras.layers.Dense(1, use_bias=False), loss="mse")
     table = sharpness(model, x, y, radii=RADII)
@@ -47,6 +48,7 @@ def test_linear_regression_matches_the_exact_maxima(data):
 
 
 def test_table_is_as_documented(data):
+    """Columns, radii, and the gap never above the maximum."""
     model = _model(keras.layers.Dense(1), loss="mse")
     table = sharpness(model, *data, steps=2)
     assert list(table) == [
@@ -63,6 +65,7 @@ def test_table_is_as_documented(data):
 
 
 def test_relative_radii_are_multiples_of_the_parameter_norm():
+    """The norm is that over all parameters."""
     evaluator = SharpnessEvaluator(lambda w: tf.reduce_sum(w[0]) + tf.reduce_sum(w[1]))
     params = [np.float32([3.0, 0.0]), np.float32([[4.0]])]  # |w| = 5, |g| = sqrt(3)
     table = evaluator(params, radii=[0.1, 0.2], relative=True)
@@ -71,6 +74,7 @@ def test_relative_radii_are_multiples_of_the_parameter_norm():
 
 
 def test_no_maximum_is_below_that_of_a_smaller_radius():
+    """In any order of the radii."""
     # One iteration often ends in a worse maximum of a wave than that of a smaller ball.
     a = np.random.default_rng(0).standard_normal((8, 3))
     evaluator = SharpnessEvaluator(
@@ -86,6 +90,7 @@ def test_no_maximum_is_below_that_of_a_smaller_radius():
 
 @pytest.mark.parametrize("loss", ["mse", "mae", keras.losses.Huber(), "categorical"])
 def test_clean_loss_is_that_of_evaluate(data, loss):
+    """Keras's `evaluate`, regularization losses included."""
     x, y = data
     outputs = 3 if loss == "categorical" else 1
     if loss == "categorical":
@@ -97,6 +102,7 @@ def test_clean_loss_is_that_of_evaluate(data, loss):
 
 
 def test_binary_targets_do_not_broadcast(data):
+    """Targets `[n]` meet outputs `[n, 1]` one by one."""
     x, y = data
     model = _model(keras.layers.Dense(1, "sigmoid"), loss="binary_crossentropy")
     value = model_loss(model, x, y > 0)([v.value for v in model.trainable_variables])
@@ -104,6 +110,7 @@ def test_binary_targets_do_not_broadcast(data):
 
 
 def test_model_is_left_as_it_was(data):
+    """Weights, statistics and seeds; and inference is what is measured."""
     x, y = data
     layers = keras.layers
     model = _model(
@@ -122,6 +129,7 @@ def test_model_is_left_as_it_was(data):
 
 
 def test_one_graph_serves_many_parameters_and_states(data):
+    """The loss is not traced again."""
     x, y = data
     model = _model(keras.layers.BatchNormalization(), keras.layers.Dense(1), loss="mse")
     loss_fn, calls = model_loss(model, x, y), []
@@ -147,6 +155,7 @@ def test_one_graph_serves_many_parameters_and_states(data):
 
 
 def test_model_with_several_inputs(data):
+    """A dict of arrays is as good as one."""
     x, y = data
     inputs = {name: keras.Input([6], name=name) for name in ("a", "b")}
     sums = keras.layers.Add()([inputs["a"], inputs["b"]])
@@ -173,6 +182,7 @@ def test_model_with_several_inputs(data):
     ],
 )
 def test_arguments_must_be_valid(data, arguments, message):
+    """One line says the rule."""
     x, y = data
     model = _model(keras.layers.Dense(1))
     with pytest.raises(ValueError, match=message):
@@ -180,5 +190,6 @@ def test_arguments_must_be_valid(data, arguments, message):
 
 
 def test_model_must_be_built(data):
+    """There would be no weights."""
     with pytest.raises(ValueError, match="`model` must be built"):
         sharpness(keras.Sequential([keras.layers.Dense(1)]), *data, loss="mse")

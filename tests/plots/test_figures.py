@@ -77,6 +77,7 @@ def check_legend(figure):
 
 
 def test_training_curves():
+    """Means and bands over steps."""
     data = frame("step", [0, 25, 50], "test_accuracy")
     figure = plots.training_curves(data)
     check_lines(figure, data, "step", "test_accuracy")
@@ -87,6 +88,7 @@ def test_training_curves():
 
 
 def test_losses_are_on_a_log_scale():
+    """By the name of the column."""
     data = frame("step", [0, 25], "train_loss")
     figure = plots.training_curves(data, "train_loss", "Training loss")
     check_lines(figure, data, "step", "train_loss")
@@ -95,6 +97,7 @@ def test_losses_are_on_a_log_scale():
 
 
 def test_sharpness_by_radius():
+    """Means and bands over radii, on log scales."""
     data = frame("radius", [0.001, 0.1], "increase")
     figure = plots.sharpness_by_radius(data)
     check_lines(figure, data, "radius", "increase")
@@ -118,6 +121,7 @@ def test_bands_that_reach_below_zero_leave_the_log_scale_as_it_is():
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_few_seeds_and_diverged_runs_can_be_drawn(seeds):
+    """NaN means and widths leave gaps."""
     data = frame("step", [0, 25], "train_loss", seeds)
     data.loc[0, "train_loss"] = np.nan
     figure = plots.training_curves(data, "train_loss", "Training loss")
@@ -126,5 +130,6 @@ def test_few_seeds_and_diverged_runs_can_be_drawn(seeds):
 
 
 def test_the_legend_of_a_single_panel():
+    """It takes as many rows as it needs."""
     data = frame("radius", [0.001, 0.1], "increase", seeds=1)
     check_legend(plots.sharpness_by_radius(data[data["network"] == "cnn"]))
