@@ -267,6 +267,13 @@ def test_increase_stays_within_rounding_of_the_difference():
     assert float(increase(f0, g, f, g, e)) == pytest.approx(2.0, abs=1e-5)
 
 
+@pytest.mark.parametrize(("end", "expected"), [(np.nan, np.nan), (np.inf, np.inf)])
+def test_increase_of_a_loss_that_is_not_finite(end, expected):
+    """It is the difference, whatever the slopes are."""
+    f0, f, g, e = (tf.constant(x) for x in (1.0, end, [1.0], [1.0]))
+    np.testing.assert_equal(float(increase(f0, g, f, g, e)), expected)
+
+
 @pytest.mark.parametrize("radius", [-1.0, float("nan"), float("inf")])
 def test_radius_must_be_valid(radius):
     """One line says the rule."""
