@@ -2,6 +2,10 @@
 
 import importlib
 
+# At once, so that `keras.models.load_model` knows what they register.
+from lrlearn.models import SharpnessAwareModel
+from lrlearn.optimizers import LearnedOptimizer
+
 __version__ = "0.1.0"
 
 _SUBMODULES = (
@@ -15,21 +19,16 @@ _SUBMODULES = (
     "rules",
     "tasks",
 )
-_CLASSES = {
-    "LearnedOptimizer": "optimizers",
-    "MetaTrainer": "meta",
-    "SharpnessAwareModel": "models",
-}
 
-__all__ = [*_SUBMODULES, *_CLASSES]
+__all__ = ["LearnedOptimizer", "MetaTrainer", "SharpnessAwareModel", *_SUBMODULES]
 
 
 def __getattr__(name):
-    # Loaded on first use, so that a rule under JAX or torch imports no TensorFlow.
+    # Loaded on first use: what trains under JAX or torch imports no TensorFlow.
     if name in _SUBMODULES:
         return importlib.import_module(f"lrlearn.{name}")
-    if name in _CLASSES:
-        return getattr(importlib.import_module(f"lrlearn.{_CLASSES[name]}"), name)
+    if name == "MetaTrainer":
+        return importlib.import_module("lrlearn.meta").MetaTrainer
     raise AttributeError(f"module 'lrlearn' has no attribute {name!r}")
 
 

@@ -27,18 +27,17 @@ class FlatState:
         self._sizes = [math.prod(shape) for shape in shapes]
         self._blocks = Blocks(sum(self._sizes))
         self._structure = rule.initial_state(0)
-        leaves = keras.tree.flatten_with_path(self._initial())
-        self._paths = [path for path, _ in leaves]
-        self._variables = [
-            add_variable(
+        # In the order of the paths, so that one backend's files fit another.
+        self._variables = {
+            path: add_variable(
                 leaf.shape,
                 # Keras calls it where variables can be made, also inside a graph.
-                initializer=functools.partial(self._initial_leaf, i),
+                initializer=functools.partial(self._initial_leaf, path),
                 dtype="float32",
                 name="_".join(map(str, path)),
             )
-            for i, (path, leaf) in enumerate(leaves)
-        ]
+            for path, leaf in sorted(_leaves(self._initial()).items())
+        }
 
     def update(self, theta, gradients, values, step, assign):
         """Runs the rule, and assigns its new state.
@@ -58,14 +57,14 @@ class FlatState:
             zero if g is None else g for g, zero in zip(gradients, zeros, strict=True)
         )
         w = ops.stop_gradient(_flatten(values))  # or torch records what follows
-        old = [ops.cast(v, "float32") for v in self._variables]
+        old = {path: ops.cast(v, "float32") for path, v in self._variables.items()}
         d, new = self._run(theta, g, w, self._pack(old), step)
-        new = keras.tree.flatten(new)
+        new = _leaves(new)
         if any(g is None for g in gradients):
             masks = self._masks([g is not None for g in gradients])
-            new = [ops.where(*leaves) for leaves in zip(masks, new, old, strict=True)]
-        for variable, value in zip(self._variables, new, strict=True):
-            assign(variable, value)
+            new = {path: ops.where(masks[path], new[path], old[path]) for path in new}
+        for path, variable in self._variables.items():
+            assign(variable, new[path])
         ends = np.cumsum(self._sizes)
         return [
             ops.reshape(d[end - size : end], shape)
@@ -92,27 +91,30 @@ class FlatState:
         state = keras.tree.map_structure(self._blocks.split, state)
         return {"statistics": statistics, **state}
 
-    def _initial_leaf(self, i, shape, dtype=None):
-        return keras.tree.flatten(self._initial())[i]
+    def _initial_leaf(self, path, shape, dtype=None):
+        return _leaves(self._initial())[path]
 
     def _pack(self, leaves):
-        return keras.tree.pack_sequence_as(self._structure, leaves)
+        in_order = [leaves[path] for path in _leaves(self._structure)]
+        return keras.tree.pack_sequence_as(self._structure, in_order)
 
     def _masks(self, present):
-        """Returns bools like each variable: whether an entry's tensor is present."""
+        """Returns bools like the state: whether an entry's tensor is present."""
         coordinates = np.zeros(self._blocks.number * self._blocks.size, bool)
         coordinates[: self._blocks.n] = np.repeat(present, self._sizes)
         coordinates = coordinates.reshape(self._blocks.number, 1, self._blocks.size)
-        each = [
-            dict(keras.tree.flatten_with_path(self._rule.initial_state([shape])))
-            for shape in self._shapes
-        ]
-        return [
-            np.repeat(present, [leaves[path].shape[-1] for leaves in each])[None]
+        each = [_leaves(self._rule.initial_state([shape])) for shape in self._shapes]
+        return {
+            path: np.repeat(present, [leaves[path].shape[-1] for leaves in each])[None]
             if path[0] == "statistics"
             else coordinates
-            for path in self._paths
-        ]
+            for path in self._variables
+        }
+
+
+def _leaves(state):
+    """Returns `{path: leaf}`; in which order is up to the backend."""
+    return dict(keras.tree.flatten_with_path(state))
 
 
 def _flatten(tensors):

@@ -32,7 +32,8 @@ def new(preset):
     model.set_weights([0.5 * rng.normal(size=w.shape) for w in model.get_weights()])
     optimizer = lrlearn.LearnedOptimizer.from_preset(preset, clipnorm=1.0)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss)
+    # Keras saves what "auto" was, and True is torch.compile elsewhere: a minute each.
+    model.compile(optimizer, loss, jit_compile=False)
     return model
 
 
