@@ -49,12 +49,25 @@ def two_outputs():
     return keras.Model({"x": inputs}, outputs)
 
 
+def plain_linear(**layer):
+    """Is `w x`, and starts at `w = (1, -1, 0.5, 2)`."""
+    inputs = keras.Input((4,))
+    w = keras.initializers.Constant(np.float32([[1.0], [-1.0], [0.5], [2.0]]))
+    outputs = layers.Dense(1, use_bias=False, kernel_initializer=w, **layer)(inputs)
+    return keras.Model(inputs, outputs)
+
+
+def linear(**layer):
+    return sharpness_aware(plain_linear(**layer))
+
+
 def cross_entropy():
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 # A model, its arguments of `compile` and those of `fit`.
 PROBLEMS = {
+    "linear": (plain_linear, lambda: {"loss": "mse"}, {"x": X, "y": TARGETS}),
     "classifier": (
         classifier,
         lambda: {"loss": cross_entropy(), "weighted_metrics": ["accuracy"]},
@@ -106,14 +119,6 @@ def go_on(model, name, epochs=2, **fit):
 
 def sharpness_aware(model):
     return lrlearn.SharpnessAwareModel.from_model(model)
-
-
-def linear(**layer):
-    """Returns a sharpness-aware `w x` that starts at `w = (1, -1, 0.5, 2)`."""
-    inputs = keras.Input((4,))
-    w = keras.initializers.Constant(np.float32([[1.0], [-1.0], [0.5], [2.0]]))
-    outputs = layers.Dense(1, use_bias=False, kernel_initializer=w, **layer)(inputs)
-    return lrlearn.SharpnessAwareModel(inputs, outputs)
 
 
 def assert_equal(a, b):

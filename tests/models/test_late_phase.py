@@ -6,7 +6,7 @@ import pytest
 
 from lrlearn.regularizers import SAM
 from tests.models.conftest import (
-    LABELS,
+    TARGETS,
     X,
     assert_equal,
     go_on,
@@ -20,22 +20,28 @@ pytestmark = pytest.mark.any_backend
 FAR = SAM(0.5)
 
 
+class _Record(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.kernels = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.kernels.append(self.model.get_weights()[0])
+
+
 def _trajectory(optimizer=None, **arguments):
     """Returns the model, and the kernel after each of twelve steps."""
-    model, kernels = sharpness_aware(same_model("classifier")), []
-    record = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: kernels.append(model.get_weights()[0])
-    )
+    model, record = sharpness_aware(same_model("linear")), _Record()
     train(
         model,
-        "classifier",
+        "linear",
         optimizer,
         epochs=4,
         fit={"callbacks": [record]},
         run_eagerly=keras.backend.backend() == "tensorflow",
         **arguments,
     )
-    return model, np.array(kernels)
+    return model, np.array(record.kernels)
 
 
 def _first_difference(a, b):
@@ -70,62 +76,61 @@ def test_counts_in_steps_of_the_optimizer():
 
 def test_each_fit_has_its_own_phases():
     """The optimizer's iterations go on; in a graph, too."""
-    models = [sharpness_aware(same_model("classifier")) for _ in range(2)]
-    train(models[0], "classifier", _sgd())
-    train(models[1], "classifier", _sgd(), regularizer=FAR, start_fraction=0.99)
+    models = [sharpness_aware(same_model("linear")) for _ in range(2)]
+    train(models[0], "linear", _sgd())
+    train(models[1], "linear", _sgd(), regularizer=FAR, start_fraction=0.99)
     models[1].set_weights(models[0].get_weights())
-    histories = [go_on(model, "classifier") for model in models]
+    histories = [go_on(model, "linear") for model in models]
     assert histories[0]["loss"] == histories[1]["loss"]
 
 
 def test_training_goes_on_with_initial_epoch():
     """As if it had not been interrupted."""
     _, kernels = _trajectory(_sgd(), regularizer=FAR, start_fraction=0.5)
-    model = sharpness_aware(same_model("classifier"))
-    train(model, "classifier", _sgd(), epochs=1)
+    model = sharpness_aware(same_model("linear"))
+    train(model, "linear", _sgd(), epochs=1)
     model.compile(
         model.optimizer,
         model.loss,
-        weighted_metrics=["accuracy"],
         regularizer=FAR,
         start_fraction=0.5,
         run_eagerly=keras.backend.backend() == "tensorflow",
     )
-    go_on(model, "classifier", epochs=4, initial_epoch=1)
+    go_on(model, "linear", epochs=4, initial_epoch=1)
     np.testing.assert_allclose(model.get_weights()[0], kernels[-1], rtol=1e-5)
 
 
 def test_needs_to_know_the_number_of_steps():
     """One line where it cannot."""
-    model = sharpness_aware(same_model("classifier"))
+    model = sharpness_aware(same_model("linear"))
     arguments = {"regularizer": "sam", "start_fraction": 0.5}
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(), **arguments)
-    endless = (batch for batch in [(X, LABELS)] * 3)
+    model.compile("sgd", "mse", **arguments)
+    endless = (batch for batch in [(X, TARGETS)] * 3)
     with pytest.raises(ValueError, match="`steps_per_epoch` must be given"):
         model.fit(endless, shuffle=False, verbose=0)
     with pytest.raises(ValueError, match="`start_fraction` must be 0 unless `fit`"):
-        model.train_on_batch(X, LABELS)
+        model.train_on_batch(X, TARGETS)
 
 
 def test_takes_any_callbacks():
     """One alone, or `fit` without names."""
-    model = sharpness_aware(same_model("classifier"))
+    model = sharpness_aware(same_model("linear"))
     train(
         model,
-        "classifier",
+        "linear",
         regularizer="sam",
         start_fraction=0.5,
         epochs=1,
         fit={"callbacks": keras.callbacks.TerminateOnNaN()},
     )
-    model.fit(X, LABELS, 12, 1, 0, [keras.callbacks.TerminateOnNaN()])
+    model.fit(X, TARGETS, 12, 1, 0, [keras.callbacks.TerminateOnNaN()])
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, float("nan")])
 def test_bad_fractions_are_refused(fraction):
     """The last step, at least, is regularized."""
     with pytest.raises(ValueError, match="`start_fraction` must be at least 0"):
-        same = sharpness_aware(same_model("classifier"))
+        same = sharpness_aware(same_model("linear"))
         same.compile("sgd", "mse", regularizer="sam", start_fraction=fraction)
 
 
@@ -135,4 +140,4 @@ def test_compile_forgets_the_last_fit():
     assert_equal([model._start], [6])
     model.compile("sgd", model.loss, regularizer="sam", start_fraction=0.5)
     with pytest.raises(ValueError, match="unless `fit` is used"):
-        model.train_on_batch(X, LABELS)
+        model.train_on_batch(X, TARGETS)

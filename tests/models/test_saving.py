@@ -27,7 +27,7 @@ def _copy_seeds(source, target):
     """Copies the state of dropout, which Keras does not save for any model."""
     for a, b in zip(source.variables, target.variables, strict=True):
         if "seed" in a.path:
-            b.assign(a)
+            b.assign(a.numpy())
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,8 @@ def test_weights_fit_the_plain_model(tmp_path):
 
 def test_clone_model():
     """A copy that can be compiled anew."""
-    model = sharpness_aware(same_model("classifier"))
+    model = sharpness_aware(same_model("linear"))
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
-    histories = [
-        train(each, "classifier", regularizer="sam") for each in (model, clone)
-    ]
+    histories = [train(each, "linear", regularizer="sam") for each in (model, clone)]
     np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-6)

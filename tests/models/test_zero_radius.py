@@ -61,8 +61,8 @@ def test_is_keras_in_all_modes(mode):
 def test_is_keras_with_arguments_of_the_optimizer(arguments):
     """The optimizer gets what Keras gives it."""
     _check(
-        lambda: same_model("classifier"),
-        "classifier",
+        lambda: same_model("linear"),
+        "linear",
         lambda: keras.optimizers.Adam(0.01, **arguments),
     )
 
@@ -86,38 +86,35 @@ def test_is_keras_in_mixed_precision(policy):
 
 def test_is_keras_without_a_regularizer():
     """`None` is the default."""
-    models = [same_model("classifier"), sharpness_aware(same_model("classifier"))]
-    assert train(models[0], "classifier") == train(models[1], "classifier")
+    models = [same_model("linear"), sharpness_aware(same_model("linear"))]
+    assert train(models[0], "linear") == train(models[1], "linear")
     assert_equal(*[model.get_weights() for model in models])
 
 
 def test_is_keras_with_a_learned_optimizer():
-    """Which gets no gradient where the loss does not depend on a variable."""
+    """It sees no difference either."""
 
     def optimizer():
         return lrlearn.LearnedOptimizer.from_preset("mlp_sam")
 
-    _check(lambda: same_model("classifier"), "classifier", optimizer)
+    _check(lambda: same_model("linear"), "linear", optimizer)
 
 
-def test_other_regularizers_are_keras_too():
-    """GAM's three more passes leave no trace either."""
+def test_more_passes_leave_no_trace():
+    """GAM takes four; its gradients are weighted sums, and so rounded."""
     models = [same_model("classifier"), sharpness_aware(same_model("classifier"))]
-    expected = train(models[0], "classifier", keras.optimizers.SGD(0.1))
-    received = train(
-        models[1], "classifier", keras.optimizers.SGD(0.1), regularizer=GAM(0.0, 0.0)
-    )
-    np.testing.assert_allclose(received["loss"], expected["loss"], rtol=1e-5)
-    assert_equal(
-        *[[v.numpy() for v in model.non_trainable_variables[-1:]] for model in models]
-    )
+    optimizers = [keras.optimizers.SGD(0.1) for _ in models]
+    train(models[0], "classifier", optimizers[0])
+    train(models[1], "classifier", optimizers[1], regularizer=GAM(0.0, 0.0))
+    for plain, ours in zip(*(model.variables for model in models), strict=True):
+        np.testing.assert_allclose(ours.numpy(), plain.numpy(), rtol=1e-3, atol=1e-5)
 
 
 def test_a_radius_matters():
     """So that the tests above can fail."""
-    models = [sharpness_aware(same_model("classifier")) for _ in range(2)]
+    models = [sharpness_aware(same_model("linear")) for _ in range(2)]
     histories = [
-        train(model, "classifier", regularizer=SAM(rho))
+        train(model, "linear", regularizer=SAM(rho))
         for model, rho in zip(models, (0.0, 0.5), strict=True)
     ]
     assert histories[0] != histories[1]
