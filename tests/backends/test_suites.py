@@ -16,4 +16,8 @@ def test_suite(backend, tmp_path):
         timeout=900,
         KERAS_BACKEND=backend,
         OMP_NUM_THREADS="1",  # on so small tensors more only wait for each other
+        # JAX compiles each closure anew, and many are the same.
+        JAX_COMPILATION_CACHE_DIR=str(tmp_path),
+        JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
+        JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES="-1",
     )
