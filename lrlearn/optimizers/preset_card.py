@@ -80,6 +80,7 @@ def _front_matter(metadata):
 def _usage(name):
     return f"""```python
 import lrlearn
+
 optimizer = lrlearn.LearnedOptimizer.from_preset("{name}")
 model.compile(optimizer, loss="sparse_categorical_crossentropy")
 ```"""

@@ -143,7 +143,7 @@ def test_meta_validation_bounds_the_loss():
         ({"loss_limit": np.nan}, "`loss_limit` must be positive"),
         ({"seed": -1}, r"`seed` must be in \[0, 2\*\*31\)"),
         ({"estimator": "tape"}, r"'full_tape', 'pes', 'replay'\]. Received: 'tape'"),
-        ({"regularizer": "sma"}, "'none', 'sam', 'gsam', 'gam', 'l2'"),
+        ({"regularizer": "sma"}, "'none', 'sam', 'asam', 'gsam', 'gam', 'l2'"),
         ({"theta": ADAM_RULE.init_theta()}, "`theta` must fit the rule"),
     ],
     ids=str,

@@ -62,7 +62,7 @@ def test_resume_is_exact(make_optimizer, tmp_path):
         {"regularizer": "asam"},
         {},
     ],
-    ids=str,
+    ids=["gam", "schedule", "name", "none"],
 )
 def test_arguments_of_compile_are_saved(arguments, tmp_path):
     """As JSON, with the model."""

@@ -180,6 +180,9 @@ def test_embedding(make_optimizer):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.skipif(
+    not hasattr(keras.optimizers, "OptimizerMap"), reason="Keras 3.15 brought it"
+)
 def test_several_optimizers(make_model, make_optimizer, fit):
     """Kernels by the rule, biases by another, which stands still here."""
     by_rule = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.0))
