@@ -2,30 +2,25 @@
 
 import importlib
 
+import keras
+
 # At once, so that `keras.models.load_model` knows what they register.
 from lrlearn.models import SharpnessAwareModel
 from lrlearn.optimizers import LearnedOptimizer
 
 __version__ = "0.1.0"
 
-_SUBMODULES = (
-    "evaluation",
-    "experiments",
-    "meta",
-    "models",
-    "optimizers",
-    "plots",
-    "regularizers",
-    "rules",
-    "tasks",
-)
+_ANYWHERE = ("models", "optimizers", "regularizers", "rules")
+_ON_TENSORFLOW = ("evaluation", "experiments", "meta", "plots", "tasks")
 
-__all__ = ["LearnedOptimizer", "MetaTrainer", "SharpnessAwareModel", *_SUBMODULES]
+__all__ = ["LearnedOptimizer", "SharpnessAwareModel", *_ANYWHERE]
+if keras.backend.backend() == "tensorflow":
+    __all__ += ["MetaTrainer", *_ON_TENSORFLOW]
 
 
 def __getattr__(name):
     # Loaded on first use: what trains under JAX or torch imports no TensorFlow.
-    if name in _SUBMODULES:
+    if name in (*_ANYWHERE, *_ON_TENSORFLOW):
         return importlib.import_module(f"lrlearn.{name}")
     if name == "MetaTrainer":
         return importlib.import_module("lrlearn.meta").MetaTrainer

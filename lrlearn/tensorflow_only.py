@@ -4,6 +4,6 @@ import keras
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
-        "Meta-training, tasks and evaluation need the TensorFlow backend. Received: "
-        f"KERAS_BACKEND={keras.backend.backend()}"
+        "Meta-training, tasks, evaluation and plots need the TensorFlow backend. "
+        f"Received: KERAS_BACKEND={keras.backend.backend()}"
     )

@@ -43,8 +43,8 @@ class Training:
             self.model(task.train[0][:1])
         optimizer.build(self.model.trainable_variables)
         self._fresh = [v.numpy() for v in optimizer.variables]
-        self._steps = tf.function(self._take_steps)
-        self._metrics = tf.function(self._measure)
+        self._steps = tf.function(self._take_steps, autograph=False)
+        self._metrics = tf.function(self._measure, autograph=False)
         self._splits = {
             name: tuple(tf.constant(a[:_MAX_EXAMPLES]) for a in data)
             for name, data in self._data().items()
@@ -120,15 +120,20 @@ class Training:
             states.append(after)
             return loss
 
-        gradients_of = (
-            self.regularizer.gradients if self.regularizer else value_and_gradients
-        )
-        _, gradients = gradients_of(loss_fn, params)
+        _, gradients = self._gradients_of()(loss_fn, params)
         self.optimizer.apply(gradients, self.model.trainable_variables)
         for variable, value in zip(
             self.model.non_trainable_variables, states[0], strict=True
         ):
             variable.assign(value)
+
+    def _gradients_of(self):
+        if self.regularizer is None:
+            return value_and_gradients
+        optimizer = self.optimizer
+        return self.regularizer.at(
+            optimizer.learning_rate, optimizer.iterations
+        ).gradients
 
     def _record(self, step):
         record = {"step": step}

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lrlearn import regularizers
-from lrlearn.meta import distribution, estimators
+from lrlearn.meta import checks, distribution, estimators
 from lrlearn.meta.callbacks import ProgressBar
 from lrlearn.meta.checkpoint import CheckpointDirectory
 from lrlearn.meta.fingerprint import describe_optimizer, describe_task, digest
@@ -96,11 +95,11 @@ class MetaTrainer:
         self.stop_training = False
         self._callbacks = None
         self._score = np.inf
-        _check_tasks(tasks, settings)
+        checks.check_tasks(tasks, settings)
         theta = rule.init_theta(settings.seed) if theta is None else theta
         rule.check_theta(theta)
         estimator = estimators.get(estimator)
-        regularizer = regularizers.get(regularizer)
+        regularizer = checks.teacher(regularizer)
         strategy = strategy or tf.distribute.get_strategy()
         problems = [
             Problem(task, regularizer, settings.meta_loss, settings.meta_split)
@@ -257,14 +256,3 @@ class MetaTrainer:
         self._score = state["score"]
         self._weights.restore(arrays)
         self._population.restore(arrays, state["members"])
-
-
-def _check_tasks(tasks, settings):
-    if not tasks:
-        raise ValueError(f"`tasks` must not be empty. Received: {tasks=}")
-    needs_validation = settings.validation_every or settings.meta_split != "train"
-    if needs_validation and any(task.validation is None for task in tasks):
-        raise ValueError(
-            "`validation_every` and `meta_split='validation'` need validation data in "
-            f"every task. Received: tasks={[task.name for task in tasks]}"
-        )

@@ -30,7 +30,8 @@ class LatePhase(keras.callbacks.Callback):
             )
         optimizer = self.model.optimizer
         done = int(keras.ops.convert_to_numpy(optimizer.iterations))
-        each = optimizer.gradient_accumulation_steps or 1
+        inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
+        each = inner.gradient_accumulation_steps or 1
         before = self._start_fraction * self.params["epochs"] * steps
         self._start_at(done + math.ceil((before - epoch * steps) / each))
         self._told = True

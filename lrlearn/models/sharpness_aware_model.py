@@ -21,8 +21,8 @@ class SharpnessAwareModel(keras.Model):
     Any Keras optimizer will do, and all else is as in `keras.Model`: losses, weights,
     masks, metrics, mixed precision, callbacks, saving. All of a step's passes see the
     same data, dropout masks and state; metrics and the statistics of batch
-    normalization follow the first, plain pass alone. So a radius of 0 trains exactly
-    as `keras.Model` does, only slower.
+    normalization follow the first, plain pass alone. So SAM with a radius of 0 trains
+    exactly as `keras.Model` does, only slower.
 
     Each replica of a `tf.distribute` strategy perturbs along its own gradient, as in
     the authors' code (there, "m-sharpness"); so does each batch under gradient
@@ -105,7 +105,7 @@ class SharpnessAwareModel(keras.Model):
                 "`start_fraction` must be at least 0 and below 1. "
                 f"Received: {start_fraction=}"
             )
-        regularizer = regularizers.get(regularizer)
+        regularizer = _checked(regularizer)
         super().compile(*args, **kwargs)
         self.regularizer, self.start_fraction = regularizer, start_fraction
         self._start = None
@@ -140,7 +140,7 @@ class SharpnessAwareModel(keras.Model):
 
     def train_step(self, *args):
         """Takes one step; see `keras.Model.train_step`."""
-        if self.regularizer is None:
+        if self.regularizer is None or not self.trainable_variables:
             return super().train_step(*args)
         if keras.backend.backend() == "jax":
             return self._stateless_step(*args)
@@ -174,10 +174,9 @@ class SharpnessAwareModel(keras.Model):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         training_loss = TrainingLoss(self, x, y, sample_weight)
         loss, y_pred, gradients = self._gradients(training_loss)
-        self._apply(training_loss.scaled_for_optimizer(gradients))
-        self._loss_tracker.update_state(
-            loss, sample_weight=ops.shape(keras.tree.flatten(x)[0])[0]
-        )
+        self._apply(training_loss.for_optimizer(gradients))
+        first = next(part for part in keras.tree.flatten(x) if part is not None)
+        self._loss_tracker.update_state(loss, sample_weight=ops.shape(first)[0])
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def _gradients(self, training_loss):
@@ -186,13 +185,13 @@ class SharpnessAwareModel(keras.Model):
         The variables' other state goes on as the plain pass leaves it.
         """
         params = [ops.convert_to_tensor(v.value) for v in self.trainable_variables]
-        (loss, (y_pred, state)), gradients = differentiate(training_loss, params)
+        (loss, (y_pred, state)), gradients = differentiate(
+            training_loss.forward, params, training_loss.scale
+        )
         g = fill(gradients, params)
 
         def field():
-            return self._regularizer_now().field(
-                lambda w: training_loss(w)[0], params, loss, g
-            )
+            return self._regularizer_now().field(training_loss, params, loss, g)
 
         if self.start_fraction:
             field_or_g = ops.cond(self._is_late(), field, lambda: g)
@@ -211,7 +210,7 @@ class SharpnessAwareModel(keras.Model):
 
     def _regularizer_now(self):
         """Returns the regularizer as it is at this step."""
-        rate = getattr(self.optimizer, "learning_rate", None)  # MultiOptimizer: none
+        rate = getattr(self.optimizer, "learning_rate", None)  # of a MultiOptimizer
         return self.regularizer.at(rate, self.optimizer.iterations)
 
     def _apply(self, gradients):
@@ -240,6 +239,16 @@ class SharpnessAwareModel(keras.Model):
                 f"the number of steps. Received: start_fraction={self.start_fraction}"
             )
         return ops.greater_equal(self.optimizer.iterations, self._start)
+
+
+def _checked(regularizer):
+    try:
+        return regularizers.get(regularizer)
+    except ValueError:
+        raise ValueError(
+            "`regularizer` must be an lrlearn.regularizers.Regularizer, None or one of "
+            f"{regularizers.names()}. Received: {regularizer=}"
+        ) from None
 
 
 def _single(tensors):

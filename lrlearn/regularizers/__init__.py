@@ -57,6 +57,11 @@ def get(identifier, **arguments):
         0.05
     """
     if isinstance(identifier, Regularizer):
+        if arguments:
+            raise ValueError(
+                "Arguments must come with a name, not with a Regularizer. "
+                f"Received: {sorted(arguments)}"
+            )
         return identifier
     name = "none" if identifier is None else identifier
     name = name.lower() if isinstance(name, str) else name

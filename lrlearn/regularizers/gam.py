@@ -1,5 +1,7 @@
 """Gradient norm aware minimization."""
 
+import functools
+
 from keras.saving import register_keras_serializable
 
 from lrlearn.regularizers.gradients import gradient_norm, value_and_gradients
@@ -143,4 +145,6 @@ def _gradients(loss_fn, params):
 
 def _norm_gradients(loss_fn, params):
     """Returns the gradients of the gradient norm, `H g/|g|`."""
-    return _gradients(lambda w: gradient_norm(loss_fn, w), params)
+    norm = functools.partial(gradient_norm, loss_fn)
+    norm.scale = getattr(loss_fn, "scale", None)
+    return _gradients(norm, params)

@@ -10,7 +10,8 @@ def value_and_gradients(loss_fn, params):
     """Returns `(loss, gradients)`.
 
     Args:
-        loss_fn: Function of a list of tensors that returns a scalar.
+        loss_fn: Function of a list of tensors that returns a scalar. If it has an
+            attribute `scale`, that is the `scale` of `differentiate`.
         params: List of tensors or variables.
 
     Returns:
@@ -21,16 +22,19 @@ def value_and_gradients(loss_fn, params):
         NotImplementedError: If Keras runs on none of TensorFlow, JAX and PyTorch.
     """
     params = [_tensor(w) for w in params]
-    (loss, _), gradients = differentiate(lambda w: (loss_fn(w), ()), params)
+    scale = getattr(loss_fn, "scale", None)
+    (loss, _), gradients = differentiate(lambda w: (loss_fn(w), ()), params, scale)
     return loss, fill(gradients, params)
 
 
-def differentiate(fn, params):
+def differentiate(fn, params, scale=None):
     """Returns `((loss, auxiliary), gradients)`.
 
     Args:
         fn: Function of a list of tensors that returns a scalar and anything else.
         params: List of tensors.
+        scale: Scalar by which the loss is multiplied on the way and the gradients are
+            divided at the end, lest they vanish in half precision. Defaults to `None`.
 
     Returns:
         What `fn` returns, and a list of dense gradients; they are `None`, where the
@@ -45,7 +49,17 @@ def differentiate(fn, params):
             f"Regularizers need one of the backends {tuple(_DIFFERENTIATE)}. "
             f"Received: KERAS_BACKEND={backend}"
         )
-    return _DIFFERENTIATE[backend](fn, params)
+    if scale is None:
+        return _DIFFERENTIATE[backend](fn, params)
+
+    def scaled(params):
+        loss, auxiliary = fn(params)
+        return loss * ops.cast(scale, loss.dtype), (loss, auxiliary)
+
+    (_, results), gradients = _DIFFERENTIATE[backend](scaled, params)
+    return results, [
+        g if g is None else g / ops.cast(scale, g.dtype) for g in gradients
+    ]
 
 
 def fill(gradients, params):

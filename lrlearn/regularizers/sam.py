@@ -70,8 +70,13 @@ class SAM(Regularizer):
         """See `Regularizer`."""
         if not isinstance(self.rho, _SCHEDULES):
             return self
-        fixed = copy.copy(self)
         by_rate = isinstance(self.rho, RhoSchedule)
+        if by_rate and learning_rate is None:
+            raise ValueError(
+                "`rho` must not be a RhoSchedule where the optimizer has no single "
+                "learning rate. Received: learning_rate=None"
+            )
+        fixed = copy.copy(self)
         fixed.rho = self.rho(learning_rate if by_rate else step)
         return fixed
 

@@ -19,6 +19,6 @@ def test_imports(backend):
     else:
         assert len(answers) == 5
         assert set(answers.values()) == {
-            "Meta-training, tasks and evaluation need the TensorFlow backend. "
+            "Meta-training, tasks, evaluation and plots need the TensorFlow backend. "
             f"Received: KERAS_BACKEND={backend}"
         }

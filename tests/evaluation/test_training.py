@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import lrlearn
 from lrlearn.evaluation import Training
-from lrlearn.regularizers import SAM
+from lrlearn.regularizers import SAM, RhoSchedule
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=[60, 4]).astype("float32")
@@ -174,3 +174,19 @@ def test_only_splits_that_there_are():
     training = Training(make_task(validation=None), keras.optimizers.SGD(0.1))
     columns = {"step", "train_loss", "train_accuracy"}
     assert set(training.run(2, seed=0).columns) == columns
+
+
+def test_radii_follow_schedules():
+    """Of the step and of the learning rate, as in SharpnessAwareModel."""
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay
+    rates = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.5, 0.25])
+    trained = []
+    for rho in (schedule([1], [0.5, 0.25]), RhoSchedule(0.0, 1.0)):
+        training = Training(make_task(), keras.optimizers.SGD(rates), SAM(rho))
+        training.run(steps=4, seed=0)
+        trained.append(training.model)
+    assert_same(*trained, rtol=1e-5)
+    fixed = Training(make_task(), keras.optimizers.SGD(rates), SAM(0.5))
+    fixed.run(steps=4, seed=0)
+    difference = fixed.model.get_weights()[0] - trained[0].get_weights()[0]
+    assert np.abs(difference).max() > 1e-4

@@ -66,9 +66,10 @@ def test_the_first_steps_are_plain(plain, fraction, first):
         assert _first_difference(kernels, plain) == first
 
 
-def test_counts_in_steps_of_the_optimizer():
+@pytest.mark.parametrize("wrap", [lambda x: x, keras.optimizers.LossScaleOptimizer])
+def test_counts_in_steps_of_the_optimizer(wrap):
     """Under gradient accumulation these are fewer."""
-    optimizers = [_sgd(gradient_accumulation_steps=2) for _ in range(2)]
+    optimizers = [wrap(_sgd(gradient_accumulation_steps=2)) for _ in range(2)]
     _, plain = _trajectory(optimizers[0])
     _, kernels = _trajectory(optimizers[1], regularizer=FAR, start_fraction=0.5)
     assert _first_difference(kernels, plain) == 7  # where the seventh batch is used

@@ -61,18 +61,28 @@ def test_steps_are_those_of_sam():
     close(step(linear(), steps=2), expected)
 
 
-@pytest.mark.parametrize(
-    "regularizer", [GSAM(RHO, 0.4), GAM(RHO, RHO), ASAM(RHO), L2(RHO)]
-)
-def test_steps_follow_the_field(regularizer):
-    """The regularizer's own, on the same loss."""
+FIELDS = {
+    "gsam": GSAM(RHO, 0.4),
+    "gam": GAM(RHO, RHO),
+    "gam_hvp": GAM(RHO, variant="hvp"),
+    "asam": ASAM(RHO),
+    "l2": L2(RHO),
+}
+
+
+@pytest.mark.parametrize("scale", [None, 1024.0])
+@pytest.mark.parametrize("regularizer", FIELDS.values(), ids=FIELDS)
+def test_steps_follow_the_field(regularizer, scale):
+    """The regularizer's own, on the same loss, also where that is scaled."""
 
     def loss_fn(params):
         return ops.mean(ops.square(ops.subtract(ops.matmul(X, params[0]), TARGETS)))
 
     _, (field,) = regularizer.gradients(loss_fn, [ops.convert_to_tensor(W)])
     expected = W - RATE * ops.convert_to_numpy(field)
-    close(step(linear(), regularizer=regularizer), expected)
+    optimizer = keras.optimizers.SGD(RATE, loss_scale_factor=scale)
+    received = step(linear(), regularizer=regularizer, optimizer=optimizer)
+    close(received, expected)
 
 
 def test_custom_regularizer():
@@ -187,6 +197,20 @@ def test_half_precision_gradients_do_not_vanish():
     np.testing.assert_allclose(*kernels, rtol=0.05, atol=0.01)
 
 
+def test_half_precision_curvature_does_not_vanish():
+    """At a scale at which second derivatives, scaled twice, do not overflow either."""
+    kernels = []
+    for dtype in ("mixed_float16", "float32"):
+        scaled = keras.optimizers.LossScaleOptimizer(
+            keras.optimizers.SGD(RATE), initial_scale=2.0**8
+        )
+        hvp = GAM(0.5, alpha=1.0, variant="hvp")
+        kernels.append(step(linear(dtype=dtype), regularizer=hvp, optimizer=scaled) - W)
+    plain = -RATE * gradient(W)
+    assert np.abs(kernels[1] - plain).max() > 0.05
+    np.testing.assert_allclose(*kernels, rtol=0.02, atol=0.005)
+
+
 def test_infinite_gradients_are_skipped_under_loss_scaling():
     """The scale is halved, the variables are left alone."""
     model = linear(dtype="mixed_float16")
@@ -260,12 +284,52 @@ def test_subclassed_models_serve_as_layers():
     close(step(model), W - RATE * sam(W))
 
 
+def test_optional_inputs_may_be_absent():
+    """Also the first."""
+    inputs = [keras.Input((4,), optional=True), keras.Input((4,))]
+
+    class Second(layers.Layer):
+        def call(self, inputs):
+            return inputs[1]
+
+    outputs = layers.Dense(1)(Second()(inputs))
+    model = lrlearn.SharpnessAwareModel(inputs, outputs)
+    model.compile("sgd", "mse", regularizer="sam", run_eagerly=True)
+    assert np.isfinite(model.train_on_batch([None, X], TARGETS))
+
+
+def test_a_frozen_model_is_left_to_keras():
+    """Which warns and measures."""
+    model = linear()
+    model.trainable = False
+    model.compile("sgd", "mse", regularizer="sam", run_eagerly=True)
+    if keras.backend.backend() == "jax":
+        pytest.skip("Keras fails there")
+    with pytest.warns(UserWarning, match="does not have any trainable weights"):
+        loss = model.train_on_batch(X, TARGETS)
+    close(loss, np.mean((X @ W - TARGETS) ** 2))
+
+
+@pytest.mark.skipif(
+    not hasattr(keras.optimizers, "OptimizerMap"), reason="Keras 3.15 brought it"
+)
+def test_several_optimizers():
+    """They have no one learning rate that a radius could follow."""
+    optimizers = keras.optimizers.OptimizerMap(keras.optimizers.SGD(RATE))
+    make = keras.optimizers.MultiOptimizer
+    close(step(linear(), optimizer=make(optimizers)), W - RATE * sam(W))
+    optimizers = keras.optimizers.OptimizerMap(keras.optimizers.SGD(RATE))
+    scheduled = SAM(RhoSchedule(0.0, RHO))
+    with pytest.raises(ValueError, match="no single learning rate"):
+        step(linear(), regularizer=scheduled, optimizer=make(optimizers))
+
+
 @pytest.mark.parametrize("bad", ["sma", 0.05, SAM])
 def test_what_is_no_regularizer_is_refused(bad):
     """One line; the model stays as it was compiled."""
     model = linear()
     model.compile("sgd", "mse", regularizer="sam")
-    with pytest.raises(ValueError, match="must be a Regularizer, None or one of"):
+    with pytest.raises(ValueError, match="`regularizer` must be .* Received: regul"):
         model.compile("adam", "mse", regularizer=bad)
     assert isinstance(model.regularizer, SAM)
     assert isinstance(model.optimizer, keras.optimizers.SGD)

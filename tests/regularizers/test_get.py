@@ -28,3 +28,8 @@ def test_none_and_instances():
 def test_unknown_names_list_valid_ones(unknown):
     with pytest.raises(ValueError, match="'none', 'sam', 'asam', 'gsam', 'gam', 'l2'"):
         regularizers.get(unknown)
+
+
+def test_arguments_come_with_names_only():
+    with pytest.raises(ValueError, match=r"Received: \['rho'\]"):
+        regularizers.get(regularizers.SAM(), rho=0.1)
