@@ -26,11 +26,11 @@ class FlatState:
         self._rule, self._shapes = rule, [tuple(shape) for shape in shapes]
         self._sizes = [math.prod(shape) for shape in shapes]
         self._blocks = Blocks(sum(self._sizes))
-        self._structure = rule.initial_state(0)
+        self._structure = rule.initial_state(1)
         # In the order of the paths, so that one backend's files fit another.
         self._variables = {
             path: add_variable(
-                leaf.shape,
+                self._leaf_shape(path, leaf),
                 # Keras calls it where variables can be made, also inside a graph.
                 initializer=functools.partial(self._initial_leaf, path),
                 dtype="float32",
@@ -86,13 +86,17 @@ class FlatState:
         return self._blocks.join(d), {"statistics": statistics, **state}
 
     def _initial(self):
-        state = self._rule.initial_state(self._shapes)
-        statistics = state.pop("statistics")
-        state = keras.tree.map_structure(self._blocks.split, state)
-        return {"statistics": statistics, **state}
+        """Returns the statistics, and the state of one coordinate for that of all."""
+        statistics = self._rule.init_statistics(self._shapes)
+        return self._rule.initial_state(1) | {"statistics": statistics}
 
     def _initial_leaf(self, path, shape, dtype=None):
-        return _leaves(self._initial())[path]
+        return ops.zeros(shape, dtype) + _leaves(self._initial())[path]
+
+    def _leaf_shape(self, path, leaf):
+        if path[0] == "statistics":
+            return leaf.shape
+        return self._blocks.number, leaf.shape[0], self._blocks.size
 
     def _pack(self, leaves):
         in_order = [leaves[path] for path in _leaves(self._structure)]
@@ -103,9 +107,9 @@ class FlatState:
         coordinates = np.zeros(self._blocks.number * self._blocks.size, bool)
         coordinates[: self._blocks.n] = np.repeat(present, self._sizes)
         coordinates = coordinates.reshape(self._blocks.number, 1, self._blocks.size)
-        each = [_leaves(self._rule.initial_state([shape])) for shape in self._shapes]
+        each = [self._rule.init_statistics([shape]) for shape in self._shapes]
         return {
-            path: np.repeat(present, [leaves[path].shape[-1] for leaves in each])[None]
+            path: np.repeat(present, [u[path[-1]].shape[-1] for u in each])[None]
             if path[0] == "statistics"
             else coordinates
             for path in self._variables

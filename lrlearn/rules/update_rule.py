@@ -89,11 +89,17 @@ class UpdateRule:
         return {}, statistics
 
     def init_accumulators(self, n):
-        """Returns the state of `features` for `n` coordinates, a dict of `[k, n]`."""
+        """Returns the state of `features` for `n` coordinates, a dict of `[k, n]`.
+
+        All coordinates start alike.
+        """
         raise NotImplementedError
 
     def init_memory(self, n):
-        """Returns the state of `direction` for `n` coordinates, a dict of `[k, n]`."""
+        """Returns the state of `direction` for `n` coordinates, a dict of `[k, n]`.
+
+        All coordinates start alike.
+        """
         raise NotImplementedError
 
     def features(self, gradient, parameter, context, accumulators, step):

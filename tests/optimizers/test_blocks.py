@@ -7,6 +7,7 @@ from keras import ops
 
 from lrlearn import LearnedOptimizer
 from lrlearn.optimizers import blocks
+from lrlearn.rules import CoordinatewiseLSTM
 from tests.optimizers.conftest import RULES
 
 pytestmark = pytest.mark.any_backend
@@ -68,6 +69,26 @@ def test_a_variable_without_gradient_stays_as_it_is(rule):
         )
     for variable, value in zip(variables, _one_by_one(rule, start, steps), strict=True):
         np.testing.assert_allclose(np.ravel(variable.numpy()), value, rtol=0, atol=1e-6)
+
+
+def test_the_state_starts_as_the_rule_says():
+    """In all blocks, and from one coordinate: it fills the memory once."""
+    sizes = []
+
+    class Rule(CoordinatewiseLSTM):
+        def init_memory(self, n):
+            sizes.append(n)
+            return {"h0": ops.full((2, n), 3.0), "c0": ops.full((2, n), -1.0)}
+
+    rule, variables = Rule(units=(2,)), [keras.Variable(np.ones((7, 5)))]
+    optimizer = LearnedOptimizer(rule, rule.init_theta())
+    optimizer.build(variables)
+    assert set(sizes) == {1}
+    for name, value in (("h0", 3.0), ("c0", -1.0)):
+        (leaf,) = (v for v in optimizer.variables if v.name.endswith(name))
+        number, units, size = leaf.shape
+        assert units == 2 and number * size >= 35
+        assert (ops.convert_to_numpy(leaf) == value).all()
 
 
 @pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 100])
