@@ -44,7 +44,7 @@ def main():
     frames = []
     for path, model in tqdm(models.items(), desc="Landscapes", unit="model"):
         frame = evaluation.loss_landscape(
-            model, x, y, _SPAN.value, _POINTS.value, _SEED.value
+            model, x, y, span=_SPAN.value, points=_POINTS.value, seed=_SEED.value
         )
         frame.insert(0, "optimizer", labels[path])
         frame.insert(0, "model", path)

@@ -87,7 +87,7 @@ def top_eigenvalue(
     """
     if not tolerance > 0:
         raise ValueError(f"`tolerance` must be positive. Received: {tolerance=}")
-    check_count("max_iterations", max_iterations)
+    max_iterations = check_count("max_iterations", max_iterations)
     search = functools.partial(_search, loss_fn, tolerance, max_iterations)
     search = tf.function(search, autograph=False)
     return search(flat.as_tensors(params), tf.constant(seed, tf.int32))
@@ -127,7 +127,7 @@ def hessian_trace(loss_fn, params, probes=100, seed=0) -> TraceResult:
         >>> float(trace.value), float(trace.standard_error)
         (-7.0, 0.0)
     """
-    check_count("probes", probes)
+    probes = check_count("probes", probes)
     estimate = functools.partial(_estimate_trace, loss_fn, probes)
     estimate = tf.function(estimate, autograph=False)
     return estimate(flat.as_tensors(params), tf.constant(seed, tf.int32))

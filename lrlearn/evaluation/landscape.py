@@ -8,15 +8,19 @@ import tensorflow as tf
 
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.model_loss import model_loss
+from lrlearn.evaluation.validation import check_count
 
 
-def loss_landscape(model, x, y, span=1.0, points=25, seed=0, loss=None) -> pd.DataFrame:
+def loss_landscape(
+    model, x, y, *, span=1.0, points=25, seed=0, loss=None
+) -> pd.DataFrame:
     """Returns the loss of a Keras model on a plane through its weights.
 
     The plane is spanned by two random directions, normalized filter by filter to the
-    model's own weights, see `random_directions`. Models of one architecture share what
-    is drawn where they share the seed. The model runs in inference mode and is left as
-    it was. All examples go through it at once.
+    model's own weights. What counts as a filter is right for dense layers and ordinary
+    convolutions, not for transposed and depthwise ones, see `random_directions`. Models
+    of one architecture share what is drawn where they share the seed. The model runs in
+    inference mode and is left as it was. All examples go through it at once.
 
     Args:
         model: A built Keras model.
@@ -93,9 +97,9 @@ def landscape(loss_fn, params, directions, span=1.0, points=25) -> pd.DataFrame:
     """
     if not 0 < span < float("inf"):
         raise ValueError(f"`span` must be a positive number. Received: {span=}")
-    if not isinstance(points, int) or points < 2:
-        raise ValueError(f"`points` must be an integer >= 2. Received: {points=}")
+    points = check_count("points", points, minimum=2)
     params = flat.as_tensors(params)
+    _check_directions(directions, params)
     ends = [
         [tf.cast(d, w.dtype) for d, w in zip(direction, params, strict=True)]
         for direction in directions
@@ -113,9 +117,13 @@ def random_directions(params, seed=0):
 
     Drawn from a normal distribution, each filter $d_j$ is scaled to the norm of the
     filter $w_j$ of the parameters: $d_j \leftarrow \|w_j\|\, d_j / \|d_j\|$. A filter
-    is all that shares the last index: the weights into one unit of a dense layer or one
-    channel of a convolution, as Keras lays them out. Parameters of fewer than two
+    is all that shares the last index: in Keras, the weights into one unit of a dense
+    layer or one channel of an ordinary convolution. Parameters of fewer than two
     dimensions, such as biases and those of normalization layers, have direction 0.
+
+    In other layers these are not filters in the paper's sense. Kernels end in the input
+    channels in a transposed convolution, and in a depthwise one in the depth
+    multiplier: where that is 1, all channels are scaled together.
 
     Args:
         params: $w$, a list of tensors or variables.
@@ -140,6 +148,22 @@ def random_directions(params, seed=0):
         [_filter_normalized(w, [seed, 2 * i + k]) for i, w in enumerate(params)]
         for k in range(2)
     )
+
+
+def _check_directions(directions, params):
+    shapes = [tuple(w.shape) for w in params]
+    received = [_shapes(direction) for direction in directions]
+    if received != [shapes] * 2:
+        raise ValueError(
+            f"`directions` must be two lists of tensors of the shapes {shapes} of "
+            f"`params`. Received: {received}"
+        )
+
+
+def _shapes(direction):
+    if not isinstance(direction, list | tuple):
+        return tuple(np.shape(direction))
+    return [tuple(np.shape(d)) for d in direction]
 
 
 def _filter_normalized(w, seed):

@@ -98,12 +98,10 @@ class PGA:
             raise ValueError(
                 f"`objective` must be one of {_OBJECTIVES}. Received: {objective=}"
             )
-        check_count("steps", steps)
-        check_count("restarts", restarts)
         self.loss_fn = loss_fn
         self.objective = objective
-        self.steps = steps
-        self.restarts = restarts
+        self.steps = check_count("steps", steps)
+        self.restarts = check_count("restarts", restarts)
         self.adaptive = adaptive
         self._compiled = tf.function(self.search, autograph=False)
 

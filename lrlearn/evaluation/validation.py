@@ -1,6 +1,7 @@
 """Checks of arguments."""
 
 import math
+import numbers
 
 import tensorflow as tf
 
@@ -13,9 +14,11 @@ def check_radius(radius):
         )
 
 
-def check_count(name, count):
-    """Raises a `ValueError` unless `count` is a positive integer."""
-    if not isinstance(count, int) or count < 1:
+def check_count(name, count, minimum=1):
+    """Returns `count` as an `int`; raises a `ValueError` if it is none or too low."""
+    is_integer = isinstance(count, numbers.Integral) and not isinstance(count, bool)
+    if not is_integer or count < minimum:
         raise ValueError(
-            f"`{name}` must be a positive integer. Received: {name}={count}"
+            f"`{name}` must be an integer >= {minimum}. Received: {name}={count!r}"
         )
+    return int(count)

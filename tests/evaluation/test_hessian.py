@@ -222,14 +222,23 @@ def test_no_curvature(loss_fn):
     assert float(trace.value) == 0.0 and float(trace.standard_error) == 0.0
 
 
+def test_counts_may_be_of_numpy():
+    """As they come out of an array."""
+    loss_fn, params = quadratic(np.eye(3)), zeros(3, "float64")
+    top = top_eigenvalue(loss_fn, params, max_iterations=np.int64(5))
+    assert float(top.value) == pytest.approx(1.0)
+    assert float(hessian_trace(loss_fn, params, probes=np.int64(2)).value) == 3.0
+
+
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
         (top_eigenvalue, {"tolerance": 0.0}, "`tolerance` must be positive. Rec.*0.0"),
         (top_eigenvalue, {"tolerance": float("nan")}, "`tolerance` must be positive"),
-        (top_eigenvalue, {"max_iterations": 0}, "`max_iterations` must be a positive"),
+        (top_eigenvalue, {"max_iterations": 0}, "`max_iterations` must be an int"),
         (top_eigenvalue, {"params": []}, "`params` must hold at least one tensor"),
-        (hessian_trace, {"probes": 0}, "`probes` must be a positive integer. Rec.*=0"),
+        (hessian_trace, {"probes": 0}, "`probes` must be an integer >= 1. Rec.*=0"),
+        (hessian_trace, {"probes": True}, "`probes` must be an integer .*=True"),
         (hessian_trace, {"params": []}, "`params` must hold at least one tensor"),
     ],
 )

@@ -120,7 +120,8 @@ def test_the_grid_takes_one_trace():
         calls.append(None)
         return tf.reduce_sum(params[0])
 
-    landscape(loss_fn, [tf.ones([2, 2])], ([tf.ones([2, 2])],) * 2, points=9)
+    directions = ([tf.ones([2, 2])],) * 2
+    landscape(loss_fn, [tf.ones([2, 2])], directions, points=np.int64(9))
     assert len(calls) == 1
 
 
@@ -154,6 +155,34 @@ def test_arguments_must_be_valid(model, data, arguments, message):
     x, y = data
     with pytest.raises(ValueError, match=message):
         loss_landscape(model, **({"x": x, "y": y} | arguments))
+
+
+@pytest.mark.parametrize(
+    "directions",
+    [
+        [[tf.ones([2, 3]), tf.ones(3)]],
+        [tf.ones([2, 3]), tf.ones(3)],
+        [[tf.ones([2, 3]), tf.ones(3)]] * 3,
+        [[tf.ones([2, 3])]] * 2,
+        [[tf.ones(3), tf.ones([2, 3])]] * 2,
+        [[tf.ones([2, 3]), tf.ones(1)]] * 2,
+        [[1.0, 1.0]] * 2,
+        [1.0, 1.0],
+    ],
+)
+def test_directions_must_be_two_like_the_parameters(directions):
+    """Nothing is broadcast; one line says the rule and what came."""
+    params = [tf.zeros([2, 3]), tf.zeros(3)]
+    with pytest.raises(ValueError, match="`directions` must be two lists") as error:
+        landscape(lambda w: tf.reduce_sum(w[0]), params, directions, points=2)
+    message = str(error.value)
+    assert "[(2, 3), (3,)] of `params`. Received: [" in message and "\n" not in message
+
+
+def test_options_are_named():
+    """Their order is not that of `sharpness`."""
+    with pytest.raises(TypeError, match="positional arguments"):
+        loss_landscape(None, None, None, 1.0)
 
 
 def test_parameters_must_not_be_empty():

@@ -285,18 +285,25 @@ def test_radius_must_be_valid(radius):
     ("argument", "message"),
     [
         ({"objective": "loss_norm"}, r"`objective` must be one of \('loss', 'gradient"),
-        ({"steps": 0}, "`steps` must be a positive integer. Received: steps=0"),
+        ({"steps": 0}, "`steps` must be an integer >= 1. Received: steps=0"),
         (
             {"restarts": 0},
             "`restarts` must be .* Received: restarts=0",
         ),
-        ({"restarts": 1.5}, "`restarts` must be a positive integer"),
+        ({"restarts": 1.5}, "`restarts` must be an integer >= 1"),
     ],
 )
 def test_arguments_must_be_valid(argument, message):
     """One line says the rule."""
     with pytest.raises(ValueError, match=message):
         pga(lambda w: tf.reduce_sum(w[0]), [tf.zeros(2)], 0.1, **argument)
+
+
+def test_counts_may_be_of_numpy():
+    """As they come out of an array."""
+    counts = {"steps": np.int64(1), "restarts": np.uint8(2)}
+    worst = pga(lambda w: tf.reduce_sum(w[0]), [tf.zeros(2)], 1.0, **counts)
+    assert float(worst.value) == pytest.approx(2**0.5)
 
 
 def test_parameters_must_not_be_empty():

@@ -177,8 +177,8 @@ def test_model_with_several_inputs(data):
         ({"loss": ["mse"]}, "`loss` must be given, as one loss"),
         ({"x": np.zeros((0, 6)), "y": np.zeros(0)}, "at least one. Received: \\[0, 0"),
         ({"y": np.zeros(3)}, "same number of examples.* Received: \\[64, 3"),
-        ({"steps": 0}, "`steps` must be a positive integer"),
-        ({"restarts": 0}, "`restarts` must be a positive integer"),
+        ({"steps": 0}, "`steps` must be an integer >= 1"),
+        ({"restarts": 0}, "`restarts` must be an integer >= 1"),
     ],
 )
 def test_arguments_must_be_valid(data, arguments, message):
