@@ -5,15 +5,10 @@ import pathlib
 import warnings
 
 import keras
-import tensorflow as tf
 from absl import flags
-
-import lrlearn
 
 # The flags belong to the programs that define them here, and to their --help.
 flags.disclaim_key_flags()
-# Registers it with Keras, for models that were trained with it.
-_ = lrlearn.LearnedOptimizer
 
 
 def define():
@@ -66,13 +61,16 @@ def _load(path, task, x, y):
 def _check_fit(path, model, task, x, y):
     try:
         outputs = model(x[:1])
-    except (ValueError, TypeError, tf.errors.OpError):
+    except Exception:  # whatever other inputs lead to
+        shape = getattr(model, "input_shape", "not known")
         raise ValueError(
             f"--model must take inputs of task {task.name}, of shape {x.shape[1:]}. "
-            f"Received: {path}, which takes {model.input_shape[1:]}"
+            f"Received: {path}, whose input_shape is {shape}"
         ) from None
-    if outputs.ndim != 2 or outputs.shape[1] <= y.max():
+    shapes = keras.tree.map_structure(lambda a: tuple(a.shape[1:]), outputs)
+    is_one = not keras.tree.is_nested(outputs) and outputs.ndim == 2
+    if not is_one or outputs.shape[1] <= y.max():
         raise ValueError(
             f"--model must have an output for each class of task {task.name}. "
-            f"Received: {path}, outputs of shape {tuple(outputs.shape[1:])}"
+            f"Received: {path}, outputs of shape {shapes}"
         )

@@ -4,9 +4,9 @@ r"""Trains a network with a learned optimizer, a Keras optimizer, or a regulariz
     python -m binaries.train --optimizer=adam --learning_rate=0.01 \
         --regularizer=sam --regularizer_args=rho=0.05
 
-Prints loss and accuracy, and saves the model, compiled, for `keras.models.load_model`:
-training can go on from there, without the regularizer. A JSON file beside it holds the
-results.
+Prints loss and accuracy, and saves the model, compiled: after `import lrlearn`,
+`keras.models.load_model` lets training go on, with the regularizer too. A JSON file
+beside it holds the results.
 """
 
 import inspect
@@ -66,13 +66,13 @@ def main():
     steps = _steps(task)
     with deferred_interrupt() as interrupted:
         step = _train(training, steps, interrupted)
-        training.model.compile(training.optimizer, task.loss, metrics=["accuracy"])
-        _save(training.model, output)
+        model = _compiled(training)
+        _save(model, output)
         if interrupted():
             raise KeyboardInterrupt(
                 f"Interrupted at step {step} of {steps}; the model so far is {output}."
             )
-    results = _evaluate(task, training.model)
+    results = _evaluate(task, model)
     content = {"steps": steps, "results": results, **cli.provenance()}
     output.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n")
     print(f"\n{'':12}{'loss':>8}{'accuracy':>10}")
@@ -144,11 +144,22 @@ def _train(training, steps, interrupted):
     return record["step"]
 
 
+def _compiled(training):
+    """Returns the model as it was trained, for `fit` to go on."""
+    model, arguments = training.model, {"metrics": ["accuracy"]}
+    if training.regularizer is not None:
+        model = lrlearn.SharpnessAwareModel.from_model(model)
+        arguments["regularizer"] = training.regularizer
+    model.compile(training.optimizer, training.task.loss, **arguments)
+    return model
+
+
 def _save(model, output):
     """Writes the model; a file that is there is replaced whole or not at all."""
     partial = output.with_name(f".{output.stem}.part.keras")
     try:
         model.save(partial)
+        output.with_suffix(".json").unlink(missing_ok=True)  # is of the earlier model
         partial.replace(output)
     finally:
         partial.unlink(missing_ok=True)

@@ -158,7 +158,7 @@ def test_a_truncated_model(error, models, tmp_path):
 @pytest.mark.parametrize(
     "arguments, expected",
     [
-        ({"shape": (28, 28, 1)}, "which takes (28, 28, 1)"),
+        ({"shape": (28, 28, 1)}, "input_shape is (None, 28, 28, 1)"),
         ({"outputs": 9}, "outputs of shape (9,)"),
     ],
 )
@@ -168,6 +168,27 @@ def test_a_model_of_another_task(error, tmp_path, arguments, expected):
     make_model(**arguments).save(path)
     line = error(f"--model={path}", f"--output={tmp_path / 'pga'}")
     assert expected in line and "digits/mlp" in line
+
+
+def test_a_model_of_several_outputs(error, tmp_path):
+    """The line names the shapes of all."""
+    inputs = keras.Input((8, 8, 1))
+    hidden = keras.layers.Flatten()(inputs)
+    outputs = {name: keras.layers.Dense(10)(hidden) for name in "ab"}
+    path = tmp_path / "x.keras"
+    keras.Model(inputs, outputs).save(path)
+    line = error(f"--model={path}", f"--output={tmp_path / 'pga'}")
+    assert "must have an output for each class of task digits/mlp" in line
+    assert "outputs of shape {'a': (10,), 'b': (10,)}" in line
+
+
+def test_a_model_without_a_shape(error, tmp_path):
+    """It was never built: what it takes turns out when it is called."""
+    path = tmp_path / "x.keras"
+    with pytest.warns(UserWarning, match="not yet been built"):
+        keras.Sequential([keras.layers.LSTM(10)]).save(path)
+    line = error(f"--model={path}", f"--output={tmp_path / 'pga'}")
+    assert "must take inputs of task digits/mlp" in line and "not known" in line
 
 
 @pytest.mark.parametrize("radii", ["a", "-1", "nan", "0.1,,0.2"])

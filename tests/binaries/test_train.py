@@ -83,6 +83,10 @@ def test_the_regularizer_is_used(run, tmp_path):
     plain, zero, sam = trained
     np.testing.assert_allclose(zero, plain, rtol=1e-4, atol=1e-6)
     assert np.abs(sam - plain).max() > 1e-4
+    loaded = keras.models.load_model(path)
+    assert isinstance(loaded, lrlearn.SharpnessAwareModel)
+    assert loaded.regularizer.rho == 0.5
+    assert int(loaded.optimizer.iterations) == 4
 
 
 def test_epochs(run, tmp_path):
@@ -142,11 +146,13 @@ def test_bad_flags(run, arguments, expected):
 def test_a_diverged_model_replaces_nothing(error, tmp_path):
     path = tmp_path / "model.keras"
     path.write_text("earlier")
+    path.with_suffix(".json").write_text("its results")
     line = error(
         "--optimizer=sgd", "--learning_rate=3e38", "--steps=9", f"--output={path}"
     )
     assert "diverged" in line and "--learning_rate" in line
     assert path.read_text() == "earlier"
+    assert path.with_suffix(".json").read_text() == "its results"
 
 
 def test_ctrl_c_saves_what_there_is(run, tmp_path, monkeypatch):
@@ -159,8 +165,10 @@ def test_ctrl_c_saves_what_there_is(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Training, "_record", interrupted_record)
     path = tmp_path / "model.keras"
+    path.with_suffix(".json").write_text("results of an earlier model")
     outcome = run("--steps=40", f"--output={path}", *SMALL)
     assert outcome.code == 130
+    assert not path.with_suffix(".json").exists()
     last = outcome.err.strip().splitlines()[-1]
     assert last == f"Interrupted at step 4 of 40; the model so far is {path}."
     assert int(keras.models.load_model(path).optimizer.iterations) == 4
