@@ -1,21 +1,24 @@
 """A preset as a zip file, for the web."""
 
+import contextlib
 import hashlib
+import http.client
 import io
 import os
 import re
 import tempfile
+import urllib.error
+import urllib.request
 import zipfile
 import zlib
 from pathlib import Path
 from urllib.parse import urldefrag
 
-import keras
-
 from lrlearn.optimizers.preset_format import LIMITS, read_limited
 
 _SCHEMES = ("https://", "http://", "file://")
 _LIMIT = sum(LIMITS.values())
+_TIMEOUT = 30  # seconds without a byte
 _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -31,7 +34,7 @@ class Archive:
 
     Args:
         url: Address of a zip file with `#sha256=` and its hash at the end.
-        folder: Where downloads are kept.
+        folder: Where downloads are kept, if it can be written.
 
     Raises:
         ValueError: If there is no hash, the file cannot be had, or is another one.
@@ -39,12 +42,7 @@ class Archive:
 
     def __init__(self, url, folder):
         self.url, digest = _split(url)
-        with open(_download(self.url, digest, folder), "rb") as file:
-            content = file.read(_LIMIT + 1)
-        if len(content) > _LIMIT:
-            raise ValueError(
-                f"A preset's zip file must have at most {_LIMIT} bytes. Received: {url}"
-            )
+        content = _content(self.url, digest, folder)
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(content))
         except _BROKEN as error:
@@ -90,11 +88,8 @@ def write_archive(path, files):
         for name, content in files.items():
             # `ZipInfo` has a fixed date: the same files have the same hash.
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".preset-") as tmp:
-        partial = Path(tmp) / path.name
-        partial.write_bytes(packed.getvalue())
-        os.replace(partial, path)
-    return hashlib.sha256(packed.getvalue()).hexdigest()
+    _replace(path, packed.getvalue())
+    return _sha256(packed.getvalue())
 
 
 def _split(url):
@@ -110,21 +105,63 @@ def _split(url):
     return address, digest[1]
 
 
-def _download(url, digest, folder):
-    """Returns the path of the file, named by its hash."""
-    try:
-        # Keras would put it in /tmp if the folder were not there.
-        folder.mkdir(parents=True, exist_ok=True)
-        return keras.utils.get_file(
-            f"{digest}.zip",
-            url,
-            file_hash=digest,
-            hash_algorithm="sha256",
-            cache_dir=folder,
-            cache_subdir="",
-        )
-    except Exception as error:  # of no narrower class in Keras
+def _content(url, digest, folder):
+    """Returns the file, from the folder if it is there, named by its hash."""
+    path = folder / f"{digest}.zip"
+    content = _cached(path)
+    if _sha256(content) == digest:
+        return content
+    content = _download(url)
+    if _sha256(content) != digest:
         raise ValueError(
-            f"A preset's URL must give the file of its hash. Received: {url} "
-            f"({' '.join(str(error).split())})"
+            f"A preset's URL must give the file of its hash. Received: {url}, a file "
+            f"of sha256 {_sha256(content)}"
+        )
+    # The preset is here, even where it cannot be kept.
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(path, content)
+    return content
+
+
+def _cached(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read(_LIMIT + 1)
+    except OSError:
+        return b""
+
+
+def _download(url):
+    """Returns what is at the address.
+
+    `keras.utils.get_file` would take any size and wait forever, write in place, where
+    another process may read, and leave a wrong file behind.
+    """
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
+            content = response.read(_LIMIT + 1)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is the response, too
+        raise ValueError(
+            "A preset's URL must be of a file that can be downloaded. Received: "
+            f"{url} ({' '.join(str(error).split())})"
         ) from None
+    if len(content) > _LIMIT:
+        raise ValueError(
+            f"A preset's zip file must have at most {_LIMIT} bytes. Received: {url}"
+        )
+    return content
+
+
+def _replace(path, content):
+    """Writes a file, whole or not at all, also where several processes do."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".preset-") as tmp:
+        partial = Path(tmp) / path.name
+        partial.write_bytes(content)
+        os.replace(partial, path)
+
+
+def _sha256(content):
+    return hashlib.sha256(content).hexdigest()

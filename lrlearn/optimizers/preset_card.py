@@ -117,7 +117,7 @@ def _measured(result):
     match result:
         case None:
             return ""
-        case {"about": about, "rows": [{}, *_] as rows}:
+        case {"about": about, "rows": [*rows]} if _are_dicts(rows):
             return f"{about}\n\n{_table(rows)}"
         case _:
             return _text(result)
@@ -127,8 +127,14 @@ def _listed(value):
     return _bullets(value) if isinstance(value, list) else _text(value or "")
 
 
+def _are_dicts(rows):
+    return bool(rows) and all(isinstance(row, dict) for row in rows)
+
+
 def _table(rows):
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *(row.values() for row in rows)]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [[row.get(column, "") for column in columns] for row in rows]
+    lines = [columns, ["---"] * len(columns), *cells]
     return "\n".join(f"| {' | '.join(map(_text, line))} |" for line in lines)
 
 

@@ -3,7 +3,13 @@
 import tempfile
 from pathlib import Path
 
-from lrlearn.optimizers.preset_format import CARD, CONFIG, THETA, read_limited
+from lrlearn.optimizers.preset_format import (
+    CARD,
+    CONFIG,
+    THETA,
+    decode_config,
+    read_limited,
+)
 
 
 class Folder:
@@ -33,13 +39,16 @@ class Folder:
             ) from None
 
     def write(self, files):
-        """Writes files, all or none; a preset that is there is replaced.
+        """Writes files; a preset that is there is replaced.
+
+        Where this fails, what was there stays. Where the process is killed just between
+        the two renames, nothing is there, and both presets are in a `.preset-*` beside.
 
         Args:
             files: Dict of names to contents, as bytes.
         """
         path = self.path.absolute()
-        _check_replaceable(path)
+        self._check_replaceable()
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".preset-") as tmp:
             new = Path(tmp) / "new"
@@ -48,20 +57,26 @@ class Folder:
                 (new / name).write_bytes(content)
             _swap(new, path, Path(tmp) / "old")
 
+    def _check_replaceable(self):
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise ValueError(f"`directory` must not be a file. Received: {self.path}")
+        names = {file.name for file in self.path.iterdir()}
+        others = names - {CONFIG, THETA, CARD}
+        if others or (names and not self._is_preset()):
+            raise ValueError(
+                f"`directory` must be new, empty or a preset. Received: {self.path}, "
+                f"which holds {sorted(others or names)[:3]}"
+            )
 
-def _check_replaceable(path):
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise ValueError(f"`directory` must not be a file. Received: {path}")
-    names = {file.name for file in path.iterdir()}
-    # A README.md on its own is not ours.
-    others = sorted(names - {CONFIG, THETA, CARD} if CONFIG in names else names)
-    if others:
-        raise ValueError(
-            f"`directory` must be new, empty or a preset. Received: {path}, which "
-            f"holds {others[:3]}"
-        )
+    def _is_preset(self):
+        # Others, too, have a config.json or a README.md.
+        try:
+            decode_config(self.read(CONFIG))
+        except ValueError:
+            return False
+        return (self.path / THETA).is_file()
 
 
 def _swap(new, path, old):

@@ -36,23 +36,31 @@ def encode(rule, theta, metadata):
         rule: An `UpdateRule` registered with Keras.
         theta: Its weights, a dict of names to arrays.
         metadata: JSON-able dict.
+
+    Raises:
+        ValueError: If they could not be loaded.
     """
+    class_name = _class_name(rule)
     weights = safetensors.numpy.save(checked_theta(rule, theta))
-    metadata = dict(metadata)
+    if not isinstance(metadata, dict):
+        raise ValueError(
+            f"`metadata` must be a dict. Received: {type(metadata).__name__}"
+        )
     config = {
         "format_version": FORMAT_VERSION,
-        "description": metadata.pop("description", ""),
-        "rule": {"class_name": _class_name(rule), "config": rule.get_config()},
+        "description": metadata.get("description", ""),
+        "rule": {"class_name": class_name, "config": rule.get_config()},
         "theta_sha256": hashlib.sha256(weights).hexdigest(),
-        "metadata": metadata,
+        "metadata": {k: v for k, v in metadata.items() if k != "description"},
     }
-    files = {CONFIG: f"{json.dumps(config, indent=2)}\n".encode(), THETA: weights}
+    files = {CONFIG: _encode_config(config), THETA: weights}
     for name, content in files.items():
         if len(content) > LIMITS[name]:
             raise ValueError(
                 f"{name} must have at most {LIMITS[name]} bytes. "
                 f"Received: {len(content)}"
             )
+    decode_config(files[CONFIG])
     return files
 
 
@@ -173,6 +181,15 @@ def _check_header(content, shapes):
         raise ValueError(
             f"{THETA} must hold {size} bytes of weights. Received: {len(content) - end}"
         )
+
+
+def _encode_config(config):
+    try:
+        return f"{json.dumps(config, indent=2)}\n".encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"`metadata` and the rule's config must be JSON-able. Received: {error}"
+        ) from None
 
 
 def _kind(entry):

@@ -82,7 +82,7 @@ def load_preset(identifier):
 
 
 def save_preset(directory, rule, theta, metadata=None):
-    """Writes a preset, whole or not at all.
+    """Writes a preset; where this fails, what was there stays.
 
     Args:
         directory: Where to; a preset that is already there is replaced with its
@@ -94,9 +94,10 @@ def save_preset(directory, rule, theta, metadata=None):
 
     Raises:
         ValueError: If `theta` does not fit the rule or is not finite, the rule is
-            not registered, or the directory holds other files.
+            not registered, `metadata` is no JSON-able dict or its `"description"` no
+            string, or the directory holds other files.
     """
-    metadata = metadata or {}
+    metadata = {} if metadata is None else metadata
     files = preset_format.encode(rule, theta, metadata)
     text = card(Path(directory).absolute().name, rule, metadata)
     Folder(directory).write({**files, CARD: text.encode()})

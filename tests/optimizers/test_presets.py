@@ -152,26 +152,75 @@ def test_save_refuses_what_could_not_be_loaded(directory, rule):
     assert _files(directory) == before
 
 
-@pytest.mark.parametrize("failing", ["metadata", "theta", "disk", "rename"])
-def test_a_failed_save_changes_nothing(directory, rule, monkeypatch, failing):
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"config.json": '{"format_version": "a website\'s"}'},
+        {"config.json": "[]", "theta.safetensors": "", "README.md": ""},
+        {"config.json": None},
+        {"theta.safetensors": None},
+    ],
+)
+def test_save_refuses_what_is_no_preset(tmp_path, make_optimizer, foreign):
+    """Files of the same names, all or, where `None`, one of a good preset's."""
+    make_optimizer().save_to_preset(tmp_path / "good")
+    (tmp_path / "mine").mkdir()
+    for name, content in foreign.items():
+        good = (tmp_path / "good" / name).read_text("latin-1")
+        (tmp_path / "mine" / name).write_text(good if content is None else content)
+    before = _files(tmp_path / "mine")
+    with pytest.raises(ValueError, match=f"or a preset.*holds .'{min(before)}'"):
+        make_optimizer().save_to_preset(tmp_path / "mine")
+    assert _files(tmp_path / "mine") == before
+
+
+def _cycle():
+    metadata = {}
+    metadata["self"] = metadata
+    return metadata
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ("x", "`metadata` must be a dict. Received: str"),
+        ([], "`metadata` must be a dict. Received: list"),
+        ({"description": None}, "`description` of type str. Received: None"),
+        ({"tasks": {1, 2}}, "JSON-able. Received: .*set"),
+        ({(1, 2): 3}, "JSON-able. Received: .*tuple"),
+        (_cycle(), "JSON-able. Received: Circular"),
+    ],
+)
+def test_bad_metadata(directory, rule, metadata, message):
+    """Refused before anything is written."""
+    before = _files(directory)
+    with pytest.raises(ValueError, match=message):
+        presets.save_preset(directory, rule, rule.init_theta(), metadata)
+    assert _files(directory) == before
+
+
+def test_bad_weights(directory, rule):
+    """Refused before anything is written."""
+    before, theta = _files(directory), rule.init_theta()
+    theta["head/bias"][0] = np.nan
+    with pytest.raises(ValueError, match="`theta` must be finite.*'head/bias'"):
+        presets.save_preset(directory, rule, theta)
+    assert _files(directory) == before
+
+
+@pytest.mark.parametrize("method", ["write_bytes", "rename"])
+def test_a_failed_save_changes_nothing(directory, rule, monkeypatch, method):
     """The preset that was there stays, whole."""
-    before, theta, metadata = _files(directory), rule.init_theta(), {}
-    if failing == "metadata":
-        metadata = {"tasks": {1, 2}}
-    elif failing == "theta":
-        theta["head/bias"][0] = np.nan
-    else:
-        name = "write_bytes" if failing == "disk" else "rename"
-        original = getattr(type(directory), name)
+    before, original = _files(directory), getattr(type(directory), method)
 
-        def fail(self, *args):
-            if self.name in ("new", "theta.safetensors"):
-                raise OSError("No space left on device")
-            return original(self, *args)
+    def fail(self, *args):
+        if self.name in ("new", "theta.safetensors"):
+            raise OSError("No space left on device")
+        return original(self, *args)
 
-        monkeypatch.setattr(type(directory), name, fail)
-    with pytest.raises((ValueError, TypeError, OSError)):
-        presets.save_preset(directory, rule, theta, metadata)
+    monkeypatch.setattr(type(directory), method, fail)
+    with pytest.raises(OSError, match="No space left on device"):
+        presets.save_preset(directory, rule, rule.init_theta())
     assert _files(directory) == before
     assert [path.name for path in directory.parent.iterdir()] == ["mine"]
 

@@ -237,9 +237,10 @@ def test_a_file_is_no_directory(directory):
 
 
 def test_the_abstract_rule_is_refused(tmp_path):
-    """It has no weights to hold."""
-    with pytest.raises((ValueError, NotImplementedError)):
+    """It is not registered, and has no weights to hold."""
+    with pytest.raises(ValueError, match="`rule` must be of a class decorated with"):
         presets.save_preset(tmp_path / "mine", UpdateRule(), {})
+    assert not (tmp_path / "mine").exists()
 
 
 def test_a_rule_that_the_backend_cannot_run(directory, rule, monkeypatch):

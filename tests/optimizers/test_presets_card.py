@@ -68,7 +68,31 @@ def test_what_is_unknown_is_left_out():
     assert "None" not in text and "license" not in text
 
 
-@pytest.mark.parametrize("results", ["good", 0.5, ["a"], {"accuracy": 0.5}, {}])
+def test_rows_that_differ():
+    """Each value stands in its column; what a row lacks is empty."""
+    rows = [{"a": 1, "b": 2}, {"c": 3, "a": 4}]
+    lines = card("mine", PerParameterMLP(), {"cost": {"about": "Time.", "rows": rows}})
+    assert lines.splitlines()[-4:] == [
+        "| a | b | c |",
+        "| --- | --- | --- |",
+        "| 1 | 2 |  |",
+        "| 4 |  | 3 |",
+    ]
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        "good",
+        0.5,
+        ["a"],
+        {"accuracy": 0.5},
+        {},
+        {"about": "a", "rows": [{"a": 1}, 3]},
+        {"about": "a", "rows": []},
+        {"about": "a", "rows": "b"},
+    ],
+)
 def test_metadata_of_any_form(make_optimizer, tmp_path, results):
     """They are the user's: a card shows them as they are."""
     metadata = {key: results for key in ("results", "cost", "limits", "tasks")}

@@ -1,20 +1,36 @@
 """Presets that are published: packed, downloaded, verified."""
 
+import contextlib
 import functools
 import gc
 import hashlib
 import http.server
 import io
 import threading
+import time
 import zipfile
 
 import numpy as np
 import pytest
 
-from lrlearn.optimizers import LearnedOptimizer, presets
+from lrlearn.optimizers import LearnedOptimizer, preset_archive, presets
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
+    """Files of a folder, and two addresses that mean no good."""
+
+    def do_GET(self):
+        if self.path == "/silent.zip":
+            time.sleep(1)
+        elif self.path == "/endless.zip":
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                for _ in range(2**6):
+                    self.wfile.write(bytes(2**20))
+        else:
+            super().do_GET()
+
     def log_message(self, *args):
         pass
 
@@ -109,42 +125,69 @@ def test_other_schemes(scheme):
     assert "begin with one of ('https://'" in message
 
 
-# Keras leaves the connection of a 404 to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_is_not_there(server):
-    """404, no server, no file."""
+    """404, no server, no port, no file; no connection is left open."""
     fragment = f"#sha256={'0' * 64}"
     assert "404" in _error(f"{server}/other.zip{fragment}")
     assert "refused" in _error(f"http://127.0.0.1:1/x.zip{fragment}")
+    assert "nonnumeric port" in _error(f"http://127.0.0.1:x/x.zip{fragment}")
     assert "No such file" in _error(f"file:///no/such.zip{fragment}")
     gc.collect()
 
 
-def test_another_file_than_that_of_the_hash(directory, server):
-    """Refused, and again when it lies among the downloads; the right one then comes."""
+def test_a_server_without_end(server, home, monkeypatch):
+    """What never stops, or never comes, is given up."""
+    fragment = f"#sha256={'0' * 64}"
+    limit = 2**20 + 2**24
+    assert f"at most {limit} bytes" in _error(f"{server}/endless.zip{fragment}")
+    monkeypatch.setattr(preset_archive, "_TIMEOUT", 0.2)
+    assert "timed out" in _error(f"{server}/silent.zip{fragment}")
+    assert not home.exists()
+
+
+def test_another_file_than_that_of_the_hash(directory, server, home):
+    """Refused, each time, and not kept; the right one then comes."""
     name = presets.pack_preset(directory)
     path = directory.with_name("mine.zip")
     good = path.read_bytes()
     path.write_bytes(good[:-1] + b"x")
     for _ in range(2):
-        assert "does not match" in _error(f"{server}/{name}")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert f"a file of sha256 {digest}" in _error(f"{server}/{name}")
+        assert not home.exists()
     path.write_bytes(good)
     presets.load_preset(f"{server}/{name}")
 
 
 def test_a_download_that_was_damaged_is_fetched_again(directory, server, home):
-    """By its hash."""
+    """And put in its place whole: who reads the old one goes on reading that."""
     url = f"{server}/{presets.pack_preset(directory)}"
     presets.load_preset(url)
     (file,) = (home / "downloads").iterdir()
     file.write_bytes(b"damaged")
+    with open(file, "rb") as old:
+        presets.load_preset(url)
+        assert old.read() == b"damaged"
+    assert file.read_bytes() == directory.with_name("mine.zip").read_bytes()
+    assert list((home / "downloads").iterdir()) == [file]
+
+
+def test_a_damaged_download_is_never_used(directory, home):
+    """Not even where there is no other."""
+    url = f"file://{directory.parent}/{presets.pack_preset(directory)}"
     presets.load_preset(url)
+    (file,) = (home / "downloads").iterdir()
+    file.write_bytes(b"damaged")
+    directory.with_name("mine.zip").unlink()
+    assert "No such file" in _error(url)
 
 
 def test_a_home_that_cannot_be_written(directory, home):
-    """A line that names it."""
+    """The preset is loaded all the same."""
     home.write_text("a file")
-    assert str(home) in _error(_zip(directory.with_name("x.zip"), _members(directory)))
+    url = _zip(directory.with_name("x.zip"), _members(directory))
+    assert presets.load_preset(url)[2] == presets.load_preset(directory)[2]
+    assert home.read_text() == "a file"
 
 
 def test_members_outside_are_never_written(directory, tmp_path):
