@@ -54,16 +54,13 @@ def measured(name, rule, metadata):
     return {
         "results": _accuracy(name),
         "cost": _cost(rule),
-        "limits": _limits(name, rule, metadata["regularizer"] != "none"),
+        "limits": _limits(name, rule, metadata),
     }
 
 
 def _accuracy(name):
-    frames = {file: _read(file) for file in ("rule_accuracy", "preset_accuracy")}
-    file = next(f for f, frame in frames.items() if name in set(frame["optimizer"]))
-    keys = ["data", "task", "step", "optimizer"]
-    frame = frames[file]
-    summary = 100 * summarize(frame, keys, ["test_accuracy"])["test_accuracy"]
+    file, frame = _runs(name)
+    summary = _summary(frame)
     rows = [
         {
             "task": task,
@@ -78,6 +75,19 @@ def _accuracy(name):
         "about": _ACCURACY.format(seeds=frame["seed"].nunique(), file=file),
         "rows": rows,
     }
+
+
+def _runs(name):
+    """Returns the first file that knows the preset, and its rows."""
+    frames = {file: _read(file) for file in ("rule_accuracy", "preset_accuracy")}
+    file = next(f for f, frame in frames.items() if name in set(frame["optimizer"]))
+    return file, frames[file]
+
+
+def _summary(frame):
+    """Returns means and intervals of the test accuracy, in %."""
+    keys = ["data", "task", "step", "optimizer"]
+    return 100 * summarize(frame, keys, ["test_accuracy"])["test_accuracy"]
 
 
 def _read(file):
@@ -116,31 +126,50 @@ def _ratio(subject, case, files):
     return round(float(frame.query("optimizer == @subject")["ratio"].median()), 2)
 
 
-def _limits(name, rule, has_teacher):
+def _limits(name, rule, metadata):
+    means = _summary(_runs(name)[1])["mean"].unstack("optimizer")
     limits = [
         "One meta-seed: another may differ by as much as such presets do.",
-        "Adam with its learning rate chosen on validation data ended level or ahead in "
-        "nearly all that was measured.",
-        "Meta-trained on MLPs with 20 hidden units and runs of at most 1,000 steps; on "
-        "other networks, or far beyond, it may stall or diverge. Try it on validation "
-        "data.",
+        _against_adam(means[name] - means["adam"]),
+        f"Meta-trained on {', '.join(metadata['tasks'])}, in runs of at most "
+        f"{metadata['horizon'][1]:,} steps; on other networks, or far beyond, it may "
+        "stall or diverge. Try it on validation data.",
     ]
-    if has_teacher:
+    if metadata["regularizer"] != "none":
         limits += [
-            "On plenty of clean data for few epochs it loses up to 2 points to the "
-            "preset without teacher.",
-            "A teacher did not make minima flatter reliably at fixed radii "
-            "(`results/reproduce`).",
+            _against_no_teacher(name, means),
+            "That it had a teacher does not show that it finds flatter minima; see "
+            "what was measured, in `results/reproduce`.",
         ]
-    if isinstance(rule, PerParameterMLP):
-        return [*limits, "It needs more than a few hundred steps."]
-    limits.append("It takes much memory, and on MLPs many times Adam's time.")
-    if "paper" not in name:
+    if not isinstance(rule, PerParameterMLP):
+        limits.append("An LSTM for each parameter takes memory, and time (see Cost).")
+    if name in ("lstm_none", "lstm_sam", "lstm_gsam", "lstm_gam"):
         limits.append(
             "The recipe of `lstm_none`, `lstm_sam`, `lstm_gsam` and `lstm_gam` was "
             "changed after test results like these had been seen."
         )
     return limits
+
+
+def _against_adam(gain):
+    counts = [
+        f"{(part < 0).sum()} of {len(part)} after {step:,} steps"
+        for step, part in gain.groupby("step")
+    ]
+    return f"Rows above where tuned Adam has the higher mean: {', '.join(counts)}."
+
+
+def _against_no_teacher(name, means):
+    base = f"{name.rpartition('_')[0]}_none"
+    gain = (means[name] - means[base]).loc[_DATA[""]]
+    points = [
+        f"{points:+.1f} on {task} after {step:,} steps"
+        for (task, step), points in gain.items()
+    ]
+    return (
+        f"Points of test accuracy on {_DATA['']} against `{base}`, which had no "
+        f"teacher: {', '.join(points)}."
+    )
 
 
 if __name__ == "__main__":

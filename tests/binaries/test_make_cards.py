@@ -1,9 +1,11 @@
 """`make_cards` keeps what the built-in presets say in step with the results."""
 
-import pandas as pd
+import json
+
 import pytest
 
 from lrlearn.optimizers import preset_source, presets
+from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
 
 PROGRAM = "make_cards"
 BUILT_IN = sorted(preset_source.built_in())
@@ -16,14 +18,97 @@ def test_the_metadata_are_those_of_the_results(program, name):
     assert program.measured(name, rule, metadata).items() <= metadata.items()
 
 
-def test_a_number(program):
-    """One cell, against the CSV file."""
-    frame = pd.read_csv(program._RESULTS / "rule_accuracy.csv")
-    frame = frame.query("optimizer == 'mlp_sam' and step == 1000")
-    row = presets.describe()["mlp_sam"]["results"]["rows"][1]
-    assert (row["task"], row["steps"]) == ("mnist/mlp", 1000)
-    mean = 100 * frame["test_accuracy"].mean()
-    assert row["this preset"].startswith(f"{mean:.1f} ± ")
+RUNS = """
+step,test_accuracy,task,optimizer,seed
+100,0.60,net,adam,0
+100,0.62,net,adam,1
+100,0.50,net,mine_none,0
+100,0.50,net,mine_none,1
+100,0.70,net,mine_sam,0
+100,0.70,net,mine_sam,1
+1000,0.90,net,adam,0
+1000,0.90,net,adam,1
+1000,0.80,net,mine_none,0
+1000,0.80,net,mine_none,1
+1000,0.70,net,mine_sam,0
+1000,0.70,net,mine_sam,1
+"""
+METADATA = {"tasks": ["net", "other"], "horizon": [5, 1234], "regularizer": "sam"}
+
+
+@pytest.fixture(name="results")
+def _results(program, tmp_path, monkeypatch):
+    """A folder of results made by hand; the program looks there."""
+    monkeypatch.setattr(program, "_RESULTS", tmp_path)
+    for suffix in ("", "_small"):
+        (tmp_path / f"rule_accuracy{suffix}.csv").write_text(RUNS.strip())
+        others = RUNS.strip().replace("mine", "other")
+        (tmp_path / f"preset_accuracy{suffix}.csv").write_text(others)
+    return tmp_path
+
+
+def test_accuracy(program, results):
+    """Student's t of 95 % for one degree of freedom is 12.706."""
+    found = program._accuracy("mine_sam")
+    assert "over 2 seeds" in found["about"] and "rule_accuracy*" in found["about"]
+    assert [(r["data"], r["task"], r["steps"]) for r in found["rows"]] == [
+        (data, "net", steps)
+        for data in ("all images", "1,000 images, 20 % wrong labels")
+        for steps in (100, 1000)
+    ]
+    # A standard deviation of sqrt(2): 12.706 sqrt(2) / sqrt(2) around the mean.
+    first, second = found["rows"][:2]
+    assert (first["this preset"], first["Adam, tuned"]) == ("70.0 ± 0.0", "61.0 ± 12.7")
+    assert (second["this preset"], second["Adam, tuned"]) == (
+        "70.0 ± 0.0",
+        "90.0 ± 0.0",
+    )
+    assert "preset_accuracy*" in program._accuracy("other_sam")["about"]
+
+
+def test_limits_follow_the_results(program, results):
+    """Ahead of Adam at first and behind later; 20 points gained, then 10 lost."""
+    limits = program._limits("mine_sam", PerParameterMLP(), METADATA)
+    assert limits[1].endswith("mean: 0 of 2 after 100 steps, 2 of 2 after 1,000 steps.")
+    assert limits[2].startswith("Meta-trained on net, other, in runs of at most 1,234 ")
+    assert limits[3].endswith(
+        "on all images against `mine_none`, which had no teacher: +20.0 on net after "
+        "100 steps, -10.0 on net after 1,000 steps."
+    )
+    bare = {**METADATA, "regularizer": "none"}
+    assert program._limits("mine_none", PerParameterMLP(), bare) == [
+        limits[0],
+        limits[1].replace("0 of 2", "2 of 2"),
+        limits[2],
+    ]
+
+
+def test_cost(program, results, monkeypatch):
+    """The median over files, of the steps of one network."""
+    networks = {"Net": ("net", ["a", "b", "c"]), "One": ("one", ["a"])}
+    monkeypatch.setattr(program, "_NETWORKS", networks)
+    (results / "benchmarks").mkdir()
+    for file, ratio in {"a": 7.0, "b": 1.234, "c": 2.0}.items():
+        rows = [
+            (group, case, optimizer, factor * ratio)
+            for group, case, factor in (
+                ("training_step", "net", 1),
+                ("training_step", "one", 2),
+                ("meta_step", "net", 100),
+            )
+            for optimizer, factor in (
+                ("sam", factor),
+                ("lstm_2x4", 3 * factor),
+                ("adam", 1000),
+            )
+        ]
+        columns = ("group", "case", "optimizer", "ratio")
+        content = {"rows": [dict(zip(columns, row, strict=True)) for row in rows]}
+        (results / "benchmarks" / f"{file}.json").write_text(json.dumps(content))
+    assert program._cost(CoordinatewiseLSTM((4, 4)))["rows"] == [
+        {"": "this preset", "Net": 6.0, "One": 42.0},
+        {"": "SAM around Adam", "Net": 2.0, "One": 14.0},
+    ]
 
 
 def test_rewriting_changes_no_weights(run, tmp_path, monkeypatch):
