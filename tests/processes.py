@@ -4,8 +4,10 @@ Keras chooses its backend, and TensorFlow and JAX their devices, only once.
 """
 
 import importlib.util
+import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -56,3 +58,18 @@ def wait(process, timeout=300):
 def run(*arguments, timeout=300, **environment):
     """Starts a module and waits for it; returns what it says."""
     return wait(start(*arguments, **environment), timeout)
+
+
+def worker_environments(count=2):
+    """Returns the environment of each worker of a cluster on loopback."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    workers = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    for each in sockets:
+        each.close()
+    tasks = [{"type": "worker", "index": index} for index in range(count)]
+    return [
+        {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": task})}
+        for task in tasks
+    ]

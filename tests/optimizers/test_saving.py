@@ -88,6 +88,22 @@ def test_resume_is_exact_in_a_graph(make_optimizer, compiled, fit, tmp_path):
     _check_resume(models, fit, tmp_path)
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_resume_from_weights_is_exact(
+    make_optimizer, compiled, fit, rule, tmp_path, trained
+):
+    """A `.weights.h5` file holds theta and state, for any built optimizer."""
+    model = compiled(make_optimizer())
+    fit(model)
+    model.save_weights(tmp_path / "a.weights.h5")
+    other = compiled(make_optimizer() if trained else LearnedOptimizer(rule))
+    other.optimizer.build(other.trainable_variables)
+    other.load_weights(tmp_path / "a.weights.h5")
+    _assert_equal(model.optimizer.variables, other.optimizer.variables)
+    fit(model, epochs=2), fit(other, epochs=2)
+    _assert_equal(model.get_weights(), other.get_weights())
+
+
 def _check_resume(models, fit, tmp_path):
     for model in models:
         fit(model)
