@@ -6,7 +6,7 @@ import numpy as np
 
 from lrlearn.regularizers import SAM
 from tests.models.conftest import TARGETS, X, linear, same_model, sharpness_aware, train
-from tests.models.test_sharpness_aware_model import RATE, RHO, W, close, sam
+from tests.models.quadratic import RATE, RHO, W, close, sam
 
 assert len(jax.devices()) == 2
 

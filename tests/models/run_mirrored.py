@@ -20,7 +20,7 @@ from tests.models.conftest import (  # noqa: E402
     sharpness_aware,
     train,
 )
-from tests.models.test_sharpness_aware_model import (  # noqa: E402
+from tests.models.quadratic import (  # noqa: E402
     RATE,
     RHO,
     W,
