@@ -1,0 +1,142 @@
+"""The rows of a grid's store as data frames."""
+
+import dataclasses
+
+import pandas as pd
+
+# What the rules were meta-trained on; every other task and regime is transfer.
+META_TRAINED = frozenset({("mnist/mlp", "small"), ("mnist/mlp_relu", "small")})
+
+IDENTIFIERS = [
+    "key",
+    "dataset",
+    "network",
+    "task",
+    "regime",
+    "optimizer",
+    "kind",
+    "rule",
+    "teacher",
+    "meta_trained",
+    "meta_seed",
+    "seed",
+    "steps",
+]
+METRICS = [
+    f"{split}_{metric}"
+    for split in ("train", "validation", "test")
+    for metric in ("loss", "accuracy")
+]
+HYPERPARAMETERS = ["learning_rate", "rho", "weight_decay", "base"]
+_COSTS = ["step", "gradients", "training_cpu_seconds"]
+_BALLS = [
+    "ball",
+    "radius",
+    "clean_loss",
+    "max_loss",
+    "increase",
+    "max_gradient_norm",
+    "surrogate_gap",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Frames:
+    """A store as data frames.
+
+    Attributes:
+        runs: One row a run: `key`, `dataset`, `network`, `task`, `regime`, `optimizer`,
+            `kind`, `rule`, `teacher`, `meta_trained`, `meta_seed`, `seed`, `steps`, the
+            hyperparameters, `diverged`, `cpu_seconds`, `training_cpu_seconds`, and of
+            the last record losses, accuracies, `gradients`, `parameter_norm` and
+            `top_eigenvalue`.
+        records: One row a record: the run's names, `step`, `gradients`,
+            `training_cpu_seconds`, losses, accuracies and `parameter_norm`.
+        sharpness: One row a record, ball and radius: the run's names, `step`,
+            what was measured, and `train_loss` and `parameter_norm` of the record.
+        tuning: One row a task and optimizer that was tuned.
+        meta: One row a meta-training.
+    """
+
+    runs: pd.DataFrame
+    records: pd.DataFrame
+    sharpness: pd.DataFrame
+    tuning: pd.DataFrame
+    meta: pd.DataFrame
+
+
+def frames(rows):
+    """Returns the `Frames` of a store's rows; of two rows with one key, the later.
+
+    Args:
+        rows: A list of dicts such as `lrlearn.experiments.grid.store.read` returns.
+    """
+    kinds = {kind: {} for kind in ("run", "tuning", "meta")}
+    for row in rows:
+        kinds[row["kind"]][row["key"]] = row
+    stored = {kind: list(found.values()) for kind, found in kinds.items()}
+    runs = _runs(stored["run"])
+    return Frames(
+        runs=runs,
+        records=_along(runs, _records(stored["run"])),
+        sharpness=_along(runs, _sharpness(stored["run"])),
+        tuning=_tuning(stored["tuning"]),
+        meta=_meta(stored["meta"]),
+    )
+
+
+def _runs(rows):
+    measured = ["diverged", "cpu_seconds", "training_cpu_seconds", "gradients"]
+    last = [*METRICS, "parameter_norm", "top_eigenvalue"]
+    columns = [*IDENTIFIERS, *HYPERPARAMETERS, *measured, *last]
+    found = [
+        # A run's own seconds are all told; a record's are those until its step.
+        {**row["records"][-1], **row, **_names(row["cell"]), **row["hyperparameters"]}
+        for row in rows
+    ]
+    frame = pd.DataFrame(found, columns=columns)
+    return frame.astype({"meta_seed": "float64", "diverged": bool})
+
+
+def _records(rows):
+    columns = ["key", *_COSTS, *METRICS, "parameter_norm"]
+    found = [{"key": row["key"], **at} for row in rows for at in row["records"]]
+    return pd.DataFrame(found, columns=columns)
+
+
+def _sharpness(rows):
+    columns = ["key", "step", *_BALLS, "train_loss", "parameter_norm"]
+    found = [
+        {**at, "key": row["key"], **ball}
+        for row in rows
+        for at in row["records"]
+        for ball in at.get("sharpness", ())
+    ]
+    return pd.DataFrame(found, columns=columns)
+
+
+def _along(runs, measured):
+    """Puts the names of the runs before what was measured along them."""
+    return runs[IDENTIFIERS].merge(measured, on="key", validate="one_to_many")
+
+
+def _tuning(rows):
+    columns = ["key", *IDENTIFIERS[1:7], "steps", *HYPERPARAMETERS]
+    columns += ["trials", "cpu_seconds"]
+    found = [
+        {**row, **_names(row["cell"]), **row["chosen"], "trials": len(row["trials"])}
+        for row in rows
+    ]
+    return pd.DataFrame(found, columns=columns)
+
+
+def _meta(rows):
+    columns = ["key", "optimizer", "rule", "teacher", "meta_seed"]
+    columns += ["score", "cpu_seconds"]
+    return pd.DataFrame([{**row, **row["cell"]} for row in rows], columns=columns)
+
+
+def _names(cell):
+    task = f"{cell['dataset']}/{cell['network']}"
+    trained = (task, cell["regime"]) in META_TRAINED
+    return {**cell, "task": task, "meta_trained": trained}
