@@ -1,0 +1,206 @@
+"""Bootstrap of effects over tasks, meta-seeds and seeds."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Interval(NamedTuple):
+    """An estimate and its confidence interval.
+
+    Attributes:
+        mean: The estimate.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+def hierarchical_bootstrap(differences, confidence=0.95, resamples=10_000, seed=0):
+    r"""Returns the mean over tasks of paired differences, and its interval.
+
+    Meta-seeds and seeds are crossed: with $d_{tms}$ the difference on task $t$ at
+    meta-seed $m$ and seed $s$, a resample draws $M$ meta-seeds with replacement once
+    for all $T$ tasks, and for each task anew its $S_t$ seeds. With $c_m$ and $k_{ts}$
+    the numbers of times that each is drawn, it gives
+
+    $$\frac 1 T \sum_t \frac{\sum_{ms} c_m k_{ts} d_{tms}}{\sum_{ms} c_m k_{ts}}.$$
+
+    Tasks are not resampled: the mean is that of these tasks. The interval is the
+    percentile interval. It is too short where there are few meta-seeds, as of 5.
+
+    A difference that is NaN has not been measured: sums are over what is there. Where a
+    resample draws nothing that is there on a task, each cell of it counts once; a task
+    of which nothing is there is left out.
+
+    A run that diverged has been measured. Where that makes a difference infinite, so is
+    the mean of the resamples that it is in; infinities of opposite signs cancel, one
+    for one. See `log_ratio` for ratios.
+
+    Args:
+        differences: A list with an array `[meta-seeds, seeds]` for each task. All have
+            the same meta-seeds, one where no learned optimizer is involved (`[seeds]`
+            will do, then); the seeds are each task's own.
+        confidence: Level of the interval. Defaults to `0.95`.
+        resamples: Number of resamples. Defaults to `10_000`.
+        seed: Integer seed of the draws. Defaults to `0`.
+
+    Returns:
+        A tuple `(interval, sample)`: an `Interval`, and the resamples' means, an array
+        `[resamples]`.
+
+    Raises:
+        ValueError: If the numbers of meta-seeds differ, or nothing has been measured.
+
+    Reference:
+        Owen, 2007, [The pigeonhole
+        bootstrap](https://doi.org/10.1214/07-AOAS122).
+
+    Example:
+        >>> from lrlearn.evaluation.bootstrap import hierarchical_bootstrap
+        >>> interval, sample = hierarchical_bootstrap([[[1.0, 2.0, 3.0]], [[4.0, 4.0]]])
+        >>> interval
+        Interval(mean=3.0, low=2.5, high=3.5)
+        >>> sample.shape
+        (10000,)
+    """
+    tasks = available(differences)
+    counts = cell_counts(tasks, resamples, np.random.default_rng(seed))
+
+    def mean(part):
+        means = [
+            c @ part(t.ravel()) / c.sum(1) for c, t in zip(counts, tasks, strict=True)
+        ]
+        return np.mean(means, axis=0)
+
+    finite = mean(lambda d: np.where(np.isfinite(d), d, 0.0))
+    infinite = mean(lambda d: np.where(np.isinf(d), np.sign(d), 0.0))
+    cancelled = np.isclose(infinite, 0.0, atol=1e-12)
+    return interval_of(
+        np.where(cancelled, finite, np.copysign(np.inf, infinite)), confidence
+    )
+
+
+def verdict(interval, margin, claimed=1):
+    """Returns whether a claim holds.
+
+    Args:
+        interval: The `Interval` of the effect.
+        margin: Size of an effect that is not worth having, in the effect's unit: for
+            log ratios, a logarithm too.
+        claimed: Claimed sign of the effect, `1` or `-1`. Defaults to `1`.
+
+    Returns:
+        `"holds"` if the interval is wholly on the claimed side of 0; `"does not hold"`
+        if it is wholly on the other side, or wholly within `margin` of 0; otherwise
+        `"undecided"`.
+
+    Raises:
+        ValueError: If `claimed` is not a sign.
+
+    Example:
+        >>> from lrlearn.evaluation.bootstrap import Interval, verdict
+        >>> verdict(Interval(mean=1.2, low=0.3, high=2.1), margin=0.5)
+        'holds'
+        >>> verdict(Interval(mean=0.1, low=-0.2, high=0.4), margin=0.5)
+        'does not hold'
+    """
+    if claimed not in (-1, 1):
+        raise ValueError(f"`claimed` must be 1 or -1. Received: {claimed=}")
+    low, high = sorted(claimed * end for end in interval[1:])
+    if low > 0:
+        return "holds"
+    if high < 0 or (-margin <= low and high <= margin):
+        return "does not hold"
+    return "undecided"
+
+
+def log_ratio(x, y, limit=1e3):
+    r"""Returns $\log(x/y)$, at most $\log$ `limit` in size.
+
+    So a run that diverged, whose loss or increase of it counts as infinite, is the
+    worst that can be, and yet a mean over runs is finite. Two that diverged are equal.
+
+    Args:
+        x: An array of numbers >= 0; NaN where there is none.
+        y: Another.
+        limit: Largest ratio, and the inverse of the smallest. Defaults to `1e3`.
+
+    Returns:
+        An array; NaN where one of the two is.
+
+    Example:
+        >>> import numpy as np
+        >>> from lrlearn.evaluation.bootstrap import log_ratio
+        >>> x, y = [2.0, np.inf, np.inf, np.nan], [1.0, 1.0, np.inf, 1.0]
+        >>> np.exp(log_ratio(x, y)).round(2).tolist()
+        [2.0, 1000.0, 1.0, nan]
+    """
+    # Any bounds far apart will do; the largest and smallest floats leave no room.
+    log_x, log_y = (np.log(np.clip(z, 1e-100, 1e100)) for z in (x, y))
+    return np.clip(log_x - log_y, -np.log(limit), np.log(limit))
+
+
+def available(tasks):
+    """Returns the tasks without meta-seeds and seeds of which nothing is there.
+
+    Args:
+        tasks: A list of arrays `[meta-seeds, seeds]`, NaN where there is no run.
+
+    Raises:
+        ValueError: If the numbers of meta-seeds differ, or nothing is there.
+    """
+    tasks = [np.atleast_2d(np.asarray(task, "float64")) for task in tasks]
+    sizes = sorted({len(task) for task in tasks})
+    if len(sizes) > 1:
+        raise ValueError(
+            f"All tasks must have the same meta-seeds. Received: {sizes} of them"
+        )
+    there = [~np.isnan(task) for task in tasks]
+    if not any(known.any() for known in there):
+        raise ValueError(f"Nothing has been measured. Received: {len(tasks)} tasks")
+    rows = np.any([known.any(axis=1) for known in there], axis=0)
+    kept = [
+        t[rows][:, known.any(axis=0)] for t, known in zip(tasks, there, strict=True)
+    ]
+    return [task for task in kept if task.size]
+
+
+def cell_counts(tasks, resamples, rng):
+    """Returns how often each resample draws each cell of each task.
+
+    Args:
+        tasks: A list that `available` returned.
+        resamples: Number of resamples.
+        rng: A `numpy.random.Generator`.
+
+    Returns:
+        A list of integer arrays `[1 + resamples, meta-seeds * seeds]`. The first row
+        is no resample: every cell once, so that what it gives is the estimate itself.
+    """
+    meta_seeds = _draws(len(tasks[0]), resamples, rng)
+    counts = []
+    for task in tasks:
+        seeds = _draws(task.shape[1], resamples, rng)
+        drawn = np.einsum("bm,bs->bms", meta_seeds, seeds).reshape(len(seeds), -1)
+        there = ~np.isnan(task).ravel()
+        drawn *= there
+        counts.append(np.where(drawn.any(axis=1, keepdims=True), drawn, there))
+    return counts
+
+
+def interval_of(estimates, confidence):
+    """Returns the `Interval` and the sample of estimates, the first not resampled."""
+    estimate, sample = estimates[0], estimates[1:]
+    tail = (1 - confidence) / 2
+    # Numbers of the sample, as there is nothing between a number and infinity.
+    ends = np.quantile(sample, [tail, 1 - tail], method="inverted_cdf")
+    return Interval(float(estimate), *map(float, ends)), sample
+
+
+def _draws(n, resamples, rng):
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=resamples)
+    return np.concatenate([np.ones([1, n], counts.dtype), counts])
