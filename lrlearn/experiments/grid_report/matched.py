@@ -1,0 +1,159 @@
+"""Sharpness at matched training loss, and time to a target loss."""
+
+import numpy as np
+
+from lrlearn.evaluation.bootstrap import log_ratio
+
+# How far from the matched loss a record may be where none bracket it.
+_TOLERANCE = 0.1
+_TASK = ["dataset", "network", "task", "regime"]
+_BALL = ["ball", "radius"]
+_TIMES = ["step", "gradients", "training_cpu_seconds"]
+
+
+def matched_pairs(sharpness, optimizer, reference):
+    r"""Returns the sharpness of pairs of runs where their training losses are equal.
+
+    A pair has the same task, regime and seed, and where both optimizers are learned,
+    the same meta-seed. Its matched loss $l^*$ is the larger of the two runs' smallest
+    `clean_loss`, so that both have reached it. In each run, $\log$ `increase` is
+    interpolated linearly in $\log$ `clean_loss` between the first two successive
+    records that bracket $l^*$. Where none do, the record whose loss is closest to $l^*$
+    stands in if it is within 10 % of it; where none is, the pair is not matched.
+
+    An `increase` that is not finite at a finite loss counts as infinite; `log_ratio`
+    says what follows. Losses that are not finite match nothing.
+
+    Args:
+        sharpness: The frame of that name in `Frames`.
+        optimizer: Name of the optimizer of the first run.
+        reference: Name of the optimizer of the second.
+
+    Returns:
+        A `pandas.DataFrame`, one row a pair, ball and radius: `dataset`, `network`,
+        `task`, `regime`, `meta_seed` (that of the learned side, if one is), `seed`,
+        `ball`, `radius`, `matched_loss`, `matched` (boolean), and where matched, else
+        NaN, `increase`, `reference_increase` and `log_ratio`, that of the two.
+    """
+    series, losses, log_increases = _series(
+        sharpness[sharpness["optimizer"].isin([optimizer, reference])]
+    )
+    pairs = _pairs(*(series[series["optimizer"] == o] for o in (optimizer, reference)))
+    sides = pairs["series_x"].to_numpy(), pairs["series_y"].to_numpy()
+    smallest = np.min(losses, axis=1, initial=np.inf)
+    matched_loss = np.maximum(*(smallest[side] for side in sides))
+    x, y = (_at_loss(matched_loss, losses[s], log_increases[s]) for s in sides)
+    matched = ~np.isnan(x) & ~np.isnan(y)
+    x, y = (np.where(matched, np.exp(side), np.nan) for side in (x, y))
+    return pairs.drop(columns=["series_x", "series_y"]).assign(
+        matched_loss=matched_loss,
+        matched=matched,
+        increase=x,
+        reference_increase=y,
+        log_ratio=log_ratio(x, y),
+    )
+
+
+def target_losses(records, optimizer="Adam", slack=1.05):
+    """Returns the validation loss to reach on each task.
+
+    It is `slack` times the median over the optimizer's runs of their smallest
+    validation loss.
+
+    Args:
+        records: The frame of that name in `Frames`.
+        optimizer: Name of the optimizer that sets the targets. Defaults to `"Adam"`.
+        slack: Factor. Defaults to `1.05`.
+
+    Returns:
+        A `pandas.Series` with index `task` and `regime`, of the tasks that the
+        optimizer was run on.
+    """
+    runs = records[records["optimizer"] == optimizer].groupby(["task", "regime", "key"])
+    # A run without a finite loss reached none.
+    smallest = runs["validation_loss"].min().fillna(np.inf)
+    return slack * smallest.groupby(["task", "regime"]).median()
+
+
+def time_to_target(records, target_column, target):
+    """Returns when each run first reached its task's target.
+
+    That is the first record at which the loss is not above the target; nothing is
+    interpolated.
+
+    Args:
+        records: The frame of that name in `Frames`.
+        target_column: Name of the column of the loss.
+        target: A `pandas.Series` with index `task` and `regime`, such as
+            `target_losses` returns. Runs on other tasks are left out.
+
+    Returns:
+        A `pandas.DataFrame`, one row a run: `key`, `dataset`, `network`, `task`,
+        `regime`, `optimizer`, `meta_seed` and `seed`, and `step`, `gradients` and
+        `training_cpu_seconds` until then, infinite if it never was.
+    """
+    names = ["key", *_TASK, "optimizer", "meta_seed", "seed"]
+    targets = target.rename("target").reset_index()
+    records = records.merge(targets, on=["task", "regime"]).sort_values("step")
+    runs = records[names].drop_duplicates("key")
+    reached = records[records[target_column] <= records["target"]]
+    first = reached.drop_duplicates("key")[["key", *_TIMES]]
+    times = runs.merge(first, on="key", how="left").sort_values(names[1:])
+    return times.fillna(dict.fromkeys(_TIMES, np.inf)).reset_index(drop=True)
+
+
+def _series(sharpness):
+    """What was measured along each run in each ball, in the order of steps.
+
+    Returns a frame with the number of each series in column `series`, and arrays
+    `[series, records]` of losses and logarithms of increases, padded with infinite
+    losses, as are those that are not finite.
+    """
+    names = ["key", *_BALL]
+    sharpness = sharpness.sort_values([*names, "step"])
+    groups = sharpness.groupby(names)
+    number, record = groups.ngroup().to_numpy(), groups.cumcount().to_numpy()
+    # As in `log_ratio`; an increase that is not a number is the worst there is.
+    values = sharpness[["clean_loss", "increase"]].fillna(np.inf).clip(1e-100, 1e100)
+    # One record more than there are: successive ones can be had of a single one.
+    shape = number.max(initial=-1) + 1, record.max(initial=0) + 2
+    losses, log_increases = np.full(shape, np.inf), np.zeros(shape)
+    finite = np.isfinite(sharpness["clean_loss"])
+    losses[number, record] = np.where(finite, values["clean_loss"], np.inf)
+    log_increases[number, record] = np.log(values["increase"])
+    series = sharpness.assign(series=number).drop_duplicates("series")
+    return series, losses, log_increases
+
+
+def _pairs(series, references):
+    """All pairs of series that may be compared, by the numbers of the two."""
+    learned = all(side["meta_seed"].notna().any() for side in (series, references))
+    names = [*_TASK, *(["meta_seed"] if learned else []), "seed", *_BALL]
+    columns = list(dict.fromkeys([*names, "meta_seed", "series"]))
+    pairs = series[columns].merge(references[columns], on=names)
+    if not learned:
+        either = pairs["meta_seed_x"].combine_first(pairs["meta_seed_y"])
+        pairs = pairs.assign(meta_seed=either)
+    return pairs[[*_TASK, "meta_seed", "seed", *_BALL, "series_x", "series_y"]]
+
+
+def _at_loss(loss, losses, log_increases):
+    """Logarithm of the increase at a loss `[n]`, of n series; NaN if there is none."""
+    found = _closest(loss, losses, log_increases)
+    low, high = (f(losses[:, :-1], losses[:, 1:]) for f in (np.minimum, np.maximum))
+    bracket = (low <= loss[:, None]) & (loss[:, None] <= high) & np.isfinite(high)
+    row = np.flatnonzero(bracket.any(axis=1))
+    first = np.argmax(bracket[row], axis=1)
+    x, a, b = np.log([loss[row], losses[row, first], losses[row, first + 1]])
+    t = np.divide(x - a, b - a, out=np.zeros_like(x), where=a != b)
+    found[row] = (1 - t) * log_increases[row, first] + t * log_increases[row, first + 1]
+    return found
+
+
+def _closest(loss, losses, log_increases):
+    """As `_at_loss`, of the record with the closest loss."""
+    row = np.arange(len(loss))
+    near = np.abs(losses - np.where(np.isfinite(loss), loss, np.nan)[:, None])
+    near = np.where(near <= _TOLERANCE * loss[:, None], near, np.inf)
+    record = np.argmin(near, axis=1)
+    return np.where(np.isfinite(near[row, record]), log_increases[row, record], np.nan)
