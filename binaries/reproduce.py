@@ -5,6 +5,12 @@ r"""The main job: meta-train learned optimizers, compare them, measure their fla
 Without flags it meta-trains one rule without regularizer and one each with SAM, GSAM
 and GAM on scikit-learn's digits, trains an MLP, an MLP-ReLU and a CNN with them and
 with tuned SGD, RMSprop and Adam, prints a table, and writes CSV, JSON and figures.
+
+    python -m binaries.reproduce --grid=first_pass --store=runs/first_pass
+
+runs the cells of a grid of the paper's tasks that are not in the store yet;
+`--shard=1/2` runs one half of them, `--verify=KEY` runs a row again and compares.
+`binaries.report` makes the report.
 """
 
 import dataclasses
@@ -16,6 +22,8 @@ from absl import flags
 
 from binaries import cli
 from lrlearn.experiments import MainJob, report, run
+from lrlearn.experiments.grid import runner
+from lrlearn.experiments.grid.grid import GRIDS
 
 matplotlib.use("Agg")
 
@@ -44,13 +52,78 @@ _SEEDS = flags.DEFINE_integer(
 _SEED = flags.DEFINE_integer(
     "seed", MainJob.seed, "Seed of everything random.", lower_bound=0
 )
+_GRID = flags.DEFINE_enum("grid", None, list(GRIDS), "Grid to run instead.")
+_STORE = flags.DEFINE_string("store", None, "Its store; default: runs/<grid>.")
+_SHARD = flags.DEFINE_string("shard", "1/1", "Which part of the grid: i/n.")
+_MINUTES = flags.DEFINE_float(
+    "minutes", None, "No cell is begun after so many minutes.", lower_bound=0
+)
+_VERIFY = flags.DEFINE_string(
+    "verify", None, "Key of a row, or its beginning: run it again and compare."
+)
 
 
 def main():
-    """Runs the main job by the flags."""
+    """Runs the main job, or a grid, by the flags."""
     # Networks this small gain nothing from several threads in an operation, which also
     # make sums depend on the number of cores. TensorFlow reads this at its first one.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    if _GRID.value is None:
+        _check_no_grid_flags()
+        run_main_job()
+    elif _VERIFY.value is None:
+        run_grid(GRIDS[_GRID.value])
+    else:
+        verify_row(GRIDS[_GRID.value])
+
+
+def run_grid(grid):
+    """Runs what is missing of a shard of a grid."""
+    store = _STORE.value or f"runs/{grid.name}"
+    try:
+        missing = runner.run(
+            grid, store, cli.provenance(), _shard(_SHARD.value), _MINUTES.value
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Interrupted. The same command goes on with what is missing in {store}."
+        ) from None
+    print(f"{missing} rows are missing in this shard. Store: {store}")
+
+
+def verify_row(grid):
+    """Runs one row of a grid again and compares its numbers."""
+    stored, found = runner.verify(
+        grid, _STORE.value or f"runs/{grid.name}", _VERIFY.value
+    )
+    differences = runner.differences(stored, found)
+    print(f"{stored['kind']} {stored['cell']}, of commit {stored['commit']}")
+    for line in differences:
+        print(line)
+    if differences:
+        raise ValueError(f"{len(differences)} numbers differ from those in the store.")
+    print("All numbers are those in the store.")
+
+
+def _shard(text):
+    index, slash, count = text.partition("/")
+    if not (slash and index.isdigit() and count.isdigit()) or not (
+        1 <= int(index) <= int(count)
+    ):
+        raise ValueError(
+            f"--shard must be i/n with i from 1 to n. Received: --shard={text}"
+        )
+    return int(index), int(count)
+
+
+def _check_no_grid_flags():
+    for flag in (_STORE, _SHARD, _MINUTES, _VERIFY):
+        if flag.present:
+            raise ValueError(f"--{flag.name} needs --grid. Received: no --grid")
+
+
+def run_main_job():
+    """Runs the main job."""
     job = dataclasses.replace(
         MainJob(),
         dataset=_DATASET.value,

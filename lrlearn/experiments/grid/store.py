@@ -167,9 +167,7 @@ def _read(file):
         return
     lines, rest = _lines(file)
     if rest:
-        warnings.warn(
-            f"{file} ends within a row, which is passed over.", stacklevel=3
-        )
+        warnings.warn(f"{file} ends within a row, which is passed over.", stacklevel=3)
     for number, line in enumerate(lines[1:], 2):
         try:
             row = json.loads(line)

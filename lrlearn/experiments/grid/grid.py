@@ -1,0 +1,215 @@
+"""What a grid consists of: frozen dataclasses, and the grids by name."""
+
+import dataclasses
+import fnmatch
+import hashlib
+import json
+
+
+@dataclasses.dataclass(frozen=True)
+class Regime:
+    """How much data a task has.
+
+    Attributes:
+        train_size: Training examples; `None` for all.
+        label_noise: Fraction of wrong training labels.
+        batch_size: Batch size.
+    """
+
+    train_size: int | None
+    label_noise: float
+    batch_size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class MetaRecipe:
+    """How update rules are meta-trained.
+
+    Attributes:
+        dataset: Data set.
+        networks: Networks.
+        regime: Name of the regime.
+        steps: Meta-steps.
+        horizon: Least and most steps of an optimizee.
+        validation_steps: Steps of an optimizee in meta-validation.
+        coordinates: Coordinates of an optimizee that are replayed.
+        lstm_units: Units of the LSTM's layers.
+        lstm_rate: Meta-learning rate of the LSTM rule.
+        mlp_rate: Meta-learning rate of the MLP rule.
+    """
+
+    dataset: str = "mnist"
+    networks: tuple = ("mlp", "mlp_relu", "mlp_tanh")
+    regime: str = "small"
+    steps: int = 200
+    horizon: tuple = (100, 1000)
+    validation_steps: int = 1000
+    coordinates: int = 2000
+    lstm_units: tuple = (10, 10)
+    lstm_rate: float = 5e-3
+    mlp_rate: float = 2e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class Measures:
+    """What is measured along a run.
+
+    Values by pattern are tuples of `(pattern, value)`; the first pattern that matches
+    `regime/dataset/network` counts.
+
+    Attributes:
+        records: Records of a run, evenly spaced, the start not counted.
+        sharpness_at: Fractions of the run at which sharpness is measured.
+        examples: Examples of each split for losses along the way; all of the test data
+            are used at the end.
+        sharpness_examples: Training examples for sharpness, by pattern.
+        ascent_steps: Points of the ascent of each ball.
+        eigenvalue_examples: Training examples for the Hessian, by pattern.
+        eigenvalue_iterations: Most Hessian-vector products.
+        eigenvalue_tolerance: Relative error of the top eigenvalue.
+    """
+
+    records: int = 20
+    sharpness_at: tuple = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+    examples: int = 2000
+    sharpness_examples: tuple = (("*", 1024),)
+    ascent_steps: int = 10
+    eigenvalue_examples: tuple = (("*", 1024),)
+    eigenvalue_iterations: int = 100
+    eigenvalue_tolerance: float = 1e-2
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """A grid of runs: optimizers x tasks x meta-seeds x seeds x horizons.
+
+    Attributes:
+        name: Its name.
+        datasets: Data sets.
+        networks: Networks.
+        regimes: Names of regimes.
+        horizons: Steps of the runs, by pattern as in `Measures`: tuples, since a task
+            may have several horizons.
+        optimizers: Patterns of the optimizers' names.
+        meta_seeds: Number of meta-trainings of each update rule and teacher.
+        seeds: Number of runs of each optimizer on each task.
+        tuning_seeds: Number of runs of each trial of hyperparameters.
+        recipe: The `MetaRecipe`.
+        measures: The `Measures`.
+
+    Example:
+        >>> from lrlearn.experiments.grid.grid import GRIDS
+        >>> GRIDS["full"].horizons_of("full", "cifar10", "mlp")
+        (2000,)
+    """
+
+    name: str
+    datasets: tuple = ("mnist", "fashion_mnist", "cifar10")
+    networks: tuple = ("mlp", "mlp_relu", "cnn")
+    regimes: tuple = ("small", "full")
+    horizons: tuple = (
+        ("full/cifar10/*", (2000,)),
+        ("full/*", (1000,)),
+        ("small/*", (2000,)),
+    )
+    optimizers: tuple = ("*",)
+    meta_seeds: int = 5
+    seeds: int = 5
+    tuning_seeds: int = 2
+    recipe: MetaRecipe = MetaRecipe()
+    measures: Measures = Measures()
+
+    def tasks(self):
+        """Returns `(dataset, network, regime)` in the order in which they are run.
+
+        Cheap ones come first, so that a run that is cut off leaves whole tasks.
+        """
+        return [
+            (dataset, network, regime)
+            for convolutional in (False, True)
+            for dataset in self.datasets
+            for network in self.networks
+            for regime in self.regimes
+            if (network == "cnn") == convolutional
+        ]
+
+    def horizons_of(self, regime, dataset, network):
+        """Returns the numbers of steps of a task, a tuple."""
+        return first_match(self.horizons, f"{regime}/{dataset}/{network}")
+
+    def includes(self, optimizer):
+        """Returns whether an optimizer of this name takes part."""
+        return any(fnmatch.fnmatch(optimizer, p) for p in self.optimizers)
+
+    def describe(self):
+        """Returns what tells this grid from others, as JSON types."""
+        content = json.loads(json.dumps(dataclasses.asdict(self)))
+        text = json.dumps(content, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return {"name": self.name, "digest": digest, **content}
+
+
+def first_match(patterns, name):
+    """Returns the value of the first pattern that matches a name.
+
+    Example:
+        >>> from lrlearn.experiments.grid.grid import first_match
+        >>> first_match((("small/*", 1), ("*", 2)), "full/mnist/mlp")
+        2
+    """
+    for pattern, value in patterns:
+        if fnmatch.fnmatch(name, pattern):
+            return value
+    raise ValueError(f"One pattern must match {name!r}. Received: {patterns}")
+
+
+REGIMES = {"full": Regime(None, 0.0, 128), "small": Regime(1000, 0.2, 64)}
+_FIRST_MEASURES = Measures(
+    records=10,
+    sharpness_at=(0.1, 0.3, 1.0),
+    sharpness_examples=(("*/cnn", 256), ("*", 1024)),
+    ascent_steps=5,
+    eigenvalue_examples=(("*/cnn", 128), ("*", 512)),
+    eigenvalue_iterations=15,
+)
+GRIDS = {
+    # The paper's nine tasks in two regimes, as the protocol asks for them.
+    "full": Grid("full"),
+    # The same at a cost of three core-hours: shorter runs, fewer seeds.
+    "first_pass": Grid(
+        "first_pass",
+        horizons=(("*/cnn", (100,)), ("*/cifar10/*", (500,)), ("*", (1000,))),
+        meta_seeds=2,
+        seeds=3,
+        tuning_seeds=1,
+        measures=_FIRST_MEASURES,
+    ),
+    # A few minutes on data that ship with scikit-learn: does everything run?
+    "smoke": Grid(
+        "smoke",
+        datasets=("digits",),
+        networks=("mlp", "cnn"),
+        regimes=("small",),
+        horizons=(("*", (40,)),),
+        optimizers=("SGD-M", "Adam", "SAM", "late SAM", "LSTM none", "LSTM SAM"),
+        meta_seeds=2,
+        seeds=2,
+        tuning_seeds=1,
+        recipe=MetaRecipe(
+            dataset="digits",
+            networks=("mlp",),
+            steps=4,
+            horizon=(20, 40),
+            validation_steps=20,
+            coordinates=100,
+        ),
+        measures=Measures(
+            records=4,
+            sharpness_at=(0.25, 1.0),
+            sharpness_examples=(("*", 128),),
+            ascent_steps=3,
+            eigenvalue_examples=(("*", 128),),
+            eigenvalue_iterations=5,
+        ),
+    ),
+}

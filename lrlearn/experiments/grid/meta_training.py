@@ -1,0 +1,92 @@
+"""Meta-training by a recipe, and update rules as rows of a store."""
+
+import base64
+
+import keras
+import numpy as np
+
+import lrlearn
+from lrlearn.experiments.grid.grid import REGIMES
+from lrlearn.experiments.grid.optimizers import TEACHERS
+
+_VALIDATIONS = {"LSTM": 4, "MLP": 8}
+
+
+def make_rule(name, recipe):
+    """Returns the update rule `"LSTM"` or `"MLP"` of a `MetaRecipe`."""
+    if name == "LSTM":
+        return lrlearn.rules.CoordinatewiseLSTM(
+            recipe.lstm_units, features="normalized", output="adam"
+        )
+    return lrlearn.rules.PerParameterMLP(horizon=max(recipe.horizon))
+
+
+def meta_train(learned, meta_seed, recipe):
+    """Meta-trains an update rule.
+
+    Args:
+        learned: A `Learned`.
+        meta_seed: Integer seed of everything random.
+        recipe: A `MetaRecipe`.
+
+    Returns:
+        A dict with `theta` (see `pack`) and `score`, the best meta-validation score.
+    """
+    rate = recipe.lstm_rate if learned.rule == "LSTM" else recipe.mlp_rate
+    schedule = keras.optimizers.schedules.CosineDecay(rate, recipe.steps, alpha=0.02)
+    trainer = lrlearn.MetaTrainer(
+        make_rule(learned.rule, recipe),
+        [load_task(recipe.dataset, n, recipe.regime) for n in recipe.networks],
+        TEACHERS[learned.teacher],
+        estimator=lrlearn.meta.Replay(coordinates=recipe.coordinates),
+        horizon=recipe.horizon,
+        initializations=2,
+        initial_scale=(0.5, 2.0),
+        meta_split="validation" if learned.teacher == "held-out" else "train",
+        meta_optimizer=keras.optimizers.Adam(schedule, global_clipnorm=1.0),
+        validation_every=max(1, recipe.steps // _VALIDATIONS[learned.rule]),
+        validation_steps=recipe.validation_steps,
+        seed=meta_seed,
+    )
+    history = trainer.fit(recipe.steps, verbose=0)
+    score = float(history.frame()["score"].min())
+    return {"theta": pack(trainer.theta), "score": score}
+
+
+def load_task(dataset, network, regime):
+    """Returns a task in a regime, by their names."""
+    regime = REGIMES[regime]
+    return lrlearn.tasks.load(
+        f"{dataset}/{network}",
+        train_size=regime.train_size,
+        label_noise=regime.label_noise,
+        batch_size=regime.batch_size,
+    )
+
+
+def pack(theta):
+    """Returns arrays as JSON types, exactly.
+
+    Example:
+        >>> import numpy as np
+        >>> from lrlearn.experiments.grid.meta_training import pack, unpack
+        >>> unpack(pack({"w": np.ones((1, 2), "float32")}))
+        {'w': array([[1., 1.]], dtype=float32)}
+    """
+    return {
+        name: {
+            "shape": list(array.shape),
+            "float32": base64.b64encode(array.astype("<f4").tobytes()).decode(),
+        }
+        for name, array in theta.items()
+    }
+
+
+def unpack(packed):
+    """Returns the arrays that `pack` was given."""
+    return {
+        name: np.frombuffer(base64.b64decode(value["float32"]), "<f4")
+        .astype("float32")
+        .reshape(value["shape"])
+        for name, value in packed.items()
+    }

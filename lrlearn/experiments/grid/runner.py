@@ -1,0 +1,143 @@
+"""Runs what is missing of a grid, and verifies what is there."""
+
+import functools
+import math
+import time
+
+from tqdm.auto import tqdm
+
+from lrlearn.experiments.grid import store
+from lrlearn.experiments.grid.cells import Jobs
+from lrlearn.experiments.grid.execution import Executor
+from lrlearn.meta.fingerprint import digest
+from lrlearn.tasks import datasets
+
+# The copy of CIFAR-10 whose images were decoded from JPEG files.
+_JPEG_COPY = 1664538073
+
+
+def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
+    """Runs the jobs of a shard that are not in the store yet.
+
+    Interrupted at any time, it loses at most the job at hand; called again, it goes on.
+
+    Args:
+        grid: A `Grid`.
+        directory: Path of the store; several shards may share it.
+        provenance: JSON-able dict that each row is signed with.
+        shard: Tuple `(index, count)`, the index from 1. Defaults to `(1, 1)`.
+        minutes: No job is begun after so many minutes. Defaults to no limit.
+        verbose: `1` for a progress bar, `0` for none. Defaults to `1`.
+
+    Returns:
+        Number of rows that are still missing in the shard.
+
+    Raises:
+        ValueError: If the store belongs to another grid, or another process writes to
+            this shard's file.
+        FileNotFoundError: If data are neither there nor can be downloaded.
+    """
+    index, count = shard
+    end = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    with store.Writer(directory, grid.describe(), f"shard-{index}-of-{count}") as out:
+        jobs = Jobs(grid, data_of).shard(index, count)
+        rows = {row["key"]: row for row in store.read(directory)}
+        missing = [job for job in jobs if not rows.keys() >= set(job.keys)]
+        execute = Executor(grid, rows)
+        bar = _bar(jobs, missing, verbose)
+        for place, job in enumerate(missing):
+            if time.monotonic() > end:
+                return sum(len(job.cells) for job in missing[place:])
+            bar.set_postfix_str(_label(job))
+            new = [{**row, **provenance} for row in execute(job)]
+            new = [row for row in new if row["key"] not in rows]
+            out.append(new)
+            rows |= {row["key"]: row for row in new}
+            bar.update(len(job.cells))
+        bar.close()
+    return 0
+
+
+def verify(grid, directory, key):
+    """Runs the job of a row again.
+
+    Args:
+        grid: The `Grid` that the row is of.
+        directory: Path of the store.
+        key: The row's key, or the beginning of it.
+
+    Returns:
+        A tuple of the row as stored and as found now, without provenance.
+
+    Raises:
+        ValueError: If no row, or more than one, has this key, or if this version of
+            the grid has no such cell.
+    """
+    rows = {row["key"]: row for row in store.read(directory)}
+    keys = [k for k in rows if k.startswith(key)]
+    if len(keys) != 1:
+        raise ValueError(
+            f"`key` must be that of one row. Received: {key!r}, of {len(keys)} rows"
+        )
+    jobs = [job for job in Jobs(grid, data_of).all() if keys[0] in job.keys]
+    if not jobs:
+        raise ValueError(
+            f"`key` must be that of a cell of grid {grid.name!r}, with the data at "
+            f"hand. Received: {key!r}"
+        )
+    again = Executor(grid, rows)(jobs[0])
+    return rows[keys[0]], next(row for row in again if row["key"] == keys[0])
+
+
+def differences(stored, found, path=""):
+    """Returns a line for each number that differs, times and provenance apart.
+
+    Args:
+        stored: Row as stored.
+        found: Row as `verify` found it.
+        path: What the lines begin with. Defaults to `""`.
+    """
+    if isinstance(found, dict):
+        return [
+            line
+            for name, value in found.items()
+            if not name.endswith("cpu_seconds")
+            for line in differences(stored.get(name), value, f"{path}/{name}")
+        ]
+    if isinstance(found, list | tuple) and len(found) == len(stored or ()):
+        return [
+            line
+            for i, values in enumerate(zip(stored, found, strict=True))
+            for line in differences(*values, f"{path}/{i}")
+        ]
+    same = stored == found or (stored != stored and found != found)  # NaN
+    return [] if same else [f"{path}: {stored} in the store, now {found}"]
+
+
+@functools.cache
+def data_of(name):
+    """Returns what tells a data set from others: a checksum, and whether it is JPEG.
+
+    Args:
+        name: Name of a data set.
+    """
+    splits = datasets.splits(name)
+    checksum = digest(array for arrays in splits.values() for array in arrays)
+    return {
+        "name": name,
+        "checksum": checksum,
+        "cifar10_jpeg_copy": checksum == _JPEG_COPY,
+    }
+
+
+def _bar(jobs, missing, verbose):
+    total = sum(len(job.cells) for job in jobs)
+    left = sum(len(job.cells) for job in missing)
+    return tqdm(total=total, initial=total - left, unit="row", disable=not verbose)
+
+
+def _label(job):
+    cell = job.cell
+    place = (cell.get("dataset"), cell.get("network"), cell.get("regime"))
+    where = "/".join(filter(None, place)) or f"meta-seed {cell['meta_seed']}"
+    return f"{job.kind} {cell['optimizer']}, {where}"
