@@ -9,7 +9,8 @@ import keras
 import lrlearn
 
 _MOMENTUM = 0.9
-_RADII = (0.02, 0.05, 0.15, 0.5)
+_RADII = (0.01, 0.03, 0.1, 0.2, 0.5, 1.0)
+_ADAM_RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,16 +95,16 @@ def _adamw(learning_rate, weight_decay):
 
 BASES = ("SGD-M", "Adam")
 TUNED = {
-    "SGD-M": Tuned("baseline", _rates(0.01, 0.03, 0.1, 0.3), _sgd),
-    "Adam": Tuned("baseline", _rates(0.001, 0.003, 0.01, 0.03), _adam),
-    "RMSprop": Tuned("baseline", _rates(0.0003, 0.001, 0.003, 0.01), _rmsprop),
-    "Adam-EMA": Tuned("baseline", _rates(0.001, 0.003, 0.01, 0.03), _adam_ema),
+    "SGD-M": Tuned("baseline", _rates(0.001, 0.003, 0.01, 0.03, 0.1, 0.3), _sgd),
+    "Adam": Tuned("baseline", _rates(*_ADAM_RATES), _adam),
+    "RMSprop": Tuned("baseline", _rates(*_ADAM_RATES), _rmsprop),
+    "Adam-EMA": Tuned("baseline", _rates(*_ADAM_RATES), _adam_ema),
     # Keras multiplies the decay by the learning rate.
     "AdamW": Tuned(
         "baseline",
         tuple(
             {"learning_rate": rate, "weight_decay": decay}
-            for rate, decay in itertools.product((0.003, 0.01), (0.1, 1.0))
+            for rate, decay in itertools.product((0.001, 0.003, 0.01), (0.1, 1.0))
         ),
         _adamw,
     ),
