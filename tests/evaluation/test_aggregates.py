@@ -100,6 +100,10 @@ def test_probability_without_some_runs():
     y = [[2.0, 0.0, nan], [5.0], [nan, nan]]
     interval, _ = probability_of_improvement(x, y)
     assert interval.mean == 0.75
+    holes = [[[0.0, nan], [2.0, 4.0]]]
+    forth, _ = probability_of_improvement(holes, [[1.0, 3.0]])
+    back, _ = probability_of_improvement([[1.0, 3.0]], holes)
+    assert forth.mean == pytest.approx(3 / 6) and back.mean == pytest.approx(3 / 6)
     with pytest.raises(ValueError, match="Nothing has been measured"):
         probability_of_improvement(x[1:], y[1:])
 

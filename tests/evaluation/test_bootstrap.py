@@ -190,9 +190,9 @@ def test_verdict_wants_a_sign():
 
 
 def test_log_ratio():
-    x = [3.0, math.inf, 0.0, math.inf, 0.0, math.nan, 1e9, math.inf]
-    y = [2.0, 1.0, 1.0, math.inf, 0.0, 1.0, 1.0, math.nan]
-    expected = np.log([1.5, 1e3, 1e-3, 1.0, 1.0, math.nan, 1e3, math.nan])
+    x = [3.0, 3e-9, math.inf, 0.0, math.inf, 0.0, math.nan, 1e9, math.inf]
+    y = [2.0, 2e-9, 1.0, 1.0, math.inf, 0.0, 1.0, 1.0, math.nan]
+    expected = np.log([1.5, 1.5, 1e3, 1e-3, 1.0, 1.0, math.nan, 1e3, math.nan])
     np.testing.assert_allclose(log_ratio(x, y), expected)
     np.testing.assert_allclose(
         log_ratio(y, x, limit=10), np.clip(-expected, *np.log([0.1, 10]))
