@@ -130,7 +130,12 @@ def _run(cell, noise, jpeg, records):
         "kind": "run",
         "key": _key(*cell.values()),
         "cell": cell,
-        "settings": settings(jpeg),
+        "settings": {
+            **settings(jpeg),
+            "meta_trained": cell["kind"] == "learned"
+            and (cell["dataset"], cell["regime"]) == ("mnist", "small")
+            and cell["network"] != "cnn",
+        },
         "hyperparameters": {} if teacher else {"learning_rate": 0.01},
         "gradients_per_step": 1,
         "diverged": False,

@@ -72,12 +72,6 @@ def test_hand_designed_optimizers_have_hyperparameters_and_no_rule(rows):
     assert runs["rho"].isna().all()
 
 
-def test_the_later_of_two_rows_with_one_key_counts(rows):
-    again = {**rows[-1], "diverged": True}
-    runs = frames([*rows, again]).runs
-    assert len(runs) == len(frames(rows).runs) and runs["diverged"].sum() == 1
-
-
 def test_a_diverged_run_stays(rows):
     broken = json.loads(json.dumps(rows[-1]))
     broken["diverged"] = True

@@ -4,9 +4,6 @@ import dataclasses
 
 import pandas as pd
 
-# What the rules were meta-trained on; every other task and regime is transfer.
-META_TRAINED = frozenset({("mnist/mlp", "small"), ("mnist/mlp_relu", "small")})
-
 IDENTIFIERS = [
     "key",
     "dataset",
@@ -46,10 +43,11 @@ class Frames:
 
     Attributes:
         runs: One row a run: `key`, `dataset`, `network`, `task`, `regime`, `optimizer`,
-            `kind`, `rule`, `teacher`, `meta_trained`, `meta_seed`, `seed`, `steps`, the
-            hyperparameters, `diverged`, `cpu_seconds`, `training_cpu_seconds`, and of
-            the last record losses, accuracies, `gradients`, `parameter_norm` and
-            `top_eigenvalue`.
+            `kind`, `rule`, `teacher`, `meta_trained` (whether rules were meta-trained
+            on this task and regime), `meta_seed`, `seed`, `steps`, the hyperparameters,
+            `diverged`, `cpu_seconds`, `training_cpu_seconds`, and of the last record
+            losses, accuracies, `gradients`, `parameter_norm`, `top_eigenvalue` and
+            `top_eigenvalue_converged`.
         records: One row a record: the run's names, `step`, `gradients`,
             `training_cpu_seconds`, losses, accuracies and `parameter_norm`.
         sharpness: One row a record, ball and radius: the run's names, `step`,
@@ -66,15 +64,14 @@ class Frames:
 
 
 def frames(rows):
-    """Returns the `Frames` of a store's rows; of two rows with one key, the later.
+    """Returns the `Frames` of a store's rows.
 
     Args:
         rows: A list of dicts such as `lrlearn.experiments.grid.store.read` returns.
     """
-    kinds = {kind: {} for kind in ("run", "tuning", "meta")}
+    stored = {"run": [], "tuning": [], "meta": []}
     for row in rows:
-        kinds[row["kind"]][row["key"]] = row
-    stored = {kind: list(found.values()) for kind, found in kinds.items()}
+        stored[row["kind"]].append(row)
     runs = _runs(stored["run"])
     return Frames(
         runs=runs,
@@ -85,9 +82,35 @@ def frames(rows):
     )
 
 
+def with_one_horizon(frames):
+    """Returns the `Frames` of the runs of one length for each task and regime.
+
+    That is the length that most runs have, the longer one if as many have another.
+
+    Args:
+        frames: `Frames`.
+    """
+    place = ["task", "regime"]
+    steps = frames.runs.groupby(place)["steps"].agg(lambda s: s.mode().max())
+    kept = {
+        name: frame.join(steps.rename("horizon"), on=place)
+        .query("steps == horizon")
+        .drop(columns="horizon")
+        .reset_index(drop=True)
+        for name, frame in vars(frames).items()
+        if name != "meta"
+    }
+    return Frames(**kept, meta=frames.meta)
+
+
 def _runs(rows):
+    places = {
+        (_task(row["cell"]), row["cell"]["regime"])
+        for row in rows
+        if row["settings"].get("meta_trained")
+    }
     measured = ["diverged", "cpu_seconds", "training_cpu_seconds", "gradients"]
-    last = [*METRICS, "parameter_norm", "top_eigenvalue"]
+    last = [*METRICS, "parameter_norm", "top_eigenvalue", "top_eigenvalue_converged"]
     columns = [*IDENTIFIERS, *HYPERPARAMETERS, *measured, *last]
     found = [
         # A run's own seconds are all told; a record's are those until its step.
@@ -95,6 +118,9 @@ def _runs(rows):
         for row in rows
     ]
     frame = pd.DataFrame(found, columns=columns)
+    frame["meta_trained"] = [
+        place in places for place in zip(frame["task"], frame["regime"], strict=True)
+    ]
     return frame.astype({"meta_seed": "float64", "diverged": bool})
 
 
@@ -137,6 +163,8 @@ def _meta(rows):
 
 
 def _names(cell):
-    task = f"{cell['dataset']}/{cell['network']}"
-    trained = (task, cell["regime"]) in META_TRAINED
-    return {**cell, "task": task, "meta_trained": trained}
+    return {**cell, "task": _task(cell)}
+
+
+def _task(cell):
+    return f"{cell['dataset']}/{cell['network']}"

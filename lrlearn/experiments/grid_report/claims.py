@@ -1,0 +1,158 @@
+"""The claims, judged as `results/PROTOCOL.md` says."""
+
+import dataclasses
+import math
+
+from lrlearn.evaluation.bootstrap import verdict
+from lrlearn.experiments.grid_report import names
+from lrlearn.experiments.grid_report.effects import Effect, Flatness, effect
+
+POINTS, RATIO = "points", "ratio"
+ENOUGH = 5  # meta-seeds and seeds; with fewer, a verdict is provisional
+# Effects that are not worth having, and the signs that are claimed.
+MARGINS = {POINTS: 0.5, RATIO: math.log(1.05)}
+_CLAIMED = {POINTS: 1, RATIO: -1}
+_FLATNESS = (("relative", 0.02), ("fixed", 0.05))
+_STABILITY = (("fixed", 0.1),)
+_STEADY = ("SGD-M", "Adam", "RMSprop")
+_PLACE = ["task", "regime"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of a claim: one effect.
+
+    Attributes:
+        name: What tells it from the other parts.
+        effect: The `Effect`, or `None` where nothing has been measured.
+        unit: `"points"` of test accuracy, or `"ratio"`, of which the effect is the log.
+    """
+
+    name: str
+    effect: Effect | None
+    unit: str
+
+    @property
+    def verdict(self):
+        """Whether the claim holds, as `evaluation.bootstrap.verdict` says it."""
+        if self.effect is None:
+            return "not measured"
+        return verdict(self.effect.interval, MARGINS[self.unit], _CLAIMED[self.unit])
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A claim about one regime and rule.
+
+    Attributes:
+        name: What is claimed.
+        regime: Name of the regime.
+        rule: `"LSTM"` or `"MLP"`.
+        parts: Tuple of `Part`s.
+    """
+
+    name: str
+    regime: str
+    rule: str
+    parts: tuple
+
+    @property
+    def verdict(self):
+        """It holds if all parts do, and does not if one does not."""
+        verdicts = [part.verdict for part in self.parts]
+        worst_first = ("does not hold", "not measured", "undecided", "holds")
+        return next(verdict for verdict in worst_first if verdict in verdicts)
+
+    @property
+    def provisional(self):
+        """Whether there are too few meta-seeds or seeds."""
+        effects = [part.effect for part in self.parts if part.effect]
+        counts = [n for e in effects for n in (e.meta_seeds, e.seeds) if n is not None]
+        return any(n < ENOUGH for n in counts)
+
+
+class Judge:
+    """Judges the claims.
+
+    Args:
+        runs: The frame `Frames.runs`.
+        accuracy: An `Accuracy`.
+        matched: A `Matched`.
+    """
+
+    def __init__(self, runs, accuracy, matched):
+        self._accuracy, self._matched = accuracy, matched
+        tasks = runs.groupby("regime")["task"]
+        self._tasks = {regime: names.tasks(found) for regime, found in tasks}
+        self._trained = set(runs[runs["meta_trained"]].groupby(_PLACE).groups)
+        self._best = best_baselines(runs)
+
+    def claims(self, regime, rule):
+        """Returns the paper's claims about a regime and rule, a list of `Claim`s."""
+        tasks = self._tasks[regime]
+        relu = [task for task in tasks if task.endswith("/mlp_relu")]
+        unseen = [task for task in tasks if (task, regime) not in self._trained]
+        learned, none = _learned(rule), [f"{rule} none"]
+        claims = {
+            "1. generalization": self._gain(regime, learned, tasks, none),
+            **{
+                f"1. with {o.split()[-1]} only": self._gain(regime, [o], tasks, none)
+                for o in learned
+            },
+            "2. flatness": self._flatness(regime, learned, tasks, none, _FLATNESS),
+            "3. stability, MLP-ReLU": self._flatness(
+                regime, learned, relu, _STEADY, _STABILITY
+            ),
+            "3. stability, all tasks": self._flatness(
+                regime, learned, tasks, _STEADY, _STABILITY
+            ),
+            "4. transfer": self._gain(regime, learned, unseen, none),
+        }
+        return [Claim(name, regime, rule, parts) for name, parts in claims.items()]
+
+    def controls(self, regime, rule):
+        """Returns what goes beyond the paper, as `claims` does."""
+        references = {
+            "minus LO L2": [f"{rule} L2"],
+            "minus LO held-out": [f"{rule} held-out"],
+            "minus the best tuned baseline": None,
+            "minus explicit SAM": ["SAM"],
+        }
+        gains = {
+            name: self._gain(regime, _learned(rule), self._tasks[regime], reference)
+            for name, reference in references.items()
+        }
+        return [Claim(name, regime, rule, parts) for name, parts in gains.items()]
+
+    def _gain(self, regime, optimizers, tasks, references):
+        """Test accuracy; references of `None` are each task's best baseline."""
+        best = {task: self._best.get((task, regime)) for task in tasks}
+        against = {task: references or [best[task]] for task in tasks}
+        return (Part("", effect(self._accuracy, regime, optimizers, against), POINTS),)
+
+    def _flatness(self, regime, optimizers, tasks, references, balls):
+        against = dict.fromkeys(tasks, references)
+        measures = [(f"{b} r={r:g}", Flatness(self._matched, b, r)) for b, r in balls]
+        return tuple(
+            Part(name, effect(measure, regime, optimizers, against), RATIO)
+            for name, measure in measures
+        )
+
+
+def best_baselines(runs):
+    """Returns the tuned baseline of best validation accuracy, by task and regime.
+
+    Args:
+        runs: The frame `Frames.runs`.
+
+    Returns:
+        A dict from `(task, regime)` to an optimizer's name.
+    """
+    baselines = runs[runs["kind"] == "baseline"]
+    means = baselines.groupby([*_PLACE, "optimizer"])["validation_accuracy"].mean()
+    best = means.fillna(0.0).groupby(_PLACE).idxmax()
+    return {(task, regime): optimizer for task, regime, optimizer in best}
+
+
+def _learned(rule):
+    return [f"{rule} {teacher}" for teacher in names.REGULARIZED]

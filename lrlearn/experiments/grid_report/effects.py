@@ -1,0 +1,166 @@
+"""Effects: means over tasks of paired differences between optimizers."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lrlearn.evaluation.bootstrap import Interval, hierarchical_bootstrap
+from lrlearn.experiments.grid_report.matched import matched_pairs
+
+_NO_META_SEED = -1
+
+
+class Effect(NamedTuple):
+    """An effect and what it rests on.
+
+    Attributes:
+        interval: Its `Interval`.
+        tasks: Number of tasks.
+        meta_seeds: Number of meta-seeds; `None` where all was made by hand.
+        seeds: Least number of seeds on a task.
+        pairs: Number of pairs of runs.
+        unmatched: Number of pairs without a common training loss, left out.
+    """
+
+    interval: Interval
+    tasks: int
+    meta_seeds: int | None
+    seeds: int
+    pairs: int
+    unmatched: int = 0
+
+
+class Accuracy:
+    """Differences of test accuracy at the end, in points.
+
+    Args:
+        runs: The frame `Frames.runs`.
+    """
+
+    def __init__(self, runs):
+        runs = runs.assign(points=100 * runs["test_accuracy"])
+        groups = runs.groupby(["task", "regime", "optimizer"], sort=False)
+        self.tables = {key: crossed(group, "points") for key, group in groups}
+
+    def pairs(self, task, regime, optimizer, reference):
+        """Returns a frame of differences, meta-seeds by seeds, or `None`."""
+        table = self.tables.get((task, regime, optimizer))
+        other = self.tables.get((task, regime, reference))
+        if table is None or other is None:
+            return None
+        if list(other.index) == [_NO_META_SEED]:
+            return table.sub(other.iloc[0], axis="columns")
+        return table - other
+
+    def unmatched(self, task, regime, optimizer, reference):
+        """Returns how many pairs could not be compared: none."""
+        return 0
+
+
+class Matched:
+    """Pairs of runs at matched training loss; each two optimizers are matched once.
+
+    Args:
+        sharpness: The frame `Frames.sharpness`.
+    """
+
+    def __init__(self, sharpness):
+        self._runs = dict(list(sharpness.groupby("optimizer", sort=False)))
+        self._groups = {}
+
+    def group(self, optimizer, reference, *place):
+        """Returns the pairs at a ball, radius, task and regime, `None` for none."""
+        both = optimizer, reference
+        if not all(name in self._runs for name in both):
+            return None
+        if both not in self._groups:
+            runs = pd.concat([self._runs[name] for name in dict.fromkeys(both)])
+            pairs = matched_pairs(runs, *both)
+            groups = pairs.groupby(["ball", "radius", "task", "regime"], sort=False)
+            self._groups[both] = dict(list(groups))
+        return self._groups[both].get(place)
+
+
+class Flatness:
+    """Log ratios of the increase of the loss in a ball, at matched training loss.
+
+    Args:
+        matched: A `Matched`.
+        ball: `"fixed"`, `"relative"` or `"adaptive"`.
+        radius: Radius of the ball.
+    """
+
+    def __init__(self, matched, ball, radius):
+        self._matched, self._ball = matched, (ball, radius)
+
+    def pairs(self, task, regime, optimizer, reference):
+        """Returns a frame of log ratios, meta-seeds by seeds, or `None`."""
+        group = self._group(task, regime, optimizer, reference)
+        return None if group is None else crossed(group, "log_ratio")
+
+    def unmatched(self, task, regime, optimizer, reference):
+        """Returns how many pairs have no common training loss."""
+        group = self._group(task, regime, optimizer, reference)
+        return 0 if group is None else int((~group["matched"]).sum())
+
+    def _group(self, task, regime, optimizer, reference):
+        return self._matched.group(optimizer, reference, *self._ball, task, regime)
+
+
+def crossed(runs, column):
+    """Returns a frame of a column, meta-seeds by seeds, NaN where there is no run.
+
+    Args:
+        runs: A frame, one row a run or pair, with `meta_seed`, NaN if made by hand.
+        column: Name of the column.
+    """
+    meta_seed = runs["meta_seed"].fillna(_NO_META_SEED).astype(int)
+    return runs.assign(meta_seed=meta_seed).pivot(
+        index="meta_seed", columns="seed", values=column
+    )
+
+
+def effect(measure, regime, optimizers, references, resamples=10_000):
+    """Returns the `Effect` of optimizers against references, or `None` if unmeasured.
+
+    On each task it is the mean over all pairs of an optimizer and a reference; then
+    the mean over tasks, with the interval of `hierarchical_bootstrap`.
+
+    Args:
+        measure: An `Accuracy` or a `Flatness`.
+        regime: Name of the regime.
+        optimizers: List of the optimizers' names.
+        references: Dict from each task to the list of the references' names.
+        resamples: Number of resamples. Defaults to `10_000`.
+    """
+    tables, pairs, unmatched = [], 0, 0
+    for task, names in references.items():
+        both = [(task, regime, o, r) for o in optimizers for r in names]
+        found = [measure.pairs(*keys) for keys in both]
+        found = [table for table in found if table is not None]
+        unmatched += sum(measure.unmatched(*keys) for keys in both)
+        if found and not all(table.isna().all(axis=None) for table in found):
+            pairs += sum(int(table.notna().sum().sum()) for table in found)
+            tables.append(pd.concat(found).groupby(level=0).mean())
+    if not tables:
+        return None
+    arrays = aligned(tables)
+    interval, _ = hierarchical_bootstrap(arrays, resamples=resamples)
+    there = [~np.isnan(array) for array in arrays]
+    seeds = min(int(known.any(axis=0).sum()) for known in there)
+    meta_seeds = int(np.any([known.any(axis=1) for known in there], axis=0).sum())
+    by_hand = all(list(table.index) == [_NO_META_SEED] for table in tables)
+    return Effect(
+        interval, len(tables), None if by_hand else meta_seeds, seeds, pairs, unmatched
+    )
+
+
+def aligned(tables):
+    """Returns arrays whose rows are the same meta-seeds, from frames of `crossed`.
+
+    Args:
+        tables: A list of frames, one a task.
+    """
+    meta_seeds = sorted(set().union(*(table.index for table in tables)))
+    return [table.reindex(meta_seeds).to_numpy() for table in tables]
