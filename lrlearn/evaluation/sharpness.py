@@ -11,7 +11,7 @@ from lrlearn.evaluation.pga import PGA
 from lrlearn.evaluation.validation import check_radius
 
 _RADII = (0.001, 0.005, 0.05, 0.1)
-_COLUMNS = (
+COLUMNS = (
     "clean_loss",
     "max_loss",
     "increase",
@@ -105,7 +105,7 @@ class SharpnessEvaluator:
         dtype = flat.dtype(params)
         absolute = tf.constant(radii, dtype) * tf.cast(scale, dtype)
         rows = self._rows(params, args, absolute, tf.constant(seed, tf.int32)).numpy()
-        table = pd.DataFrame(_grow_with_radius(rows, radii), columns=_COLUMNS)
+        table = pd.DataFrame(grow_with_radius(rows, radii), columns=COLUMNS)
         table.insert(0, "radius", radii)
         return table
 
@@ -185,9 +185,9 @@ def sharpness(
     )
 
 
-def _grow_with_radius(rows, radii):
+def grow_with_radius(rows, radii):
     """Returns the rows with each maximum no less than that of any smaller radius."""
     order, rows = np.argsort(radii, kind="stable"), rows.copy()
-    maxima = [_COLUMNS.index(c) for c in _COLUMNS if c.startswith(("max_", "incr"))]
+    maxima = [COLUMNS.index(c) for c in COLUMNS if c.startswith(("max_", "incr"))]
     rows[np.ix_(order, maxima)] = np.maximum.accumulate(rows[np.ix_(order, maxima)])
     return rows

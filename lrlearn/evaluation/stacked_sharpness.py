@@ -1,0 +1,177 @@
+"""Sharpness of many networks at once, for little time."""
+
+import numpy as np
+import tensorflow as tf
+
+from lrlearn.evaluation import flat, stacking
+from lrlearn.evaluation.increase import increase
+from lrlearn.evaluation.sharpness import COLUMNS, grow_with_radius
+from lrlearn.evaluation.validation import check_count, check_radius
+
+
+class StackedSharpness:
+    r"""Measures sharpness along training, of `K` networks and several balls at once.
+
+    The columns are those of `SharpnessEvaluator`; the search is a cheaper one, the
+    generalized power method: with $g_k$ the gradient at $e_k$ and $e_0 = 0$,
+    $$e_{k+1} = r\,g_k/\|g_k\|.$$
+    On convex losses the loss never falls on the way. The first point is SAM's
+    perturbation, which gives the surrogate gap. The maxima are the largest values at
+    the points seen, the centre included, and so lower bounds of those over the ball;
+    as the search looks for a high loss, that of the gradient norm is the looser one.
+    Where the gradient at the centre is zero, the search stays there.
+
+    Networks with dense layers are computed all at once, all balls included: their
+    products with the shared data become one wide product. Convnets are computed one
+    after another.
+
+    A point where the loss or the gradient is not finite is passed over, and the search
+    goes on from SAM's; only the surrogate gap is then what it is there. If it is the
+    centre, all columns are NaN.
+
+    Args:
+        loss_fn: Function of `(params, state)`, the lists of tensors of one network,
+            that returns a scalar.
+        fixed: L2 radii over all parameters jointly. Defaults to
+            `(0.001, 0.005, 0.05, 0.1)`.
+        relative: L2 radii as multiples of the parameters' norm. Defaults to
+            `(0.005, 0.02)`.
+        adaptive: Radii of relative changes, see `SharpnessEvaluator`. Defaults to
+            `(0.1,)`.
+        steps: Points besides the centre, one gradient each. Defaults to `5`.
+
+    Raises:
+        ValueError: If there is no radius, one is negative or not finite, or `steps` is
+            not an integer >= 1.
+
+    Reference:
+        [Journée et al., 2010](https://arxiv.org/abs/0811.4724), section 2.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from lrlearn.evaluation.stacked_sharpness import StackedSharpness
+        >>> measure = StackedSharpness(
+        ...     lambda w, state: tf.reduce_sum(w[0] ** 2), [1.0], [], []
+        ... )
+        >>> stacked = tf.constant([[1.0, 0.0], [3.0, 4.0]])
+        >>> [round(balls[0]["increase"], 3) for balls in measure([stacked], [])]
+        [3.0, 11.0]
+    """
+
+    def __init__(
+        self,
+        loss_fn,
+        fixed=(0.001, 0.005, 0.05, 0.1),
+        relative=(0.005, 0.02),
+        adaptive=(0.1,),
+        steps=5,
+    ):
+        self._loss_fn = loss_fn
+        self._radii = {"fixed": fixed, "relative": relative, "adaptive": adaptive}
+        self._balls = [(ball, r) for ball, radii in self._radii.items() for r in radii]
+        if not self._balls:
+            raise ValueError(f"There must be at least one radius. Received: {fixed=}")
+        for _, radius in self._balls:
+            check_radius(radius)
+        self._steps = check_count("steps", steps)
+        self._rows = tf.function(self._measure, autograph=False)
+
+    def __call__(self, params, state):
+        """Returns the sharpness around the parameters of each network.
+
+        Args:
+            params: List of stacked parameters, arrays or tensors `[K, ...]`.
+            state: List of the stacked other variables `[K, ...]`, such as statistics of
+                batch normalization; may be empty.
+
+        Returns:
+            A list of `K` lists of dicts, one a ball, with the keys `"ball"` (`"fixed"`,
+            `"relative"` or `"adaptive"`), `"radius"` (as given), `"clean_loss"`,
+            `"max_loss"`, `"increase"`, `"max_gradient_norm"` and `"surrogate_gap"`.
+
+        Raises:
+            ValueError: If `params` is empty.
+        """
+        state = [tf.convert_to_tensor(s) for s in state]
+        rows = self._rows(flat.as_tensors(params), state)
+        return [self._records(network) for network in rows.numpy()]
+
+    def _measure(self, params, state):
+        """Returns the columns, `[K, balls, columns]`."""
+        sequential = stacking.is_sequential(params)
+        f0, balls, centre = stacking.map_stacked(
+            self._start, (params, state), sequential
+        )
+        g0 = balls[-1]
+
+        def climb(element):
+            params, state, f0, balls = element
+            function = self._function(params, state)
+            return stacking.map_stacked(
+                lambda ball: _climb(function, f0, *ball), balls, sequential
+            )
+
+        def step(k, g, maxima, gap):
+            elements = (params, state, f0, (*balls, g))
+            g, point = stacking.map_stacked(climb, elements, sequential)
+            finite = _finite(point)
+            maxima = tf.where(finite, tf.maximum(maxima, point), maxima)
+            gap = tf.where(k == 0, point[..., 1:2], gap)
+            return k + 1, tf.where(finite, g, g0), maxima, gap
+
+        # Outside of the map: `vectorized_map` fails on loops, and is slow to trace.
+        *_, maxima, gap = tf.while_loop(
+            lambda k, *_: k < self._steps,
+            step,
+            (0, g0, centre, centre[..., 1:2]),
+            parallel_iterations=1,
+        )
+        rows = tf.concat([centre[..., :1], maxima, gap], axis=-1)
+        return tf.where(_finite(centre), rows, float("nan"))
+
+    def _function(self, params, state):
+        return flat.Function(lambda w: self._loss_fn(w, state), params)
+
+    def _start(self, element):
+        """Returns the loss, `(radius, scale, gradient)` and point 0 of each ball.
+
+        The balls of one network are `|e/scale| <= radius`.
+        """
+        params, state = element
+        function = self._function(params, state)
+        f0, g0 = function.value_and_gradient(function.zero)
+        w = tf.concat([tf.reshape(tf.cast(p, g0.dtype), [-1]) for p in params], axis=0)
+        norm, one = flat.norm(w), tf.ones([], w.dtype)
+        radii = [r * (norm if ball == "relative" else one) for ball, r in self._balls]
+        adaptive = tf.constant([[ball == "adaptive"] for ball, _ in self._balls])
+        scales = tf.where(adaptive, tf.abs(w), one)
+        norms = tf.stack([flat.norm(g) for g in tf.unstack(scales * g0)])
+        f = tf.fill([len(self._balls)], f0)
+        centre = tf.stack([f, tf.zeros_like(f), norms], axis=1)
+        return f0, (tf.stack(radii), scales, scales * g0), centre
+
+    def _records(self, rows):
+        table = np.split(rows, np.cumsum([len(r) for r in self._radii.values()])[:-1])
+        grown = np.concatenate(
+            [
+                grow_with_radius(t, r)
+                for t, r in zip(table, self._radii.values(), strict=True)
+            ]
+        )
+        return [
+            {"ball": ball, "radius": radius}
+            | dict(zip(COLUMNS, row.tolist(), strict=True))
+            for (ball, radius), row in zip(self._balls, grown, strict=True)
+        ]
+
+
+def _climb(function, f0, radius, scale, g0, g):
+    """Returns the gradient at the next point, and its loss, increase and norm."""
+    e = radius * flat.unit(g)
+    f, g = function.value_and_gradient(scale * e)
+    g = scale * g
+    return g, tf.stack([f, increase(f0, g0, f, g, e), flat.norm(g)])
+
+
+def _finite(points):
+    return tf.reduce_all(tf.math.is_finite(points), axis=-1, keepdims=True)
