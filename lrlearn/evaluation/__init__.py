@@ -15,6 +15,7 @@ from lrlearn.evaluation.landscape import (
 from lrlearn.evaluation.model_loss import model_loss
 from lrlearn.evaluation.pga import PGA, PGAResult, pga
 from lrlearn.evaluation.sharpness import SharpnessEvaluator, sharpness
+from lrlearn.evaluation.stacked_training import StackedTraining
 from lrlearn.evaluation.statistics import mean_interval, summarize
 from lrlearn.evaluation.training import Training
 from lrlearn.evaluation.tuning import tune_learning_rate
@@ -24,6 +25,7 @@ __all__ = [
     "PGA",
     "PGAResult",
     "SharpnessEvaluator",
+    "StackedTraining",
     "TraceResult",
     "Training",
     "hessian_trace",

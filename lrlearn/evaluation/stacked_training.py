@@ -50,6 +50,8 @@ class StackedTraining:
         self._state = [
             [tf.Variable(v, trainable=False) for v in state] for _ in range(count)
         ]
+        # Draws of dropout, from seeds in the state, have no stacked form.
+        self._one_by_one = is_sequential(self._stack(self._params)) or bool(state)
         optimizer.build(self._flat_params())
         self._fresh = [v.numpy() for v in optimizer.variables]
         self._compiled = {
@@ -161,9 +163,8 @@ class StackedTraining:
             _, gradients = field(loss_fn, params)
             return gradients, states[0]
 
-        params = self._stack(self._params)
-        elements = (params, self._stack(self._state), x, y)
-        return map_stacked(of_one, elements, is_sequential(params))
+        elements = (self._stack(self._params), self._stack(self._state), x, y)
+        return map_stacked(of_one, elements, self._one_by_one)
 
     def _apply(self, gradients, states):
         per_run = zip(*(tf.unstack(g, self.count) for g in gradients), strict=True)

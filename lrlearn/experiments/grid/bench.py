@@ -21,9 +21,8 @@ class Bench:
         dataset, network, regime = place
         self._grid = grid
         self._task = load_task(dataset, network, regime)
-        self.measurement = Measurement(
-            self._task, grid.measures, f"{regime}/{dataset}/{network}"
-        )
+        self.measures = grid.measures.of(f"{regime}/{dataset}/{network}")
+        self.measurement = Measurement(self._task, self.measures)
         self._trainings = {}
 
     def hand_designed(self, name, hyperparameters, seeds):

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 
-from lrlearn.experiments.grid.grid import REGIMES, first_match
+from lrlearn.experiments.grid.grid import REGIMES
 from lrlearn.experiments.grid.optimizers import (
     BASES,
     LEARNED,
@@ -121,14 +121,11 @@ class Jobs:
             needs = {"tuning": self.tuning(name, place, steps)}
             kind, rule, teacher = TUNED[name].kind, None, None
         dataset, network, regime = place
-        where = f"{regime}/{dataset}/{network}"
-        measures = dataclasses.asdict(self._grid.measures)
-        for patterns in ("sharpness_examples", "eigenvalue_examples"):
-            measures[patterns] = first_match(measures[patterns], where)
+        measures = self._grid.measures.of(f"{regime}/{dataset}/{network}")
         settings = {
             # Stacked runs may differ in the last bit by what they are stacked with.
             "seeds": list(range(self._grid.seeds)),
-            "measures": measures,
+            "measures": dataclasses.asdict(measures),
             "meta_trained": _is_meta_trained(kind, self._grid.recipe, place),
             **self._task_settings(place, needs),
         }

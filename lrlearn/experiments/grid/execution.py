@@ -50,7 +50,7 @@ class Executor:
         for trial in TUNED[cell["optimizer"]].trials:
             hyperparameters = {**fixed, **trial}
             trials += self._try(bench, job, hyperparameters)
-        return [{"trials": trials, "chosen": _best(trials)}]
+        return [{"trials": trials, "chosen": best(trials)}]
 
     def _try(self, bench, job, hyperparameters):
         """Returns one trial, a dict a seed."""
@@ -74,11 +74,11 @@ class Executor:
 
     def _base(self, job):
         """Returns the better of the tuned `BASES`: its name and learning rate."""
-        rows = {name: self._row(job.needs[name]) for name in BASES}
-        best = _best(
-            [{"base": name, **t} for name, row in rows.items() for t in row["trials"]]
+        rows = {base: self._row(job.needs[base]) for base in BASES}
+        chosen = best(
+            [{"base": base, **t} for base, row in rows.items() for t in row["trials"]]
         )
-        return {"base": best["base"], "learning_rate": best["learning_rate"]}
+        return {name: chosen[name] for name in ("base", "learning_rate")}
 
     def _run(self, job):
         bench, cell, seeds = self._bench_of(job.cell), job.cell, job.settings["seeds"]
@@ -89,7 +89,7 @@ class Executor:
         else:
             hyperparameters = self._row(job.needs["tuning"])["chosen"]
             training = bench.hand_designed(cell["optimizer"], hyperparameters, seeds)
-        records = _follow(training, bench.measurement, self._grid.measures, cell)
+        records = _follow(training, bench, cell)
         steps, optimizer = cell["steps"], OPTIMIZERS[cell["optimizer"]]
         return [
             {
@@ -114,9 +114,10 @@ class Executor:
         return self._bench
 
 
-def _follow(training, measurement, measures, cell):
+def _follow(training, bench, cell):
     """Trains to the end; returns K lists of records."""
     steps, optimizer = cell["steps"], OPTIMIZERS[cell["optimizer"]]
+    measurement, measures = bench.measurement, bench.measures
     start = getattr(optimizer, "start", lambda steps: 0)(steps)
     regular = {round(steps * i / measures.records) for i in range(measures.records + 1)}
     sharp = {max(1, round(steps * fraction)) for fraction in measures.sharpness_at}
@@ -142,8 +143,13 @@ def _follow(training, measurement, measures, cell):
     return records
 
 
-def _best(trials):
-    """Returns the hyperparameters of best mean validation accuracy, ties by loss."""
+def best(trials):
+    """Returns the hyperparameters of best mean validation accuracy, ties by loss.
+
+    Args:
+        trials: A list of dicts: hyperparameters, `seed`, `validation_accuracy` and
+            `validation_loss`. One that is not a number is the worst.
+    """
     measured = ("seed", "validation_accuracy", "validation_loss")
     scores = {}
     for trial in trials:

@@ -59,9 +59,9 @@ class Measures:
 
     Attributes:
         records: Records of a run, evenly spaced, the start not counted.
-        sharpness_at: Fractions of the run at which sharpness is measured.
-        examples: Examples of each split for losses along the way; all of the test data
-            are used at the end.
+        sharpness_at: Fractions of the run at which sharpness is measured, by pattern.
+        examples: Examples of each split for losses along the way, by pattern; all
+            validation and test data are used at the end.
         sharpness_examples: Training examples for sharpness, by pattern.
         ascent_steps: Points of the ascent of each ball.
         eigenvalue_examples: Training examples for the Hessian, by pattern.
@@ -70,13 +70,22 @@ class Measures:
     """
 
     records: int = 20
-    sharpness_at: tuple = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
-    examples: int = 2000
+    sharpness_at: tuple = (("*", (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)),)
+    examples: tuple = (("*", 2000),)
     sharpness_examples: tuple = (("*", 1024),)
     ascent_steps: int = 10
     eigenvalue_examples: tuple = (("*", 1024),)
     eigenvalue_iterations: int = 100
     eigenvalue_tolerance: float = 1e-2
+
+    def of(self, place):
+        """Returns the measures of `regime/dataset/network`, values for patterns."""
+        values = {
+            field.name: first_match(getattr(self, field.name), place)
+            for field in dataclasses.fields(self)
+            if isinstance(getattr(self, field.name), tuple)
+        }
+        return dataclasses.replace(self, **values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,8 +175,9 @@ def first_match(patterns, name):
 REGIMES = {"full": Regime(None, 0.0, 128), "small": Regime(1000, 0.2, 64)}
 _FIRST_MEASURES = Measures(
     records=10,
-    sharpness_at=(0.1, 0.3, 1.0),
-    sharpness_examples=(("*/cnn", 256), ("*", 1024)),
+    sharpness_at=(("*/cnn", (0.2, 0.5, 1.0)), ("*", (0.03, 0.1, 0.3, 1.0))),
+    examples=(("*/cnn", 500), ("*", 2000)),
+    sharpness_examples=(("*/cnn", 128), ("*", 1024)),
     ascent_steps=5,
     eigenvalue_examples=(("*/cnn", 128), ("*", 512)),
     eigenvalue_iterations=15,
@@ -178,7 +188,7 @@ GRIDS = {
     # The same at a cost of three core-hours: shorter runs, fewer seeds.
     "first_pass": Grid(
         "first_pass",
-        horizons=(("*/cnn", (100,)), ("*/cifar10/*", (500,)), ("*", (1000,))),
+        horizons=(("*/cnn", (60,)), ("*/cifar10/*", (500,)), ("*", (1000,))),
         meta_seeds=2,
         seeds=3,
         tuning_seeds=1,
@@ -205,7 +215,7 @@ GRIDS = {
         ),
         measures=Measures(
             records=4,
-            sharpness_at=(0.25, 1.0),
+            sharpness_at=(("*", (0.25, 1.0)),),
             sharpness_examples=(("*", 128),),
             ascent_steps=3,
             eigenvalue_examples=(("*", 128),),

@@ -7,7 +7,6 @@ import tensorflow as tf
 from lrlearn.evaluation.hessian import top_eigenvalue
 from lrlearn.evaluation.stacked_sharpness import StackedSharpness
 from lrlearn.evaluation.stacking import is_sequential, map_stacked
-from lrlearn.experiments.grid.grid import first_match
 
 _CHUNK = 2000
 
@@ -19,19 +18,17 @@ class Measurement:
 
     Args:
         task: A `Task`.
-        measures: A `Measures`.
-        place: The task's `regime/dataset/network`, for the patterns of `measures`.
+        measures: The `Measures` of the task, values in place of patterns.
     """
 
-    def __init__(self, task, measures, place):
+    def __init__(self, task, measures):
         self._task, self._measures = task, measures
         x, y = task.train
-        count = first_match(measures.sharpness_examples, place)
+        few, fewer = measures.sharpness_examples, measures.eigenvalue_examples
         self._sharpness = StackedSharpness(
-            self._loss_on(x[:count], y[:count]), steps=measures.ascent_steps
+            self._loss_on(x[:few], y[:few]), steps=measures.ascent_steps
         )
-        count = first_match(measures.eigenvalue_examples, place)
-        self._loss = self._loss_on(x[:count], y[:count])
+        self._loss = self._loss_on(x[:fewer], y[:fewer])
         self._score = tf.function(self._score_chunk, autograph=False)
         self._eigenvalue = tf.function(self._top_eigenvalue, autograph=False)
 

@@ -1,0 +1,136 @@
+"""Runs trained together are those trained one by one."""
+
+import keras
+import numpy as np
+import pytest
+
+import lrlearn
+from lrlearn.evaluation import StackedTraining, Training
+from lrlearn.regularizers import GAM, SAM
+from tests.evaluation.test_training import dense, make_task, normalized, with_dropout
+
+SEEDS = [3, 1, 4]
+
+
+def convolutional():
+    return keras.Sequential(
+        [
+            keras.Input([4]),
+            keras.layers.Reshape([2, 2, 1]),
+            keras.layers.Conv2D(3, 2, padding="same", activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3),
+        ]
+    )
+
+
+def learned(name):
+    return lambda: lrlearn.LearnedOptimizer.from_preset(name)
+
+
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+    "adam": lambda: keras.optimizers.Adam(0.01),
+    # Statistics of whole tensors must stay those of one run.
+    "adafactor": lambda: keras.optimizers.Adafactor(0.05),
+    "lstm": learned("lstm_sam"),
+    "mlp": learned("mlp_sam"),
+}
+
+
+def alone(task, make, regularizer, seed, steps=6):
+    training = Training(task, make(), regularizer)
+    training.run(steps, seed)
+    model = training.model
+    return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+def assert_same_runs(task, make, regularizer=None, steps=6):
+    training = StackedTraining(task, make(), len(SEEDS), regularizer)
+    training.start(SEEDS)
+    training.train(2)
+    training.train(steps)
+    together = [*training.params, *training.state]
+    for k, seed in enumerate(SEEDS):
+        expected = alone(task, make, regularizer, seed, steps)
+        for stacked, value in zip(together, expected, strict=True):
+            np.testing.assert_allclose(stacked[k], value, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_each_run_is_that_of_its_seed(name):
+    assert_same_runs(make_task(), OPTIMIZERS[name])
+
+
+@pytest.mark.parametrize("regularizer", [SAM(0.1), GAM(0.1, 0.1)], ids=["sam", "gam"])
+@pytest.mark.parametrize("model_fn", [dense, convolutional])
+def test_fields_are_those_of_one_network(model_fn, regularizer):
+    assert_same_runs(make_task(model_fn), OPTIMIZERS["sgd"], regularizer)
+
+
+@pytest.mark.parametrize("model_fn", [normalized, with_dropout, convolutional])
+def test_models_with_a_state_are_trained_too(model_fn):
+    assert_same_runs(make_task(model_fn), OPTIMIZERS["adam"])
+
+
+def test_a_new_start_forgets_the_runs_before():
+    training = StackedTraining(make_task(normalized), OPTIMIZERS["adam"](), 3)
+    ends = []
+    for seeds in (SEEDS, [7, 8, 9], SEEDS):
+        training.start(seeds)
+        training.train(5)
+        ends.append([w.numpy() for w in [*training.params, *training.state]])
+    first, other, again = ends
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_plain_steps_leave_the_regularizer_out():
+    task, sgd = make_task(), OPTIMIZERS["sgd"]
+    late = StackedTraining(task, sgd(), 1, SAM(0.5))
+    late.start([0])
+    late.train(4, plain=True)
+    np.testing.assert_allclose(
+        late.params[0][0], alone(task, sgd, None, 0, 4)[0], rtol=1e-6
+    )
+    late.train(6)
+    difference = late.params[0][0] - alone(task, sgd, None, 0, 6)[0]
+    assert np.abs(difference).max() > 1e-5
+
+
+def test_averages_are_what_an_optimizer_with_ema_is_judged_by():
+    task = make_task()
+    optimizer = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+    training = StackedTraining(task, optimizer, 2)
+    training.start([0, 1])
+    path = [np.array(task.init(1)[0][0])]
+    np.testing.assert_array_equal(training.params[0][1], path[0])
+    for step in (1, 2, 3):
+        training.train(step)
+        path.append(alone(task, plain_sgd, None, 1, step)[0].numpy())
+    # Keras starts its average at the first updated value.
+    average = path[1]
+    for w in path[2:]:
+        average = 0.5 * average + 0.5 * w
+    np.testing.assert_allclose(training.params[0][1], average, rtol=1e-5, atol=1e-7)
+
+
+def plain_sgd():
+    return keras.optimizers.SGD(0.1)
+
+
+def test_time_is_that_of_steps():
+    training = StackedTraining(make_task(), OPTIMIZERS["adam"](), 2)
+    training.start([0, 1])
+    training.train(3)
+    first = training.training_cpu_seconds
+    training.train(3000)
+    assert 0 < first < training.training_cpu_seconds
+    training.start([0, 1])
+    assert training.training_cpu_seconds == 0
+
+
+def test_seeds_must_be_as_many_as_runs():
+    training = StackedTraining(make_task(), OPTIMIZERS["sgd"](), 2)
+    with pytest.raises(ValueError, match="must be 2 integers. Received: seeds="):
+        training.start([0])
