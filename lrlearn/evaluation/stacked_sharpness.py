@@ -25,9 +25,9 @@ class StackedSharpness:
     products with the shared data become one wide product. Convnets are computed one
     after another.
 
-    A point where the loss or the gradient is not finite is passed over, and the search
-    goes on from SAM's; only the surrogate gap is then what it is there. If it is the
-    centre, all columns are NaN.
+    A point where the loss or the gradient is not finite is passed over, as in `PGA`;
+    only the surrogate gap is then what it is there. Where the gradient is not finite,
+    the search ends. If the centre is such a point, all columns are NaN.
 
     Args:
         loss_fn: Function of `(params, state)`, the lists of tensors of one network,
@@ -102,7 +102,6 @@ class StackedSharpness:
         f0, balls, centre = stacking.map_stacked(
             self._start, (params, state), sequential
         )
-        g0 = balls[-1]
 
         def climb(element):
             params, state, f0, balls = element
@@ -117,13 +116,13 @@ class StackedSharpness:
             finite = _finite(point)
             maxima = tf.where(finite, tf.maximum(maxima, point), maxima)
             gap = tf.where(k == 0, point[..., 1:2], gap)
-            return k + 1, tf.where(finite, g, g0), maxima, gap
+            return k + 1, g, maxima, gap
 
         # Outside of the map: `vectorized_map` fails on loops, and is slow to trace.
         *_, maxima, gap = tf.while_loop(
             lambda k, *_: k < self._steps,
             step,
-            (0, g0, centre, centre[..., 1:2]),
+            (0, balls[-1], centre, centre[..., 1:2]),
             parallel_iterations=1,
         )
         rows = tf.concat([centre[..., :1], maxima, gap], axis=-1)
