@@ -117,7 +117,8 @@ def test_other_data_change_every_key():
 
 
 def test_explicit_optimizers_need_both_bases():
-    jobs = Jobs(dataclasses.replace(SMOKE, optimizers=("SAM",)), data).all()
+    grid = dataclasses.replace(SMOKE, networks=("mlp",), optimizers=("SAM",))
+    jobs = Jobs(grid, data).all()
     assert [job.cell["optimizer"] for job in jobs if job.kind == "tuning"] == [
         "SGD-M",
         "Adam",
