@@ -63,7 +63,7 @@ class Measures:
         examples: Examples of each split for losses along the way, by pattern; all
             validation and test data are used at the end.
         sharpness_examples: Training examples for sharpness, by pattern.
-        ascent_steps: Points of the ascent of each ball.
+        ascent_steps: Points of the ascent of each ball, by pattern.
         eigenvalue_examples: Training examples for the Hessian, by pattern.
         eigenvalue_iterations: Most Hessian-vector products.
         eigenvalue_tolerance: Relative error of the top eigenvalue.
@@ -73,7 +73,7 @@ class Measures:
     sharpness_at: tuple = (("*", (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)),)
     examples: tuple = (("*", 2000),)
     sharpness_examples: tuple = (("*", 1024),)
-    ascent_steps: int = 10
+    ascent_steps: tuple = (("*", 10),)
     eigenvalue_examples: tuple = (("*", 1024),)
     eigenvalue_iterations: int = 100
     eigenvalue_tolerance: float = 1e-2
@@ -178,7 +178,7 @@ _FIRST_MEASURES = Measures(
     sharpness_at=(("*/cnn", (0.2, 0.5, 1.0)), ("*", (0.03, 0.1, 0.3, 1.0))),
     examples=(("*/cnn", 500), ("*", 2000)),
     sharpness_examples=(("*/cnn", 128), ("*", 1024)),
-    ascent_steps=5,
+    ascent_steps=(("*/cnn", 5), ("*", 10)),
     eigenvalue_examples=(("*/cnn", 128), ("*", 512)),
     eigenvalue_iterations=15,
 )
@@ -217,7 +217,7 @@ GRIDS = {
             records=4,
             sharpness_at=(("*", (0.25, 1.0)),),
             sharpness_examples=(("*", 128),),
-            ascent_steps=3,
+            ascent_steps=(("*", 3),),
             eigenvalue_examples=(("*", 128),),
             eigenvalue_iterations=5,
         ),
