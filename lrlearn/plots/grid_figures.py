@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import ticker
 
 # Okabe and Ito's colors with styles and markers, told apart in grey as well.
 _LOOKS = (
@@ -113,7 +114,7 @@ def _lines(axes, panel, looks):
         x, mean, half = (line[column].to_numpy() for column in ("x", "mean", "half"))
         axes.plot(x, mean, label=name, **looks[name], **_LINE)
         color = looks[name]["color"]
-        axes.fill_between(x, mean - half, mean + half, color=color, alpha=0.12, lw=0)
+        axes.fill_between(x, mean - half, mean + half, color=color, alpha=0.1, lw=0)
 
 
 def _scale(axes, panel):
@@ -127,9 +128,18 @@ def _scale(axes, panel):
     if panel["log"].all() and 0 < low < high:
         margin = (high / low) ** 0.06
         axes.set(yscale="log", ylim=(low / margin, high * margin))
+        _label_logarithmic(axes.yaxis, high / low)
     elif low < high:
         margin = 0.06 * (high - low)
         axes.set_ylim(low - margin, high + margin)
+
+
+def _label_logarithmic(axis, ratio):
+    """Labels round numbers, about four of them, as 0.05 rather than 5 x 10^-2."""
+    subs = (1,) if ratio > 30 else (1, 3) if ratio > 8 else (1, 2, 3, 5, 7)
+    axis.set_major_locator(ticker.LogLocator(subs=subs, numticks=6))
+    axis.set_minor_locator(ticker.NullLocator())
+    axis.set_major_formatter("{x:g}")
 
 
 def _legend(figure, order):

@@ -39,10 +39,12 @@ def trajectories(records, rule, column, label, name, log=False):
         log: Whether the vertical axes are logarithmic. Defaults to `False`.
 
     Returns:
-        A `matplotlib.figure.Figure`.
+        A `matplotlib.figure.Figure`, or `None` where there is nothing to draw.
     """
-    by = ["dataset", "network", "optimizer", "step"]
-    table = intervals(_of(records, rule), by, column)
+    records = _of(records, rule)
+    if records.empty:
+        return None
+    table = intervals(records, ["dataset", "network", "optimizer", "step"], column)
     table = _in_order(
         _in_order(table, "network", names.NETWORKS), "dataset", names.DATASETS
     )
@@ -60,9 +62,11 @@ def sharpness(sharpness, rule):
         rule: `"LSTM"` or `"MLP"`.
 
     Returns:
-        A `matplotlib.figure.Figure`.
+        A `matplotlib.figure.Figure`, or `None` where there is nothing to draw.
     """
     fixed = _of(sharpness[sharpness["ball"] == "fixed"], rule)
+    if fixed.empty:
+        return None
     parts = []
     for column, label in _QUANTITIES.items():
         table = intervals(fixed, ["radius", "optimizer", "step"], column)
@@ -98,7 +102,7 @@ def transfer(accuracy, regimes, name):
                 rows.append({"column": column, **labels, **interval})
     if not rows:
         return None
-    label = "Test accuracy, LO none's = 0 (points)"
+    label = "Points above LO none"
     return grid_figures.effects(pd.DataFrame(rows), shown("LO"), label, MARGINS[POINTS])
 
 
@@ -111,9 +115,11 @@ def profiles(records, target, rule):
         rule: `"LSTM"` or `"MLP"`.
 
     Returns:
-        A `matplotlib.figure.Figure`.
+        A `matplotlib.figure.Figure`, or `None` where there is nothing to draw.
     """
     times = time_to_target(_of(records, rule), "validation_loss", target)
+    if times.empty:
+        return None
     parts = []
     for regime, runs in times.groupby("regime", sort=False):
         table = performance_profiles(runs, "gradients", _FACTORS)

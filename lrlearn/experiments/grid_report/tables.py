@@ -12,7 +12,7 @@ from lrlearn.experiments.grid_report.effects import aligned, effect
 from lrlearn.experiments.grid_report.intervals import intervals
 from lrlearn.experiments.grid_report.matched import time_to_target
 
-# Cells of tables need no third digit, unlike what claims are judged by.
+# Fewer than for what claims are judged by: there are thousands of cells.
 _RESAMPLES = 2000
 
 
@@ -45,7 +45,7 @@ def measured(frame, column, digits=".3g", best=False, diverged=()):
     return layout(cells)
 
 
-def compared(measure, regime, rows, tasks, references, text):
+def compared(measure, regime, rows, tasks, references, text, each=True):
     """Returns effects with intervals, one column a task and their mean.
 
     Args:
@@ -56,6 +56,7 @@ def compared(measure, regime, rows, tasks, references, text):
         references: Function of an optimizer and a task that returns the name of the
             reference; `None` for none.
         text: Function of an `Effect` that returns a cell.
+        each: Whether each task has a column. Defaults to `True`.
 
     Returns:
         A `pandas.DataFrame` of text; see `layout`.
@@ -64,12 +65,12 @@ def compared(measure, regime, rows, tasks, references, text):
     for optimizer in rows:
         against = {task: references(optimizer, task) for task in tasks}
         against = {task: [name] for task, name in against.items() if name}
-        for task, reference in against.items():
-            found = effect(measure, regime, [optimizer], {task: reference}, _RESAMPLES)
-            cells[optimizer, task] = text(found) if found else None
-        found = effect(measure, regime, [optimizer], against) if against else None
-        cells[optimizer, "all tasks"] = text(found) if found else None
-    return layout({key: cell for key, cell in cells.items() if cell})
+        columns = {task: {task: name} for task, name in against.items() if each}
+        for column, part in {**columns, "all tasks": against}.items():
+            found = effect(measure, regime, [optimizer], part, _RESAMPLES)
+            if found:
+                cells[optimizer, column] = text(found)
+    return layout(cells)
 
 
 def target_times(records, target, unit):

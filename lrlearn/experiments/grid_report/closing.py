@@ -1,0 +1,143 @@
+"""The last sections of the report: costs, limits, provenance."""
+
+import pandas as pd
+
+from lrlearn.experiments.grid_report import costs, names, origin
+from lrlearn.experiments.grid_report.claims import ENOUGH
+from lrlearn.experiments.grid_report.document import (
+    Bullets,
+    Code,
+    Heading,
+    Paragraph,
+    Table,
+)
+
+
+def cost_section(content):
+    """Returns the blocks of budgets and costs.
+
+    Args:
+        content: A `Content`.
+    """
+    blocks = [
+        Heading("Budgets and costs"),
+        Paragraph(
+            "CPU seconds of all rows, measurements included. The seeds of a cell run "
+            "together, stacked: each has its share."
+        ),
+        Table(costs.costs(content.every)),
+    ]
+    if len(content.every.tuning):
+        text = "Trials by which hyperparameters were chosen on validation data:"
+        blocks += [Paragraph(text), Table(costs.budgets(content.every.tuning))]
+    return blocks
+
+
+def limit_section(content):
+    """Returns the blocks of limits, which follow from what is there.
+
+    Args:
+        content: A `Content`.
+    """
+    items = [*_seeds(content), *_horizons(content), *_missing(content)]
+    if origin.is_jpeg_copy(content.rows):
+        items.append("CIFAR-10 is a copy whose images were decoded from JPEG files.")
+    return [
+        Heading("Limits"),
+        Bullets(items),
+        Paragraph("What was measured, and on how many examples:"),
+        Table(_measures(content)),
+    ]
+
+
+def provenance_section(content, command):
+    """Returns the blocks of where the rows came from.
+
+    Args:
+        content: A `Content`.
+        command: The command that makes this report.
+    """
+    rows = content.rows
+    grid = origin.grid_name(rows)
+    runs, key = content.every.runs, content.every.runs["key"].iloc[0]
+    again = f"python -m binaries.reproduce --grid={grid or 'NAME'} --store=DIR"
+    return [
+        Heading("Provenance"),
+        Bullets(
+            [
+                f"Grid: {grid or 'not named'}",
+                f"Commits: {', '.join(origin.distinct(rows, 'commit'))}",
+                f"Dates: {', '.join(sorted(origin.distinct(rows, 'date')))}",
+                f"Versions: {'; '.join(origin.distinct(rows, 'versions'))}",
+                f"Seeds: {_numbers(runs['seed'])}",
+                f"Meta-seeds: {_numbers(runs['meta_seed'])}",
+            ]
+        ),
+        Paragraph("Commands that made the rows:"),
+        Code("\n".join(origin.distinct(rows, "command"))),
+        Paragraph("One cell again, by the key of its row, and this report:"),
+        Code(f"{again} --verify={key}\n{command}"),
+    ]
+
+
+def _seeds(content):
+    runs = content.frames.runs
+    counts = {
+        "seeds": runs["seed"].nunique(),
+        "meta-seeds": runs["meta_seed"].nunique(),
+    }
+    text = ", ".join(f"{count} {name}" for name, count in counts.items())
+    few = any(0 < count < ENOUGH for count in counts.values())
+    too_few = f": fewer than {ENOUGH} make intervals too short" if few else ""
+    return [f"There are {text} at most{too_few}."]
+
+
+def _horizons(content):
+    every, kept = content.every.runs, content.frames.runs
+    if len(every) == len(kept):
+        return []
+    return [
+        f"{len(every) - len(kept)} runs of other lengths than most of their task are "
+        "not in the tables and figures."
+    ]
+
+
+def _missing(content):
+    total, lacking = origin.missing(content.rows, origin.grid_name(content.rows))
+    if total is None:
+        return ["The grid's definition is not known: missing cells cannot be listed."]
+    if not lacking:
+        return [f"All {total} runs of the grid are there."]
+    by_optimizer = {}
+    for (optimizer, task, regime), count in lacking.items():
+        place = f"{content.names.task(task, regime)} {regime} ({count})"
+        by_optimizer.setdefault(optimizer, []).append(place)
+    return [
+        f"Missing runs of {name}: {', '.join(by_optimizer[name])}."
+        for name in names.optimizers(by_optimizer)
+    ]
+
+
+def _measures(content):
+    rows = []
+    for (task, regime, steps), settings in origin.settings(content.rows).items():
+        measures, data = settings.get("measures", {}), settings.get("regime", {})
+        rows.append(
+            {
+                "task": content.names.task(task, regime),
+                "regime": regime,
+                "steps": steps,
+                "training examples": data.get("train_size") or "all",
+                "wrong labels": data.get("label_noise"),
+                "batch": data.get("batch_size"),
+                "sharpness examples": measures.get("sharpness_examples"),
+                "ascent points": measures.get("ascent_steps"),
+                "Hessian examples": measures.get("eigenvalue_examples"),
+                "most iterations": measures.get("eigenvalue_iterations"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _numbers(values):
+    return ", ".join(f"{value:g}" for value in sorted(values.dropna().unique())) or "–"

@@ -1,0 +1,80 @@
+"""What the sections of the report are made from, computed once."""
+
+import dataclasses
+import functools
+
+from lrlearn.experiments.grid_report import matched, names, origin
+from lrlearn.experiments.grid_report.claims import Judge, best_baselines
+from lrlearn.experiments.grid_report.effects import Accuracy, Matched
+from lrlearn.experiments.grid_report.frames import Frames, frames, with_one_horizon
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """Rows, frames and what follows from them.
+
+    Attributes:
+        rows: The rows of a store, a list of dicts.
+        every: `Frames` of all of them.
+        frames: `Frames` of one horizon for each task and regime.
+    """
+
+    rows: list
+    every: Frames
+    frames: Frames
+
+    @property
+    def regimes(self):
+        """The regimes, in order."""
+        return names.in_order(self.frames.runs["regime"], names.REGIMES)
+
+    @functools.cached_property
+    def rules(self):
+        """The rules, in order."""
+        return names.in_order(self.frames.runs["rule"].dropna(), names.RULES)
+
+    @functools.cached_property
+    def names(self):
+        """`Names` of data sets and tasks."""
+        runs = self.frames.runs
+        trained = runs[runs["meta_trained"]]
+        places = set(zip(trained["task"], trained["regime"], strict=True))
+        return names.Names(origin.is_jpeg_copy(self.rows), frozenset(places))
+
+    @functools.cached_property
+    def accuracy(self):
+        """Differences of accuracy."""
+        return Accuracy(self.frames.runs)
+
+    @functools.cached_property
+    def matched(self):
+        """Sharpness at matched training loss."""
+        return Matched(self.frames.sharpness)
+
+    @functools.cached_property
+    def judge(self):
+        """The judge of the claims."""
+        return Judge(self.frames.runs, self.accuracy, self.matched)
+
+    @functools.cached_property
+    def best(self):
+        """The best tuned baseline by task and regime."""
+        return best_baselines(self.frames.runs)
+
+    @functools.cached_property
+    def target(self):
+        """Validation losses to reach."""
+        return matched.target_losses(self.frames.records)
+
+    def of(self, name, regime):
+        """Returns the part of a frame that is of one regime."""
+        frame = getattr(self.frames, name)
+        return frame[frame["regime"] == regime]
+
+
+def content(rows):
+    """Returns the `Content` of a store's rows."""
+    every = frames(rows)
+    if every.runs.empty:
+        raise ValueError("The store must hold a run. Received: none")
+    return Content(rows, every, with_one_horizon(every))

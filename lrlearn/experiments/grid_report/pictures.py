@@ -1,0 +1,126 @@
+"""The sections of figures, which are drawn into files."""
+
+import io
+
+import matplotlib.pyplot as plt
+from PIL import Image
+
+from lrlearn.experiments.grid_report import figures, names
+from lrlearn.experiments.grid_report.document import Figure, Heading, Paragraph
+
+_DPI = 100
+_COLORS = 128  # a palette makes the files a third as large, and looks the same
+LANDSCAPE = "landscape/landscape.png"
+
+
+class Pictures:
+    """Draws figures into the directory `figures` beside the report.
+
+    Args:
+        content: A `Content`.
+        directory: The report's directory, a `pathlib.Path`.
+    """
+
+    def __init__(self, content, directory):
+        self._content, self._directory = content, directory
+        (directory / "figures").mkdir(parents=True, exist_ok=True)
+
+    def section(self):
+        """Returns the blocks."""
+        places = [(g, r) for g in self._content.regimes for r in self._rules()]
+        return [
+            Heading("Figures"),
+            Paragraph(
+                "Bands: Student's 95 % intervals of means over meta-seeds where there "
+                "are several, else over seeds. A line has a gap where a run's value is "
+                "not finite."
+            ),
+            *self._summaries(),
+            *(block for place in places for block in self._training(*place)),
+            Heading("Sharpness along training", 3),
+            Paragraph(
+                "Largest loss and gradient norm in balls of fixed radius, and the "
+                "surrogate gap: the loss at SAM's point minus that at the center. Raw "
+                "largest losses mostly show the loss itself, so only the comparison at "
+                "matched training loss is fair; at the two small radii the gap is the "
+                "radius times the gradient norm."
+            ),
+            *(block for place in places for block in self._sharpness(*place)),
+            *self._landscape(),
+        ]
+
+    def _rules(self):
+        return self._content.rules or names.RULES[:1]
+
+    def _summaries(self):
+        content = self._content
+        seen = {task: regime for task, regime in content.names.meta_trained}
+
+        def name(task):
+            return content.names.task(task, seen.get(task))
+
+        figure = figures.transfer(content.accuracy, content.regimes, name)
+        blocks = []
+        if figure:
+            where = f" († meta-trained on, in {', '.join(sorted(set(seen.values())))})"
+            caption = (
+                "Transfer: test accuracy above LO none, points, with 95 % bootstrap "
+                f"intervals{where if seen else ''}. Grey: less than half a point."
+            )
+            blocks.append(self._save(figure, "transfer", caption))
+        for rule in self._rules():
+            figure = figures.profiles(content.frames.records, content.target, rule)
+            if figure:
+                caption = (
+                    "Performance profiles: fraction of runs that reach the target with "
+                    f"so many times the fewest gradients; {rule} rule."
+                )
+                blocks.append(self._save(figure, f"profiles_{rule}", caption))
+        return blocks
+
+    def _training(self, regime, rule):
+        records = self._content.of("records", regime)
+        records = records.assign(percent=100 * records["test_accuracy"])
+        named = self._content.names.dataset
+        columns = {
+            "train_loss": ("Training loss", True),
+            "percent": ("Test accuracy, %", False),
+        }
+        blocks = []
+        for column, (label, log) in columns.items():
+            figure = figures.trajectories(records, rule, column, label, named, log)
+            if figure:
+                caption = f"{label} along training, regime {regime}, {rule} rule."
+                name = f"{'loss' if log else 'accuracy'}_{regime}_{rule}"
+                blocks.append(self._save(figure, name, caption))
+        return blocks
+
+    def _sharpness(self, regime, rule):
+        frame = self._content.of("sharpness", regime)
+        blocks = []
+        for task in names.tasks(frame["task"]):
+            figure = figures.sharpness(frame[frame["task"] == task], rule)
+            if figure:
+                title = self._content.names.task(task, regime)
+                caption = f"Sharpness on {title}, regime {regime}, {rule} rule."
+                name = f"sharpness_{regime}_{task.replace('/', '_')}_{rule}"
+                blocks.append(self._save(figure, name, caption))
+        return blocks
+
+    def _landscape(self):
+        if not (self._directory / LANDSCAPE).exists():
+            return []
+        caption = (
+            "Training loss on planes through the weights: see landscape/README.md."
+        )
+        return [Heading("Loss landscapes"), Figure(LANDSCAPE, caption)]
+
+    def _save(self, figure, name, caption):
+        """Writes a figure, and returns its block."""
+        path = f"figures/{name.lower()}.png"
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", dpi=_DPI)
+        plt.close(figure)
+        image = Image.open(drawn).convert("RGB").quantize(_COLORS)
+        image.save(self._directory / path, optimize=True)
+        return Figure(path, caption)
