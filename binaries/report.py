@@ -20,6 +20,9 @@ matplotlib.use("Agg")
 
 _STORE = flags.DEFINE_string("store", "runs/full", "Directory of the grid's store.")
 _OUTPUT = flags.DEFINE_string("output", "results", "Output directory.")
+_EXPORT = flags.DEFINE_string(
+    "export", None, "Path of a .jsonl.gz file to write all rows to, to be committed."
+)
 
 
 def main():
@@ -30,6 +33,9 @@ def main():
     paths = report.write(rows, output, command)
     print(f"{len(rows)} rows. Written: {output}/")
     print(f"  REPORT.md, report.html and {len(paths) - 2} figures")
+    if _EXPORT.value is not None:
+        store.export(_STORE.value, _EXPORT.value)
+        print(f"All rows: {_EXPORT.value}")
 
 
 if __name__ == "__main__":

@@ -3,14 +3,13 @@ r"""The main job: meta-train learned optimizers, compare them, measure their fla
     python -m binaries.reproduce
 
 Without flags it meta-trains one rule without regularizer and one each with SAM, GSAM
-and GAM on scikit-learn's digits, trains an MLP, an MLP-ReLU and a CNN with them and
-with tuned SGD, RMSprop and Adam, prints a table, and writes CSV, JSON and figures.
+and GAM on scikit-learn's digits, trains three networks with them and with tuned SGD,
+RMSprop and Adam, prints a table, and writes CSV, JSON and figures.
 
-    python -m binaries.reproduce --grid=first_pass --store=runs/first_pass
+    python -m binaries.reproduce --grid=first_pass --shard=1/2
 
-runs the cells of a grid of the paper's tasks that are not in the store yet;
-`--shard=1/2` runs one half of them, `--verify=KEY` runs a row again and compares.
-`binaries.report` makes the report.
+runs what is missing of (half) a grid of the paper's tasks; `--verify=KEY` runs a row
+again and compares it. `binaries.report` makes the report.
 """
 
 import dataclasses

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from lrlearn.experiments.grid_report import costs, names, origin
+from lrlearn.experiments.grid.grid import GRIDS
+from lrlearn.experiments.grid_report import costs, forecast, names, origin
 from lrlearn.experiments.grid_report.claims import ENOUGH
 from lrlearn.experiments.grid_report.document import (
     Bullets,
@@ -30,7 +31,20 @@ def cost_section(content):
     if len(content.every.tuning):
         text = "Trials by which hyperparameters were chosen on validation data:"
         blocks += [Paragraph(text), Table(costs.budgets(content.every.tuning))]
-    return blocks
+    return [*blocks, *_forecast(content)]
+
+
+def _forecast(content):
+    seconds = forecast.cpu_seconds(content.rows, GRIDS["full"])
+    if seconds is None or origin.grid_name(content.rows) == "full":
+        return []
+    hours = {kind: f"{s / 3600:.1f}" for kind, s in seconds.items()}
+    text = (
+        f"By these costs, grid `full` will take {sum(seconds.values()) / 3600:.0f} "
+        f"core-hours: meta-training {hours['meta']}, tuning {hours['tuning']}, runs "
+        f"{hours['run']}."
+    )
+    return [Paragraph(text)]
 
 
 def limit_section(content):

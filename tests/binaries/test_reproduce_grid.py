@@ -1,0 +1,82 @@
+"""`reproduce --grid` runs what is missing, and verifies; mistakes cost one line."""
+
+import pytest
+
+from lrlearn.experiments.grid import runner, store
+from lrlearn.experiments.grid.grid import GRIDS
+
+PROGRAM = "reproduce"
+ROW = {"key": "abc", "kind": "run", "cell": {}, "commit": "c", "records": [1.0]}
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The arguments that grids were run with, in place of running them."""
+    calls = []
+    monkeypatch.setattr(runner, "run", lambda *args: calls.append(args) or 3)
+    return calls
+
+
+def test_flags(run, calls, tmp_path):
+    outcome = run("--grid=smoke", f"--store={tmp_path}", "--shard=2/3", "--minutes=1.5")
+    assert "3 rows are missing" in outcome.out and str(tmp_path) in outcome.out
+    ((grid, directory, provenance, shard, minutes),) = calls
+    assert grid == GRIDS["smoke"] and directory == str(tmp_path)
+    assert provenance["commit"] and "--shard=2/3" in provenance["command"]
+    assert (shard, minutes) == ((2, 3), 1.5)
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/2/3", ""])
+def test_a_shard_is_one_of_a_number(error, calls, shard):
+    line = error("--grid=smoke", f"--shard={shard}")
+    assert f"must be i/n with i from 1 to n. Received: --shard={shard}" in line
+    assert calls == []
+
+
+@pytest.mark.parametrize("flag", ["--store=x", "--shard=1/2", "--verify=a"])
+def test_flags_of_grids_need_one(error, flag):
+    assert f"{flag.partition('=')[0]} needs --grid" in error(flag)
+
+
+def test_an_unknown_grid(run):
+    assert "smoke" in run("--grid=nothing").err
+
+
+def test_verify(run, error, monkeypatch, tmp_path):
+    found = {**ROW, "records": [1.0]}
+    monkeypatch.setattr(runner, "verify", lambda *args: (ROW, found))
+    arguments = ["--grid=smoke", f"--store={tmp_path}", "--verify=abc"]
+    assert "All numbers are those in the store" in run(*arguments).out
+    found["records"] = [2.0]
+    assert "1 numbers differ" in error(*arguments)
+
+
+def test_a_store_that_is_not_there(error, tmp_path):
+    line = error("--grid=smoke", f"--store={tmp_path / 'no'}", "--verify=abc")
+    assert "No store of rows" in line
+
+
+def test_a_store_of_another_grid(error, tmp_path):
+    with store.Writer(tmp_path, {"name": "smoke", "digest": "other"}) as out:
+        out.append([ROW])
+    line = error("--grid=smoke", f"--store={tmp_path}")
+    assert "must be new or of the same grid" in line and "(other)" in line
+    assert store.read(tmp_path) == [ROW]
+
+
+def test_a_store_with_a_writer(error, tmp_path):
+    header = GRIDS["smoke"].describe()
+    with store.Writer(tmp_path, header, "shard-1-of-1"):
+        line = error("--grid=smoke", f"--store={tmp_path}")
+    assert "another process is writing" in line
+
+
+def test_data_that_are_not_there(error, tmp_path, monkeypatch):
+    def missing(name):
+        raise FileNotFoundError(f"Data set {name} is neither there nor on the net")
+
+    monkeypatch.setattr(runner.datasets, "splits", missing)
+    runner.data_of.cache_clear()
+    line = error("--grid=first_pass", f"--store={tmp_path}")
+    assert "Data set mnist is neither there" in line
+    assert store.read(tmp_path) == []
