@@ -31,8 +31,8 @@ class Pictures:
         return [
             Heading("Figures"),
             Paragraph(
-                "Bands: Student's 95 % intervals of means over meta-seeds where there "
-                "are several, else over seeds. A line has a gap where a run's value is "
+                "Bands: 95 % bootstrap intervals over meta-seeds, where there are any, "
+                "and seeds. A line has a gap where a run's value is "
                 "not finite."
             ),
             *self._summaries(),

@@ -36,8 +36,8 @@ class Regime:
         return [
             Heading(f"Regime `{self._regime}`"),
             Paragraph(
-                "Means ± half of Student's 95 % interval over meta-seeds where there "
-                "are several, else over seeds. † meta-trained on this task; ‡ runs of "
+                "Means ± half of the 95 % bootstrap interval over meta-seeds, where "
+                "there are any, and seeds. † meta-trained on this task; ‡ runs of "
                 "this cell diverged; – not there."
             ),
             *self._accuracies(),
