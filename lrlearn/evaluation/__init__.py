@@ -1,6 +1,12 @@
 """How well, and how flat: training runs, sharpness and statistics."""
 
 from lrlearn import tensorflow_only  # noqa: F401
+from lrlearn.evaluation.aggregates import (
+    interquartile_mean,
+    performance_profiles,
+    probability_of_improvement,
+)
+from lrlearn.evaluation.bootstrap import Interval, hierarchical_bootstrap
 from lrlearn.evaluation.hessian import (
     EigenvalueResult,
     TraceResult,
@@ -15,6 +21,7 @@ from lrlearn.evaluation.landscape import (
 from lrlearn.evaluation.model_loss import model_loss
 from lrlearn.evaluation.pga import PGA, PGAResult, pga
 from lrlearn.evaluation.sharpness import SharpnessEvaluator, sharpness
+from lrlearn.evaluation.stacked_sharpness import StackedSharpness
 from lrlearn.evaluation.stacked_training import StackedTraining
 from lrlearn.evaluation.statistics import mean_interval, summarize
 from lrlearn.evaluation.training import Training
@@ -22,18 +29,24 @@ from lrlearn.evaluation.tuning import tune_learning_rate
 
 __all__ = [
     "EigenvalueResult",
+    "Interval",
     "PGA",
     "PGAResult",
     "SharpnessEvaluator",
+    "StackedSharpness",
     "StackedTraining",
     "TraceResult",
     "Training",
     "hessian_trace",
+    "hierarchical_bootstrap",
+    "interquartile_mean",
     "landscape",
     "loss_landscape",
     "mean_interval",
     "model_loss",
+    "performance_profiles",
     "pga",
+    "probability_of_improvement",
     "random_directions",
     "sharpness",
     "summarize",

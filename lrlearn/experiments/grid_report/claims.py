@@ -132,7 +132,7 @@ class Judge:
 
     def _flatness(self, regime, optimizers, tasks, references, balls):
         against = dict.fromkeys(tasks, references)
-        measures = [(f"{b} r={r:g}", Flatness(self._matched, b, r)) for b, r in balls]
+        measures = [(f"{b} {r:g}", Flatness(self._matched, b, r)) for b, r in balls]
         return tuple(
             Part(name, effect(measure, regime, optimizers, against), RATIO)
             for name, measure in measures

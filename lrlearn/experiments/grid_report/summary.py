@@ -54,7 +54,8 @@ def _table(claims):
 
 def _cell(claim):
     effects = [
-        (tables.ratio if part.unit == RATIO else tables.points)(part.effect)
+        f"{f'{part.name}: ' if len(claim.parts) > 1 else ''}"
+        + (tables.ratio if part.unit == RATIO else tables.points)(part.effect)
         for part in claim.parts
         if part.effect
     ]
