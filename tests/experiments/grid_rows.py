@@ -1,9 +1,12 @@
 """Rows of a grid that nobody ran, with effects that are known."""
 
+import dataclasses
 import itertools
 import math
 
 import numpy as np
+
+from lrlearn.experiments.grid.grid import Measures
 
 DATASETS = ("mnist", "fashion_mnist", "cifar10")
 NETWORKS = ("mlp", "mlp_relu", "cnn")
@@ -53,6 +56,7 @@ def make_rows(
     return rows
 
 
+_MEASURES = dataclasses.asdict(Measures().of("small/mnist/mlp"))
 _NO_RULE = {"rule": None, "teacher": None, "meta_seed": None}
 _PROVENANCE = {
     "grid": "made_up",
@@ -83,14 +87,19 @@ def _meta(rule, teacher, meta_seed):
 def _tuning(cell, jpeg):
     rates = (0.001, 0.01)
     trials = [
-        {"learning_rate": rate, "seed": 1000, "validation_accuracy": 0.8, "loss": 1.0}
+        {
+            "learning_rate": rate,
+            "seed": 1000,
+            "validation_accuracy": 0.8,
+            "validation_loss": 1.0,
+        }
         for rate in rates
     ]
     return {
         "kind": "tuning",
         "key": _key("tuning", *cell.values()),
         "cell": cell,
-        "settings": settings(jpeg),
+        "settings": {"seeds": [1000], **settings(jpeg)},
         "trials": trials,
         "chosen": {"learning_rate": rates[-1]},
         "cpu_seconds": 4.0,
@@ -132,6 +141,9 @@ def _run(cell, noise, jpeg, records):
         "cell": cell,
         "settings": {
             **settings(jpeg),
+            "seeds": [cell["seed"]],
+            "regime": {"train_size": 1000, "label_noise": 0.2, "batch_size": 64},
+            "measures": _MEASURES,
             "meta_trained": cell["kind"] == "learned"
             and (cell["dataset"], cell["regime"]) == ("mnist", "small")
             and cell["network"] != "cnn",

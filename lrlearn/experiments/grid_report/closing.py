@@ -122,13 +122,16 @@ def _missing(content):
         return ["The grid's definition is not known: missing cells cannot be listed."]
     if not lacking:
         return [f"All {total} runs of the grid are there."]
-    by_optimizer = {}
+    places = {}
     for (optimizer, task, regime), count in lacking.items():
         place = f"{content.names.task(task, regime)} {regime} ({count})"
-        by_optimizer.setdefault(optimizer, []).append(place)
+        places.setdefault(optimizer, []).append(place)
+    alike = {}
+    for optimizer in names.optimizers(places):
+        alike.setdefault(", ".join(places[optimizer]), []).append(optimizer)
     return [
-        f"Missing runs of {name}: {', '.join(by_optimizer[name])}."
-        for name in names.optimizers(by_optimizer)
+        f"Missing runs, of each of {', '.join(optimizers)}: {where}."
+        for where, optimizers in alike.items()
     ]
 
 

@@ -16,7 +16,8 @@ class Effect(NamedTuple):
 
     Attributes:
         interval: Its `Interval`.
-        tasks: Number of tasks.
+        tasks: Number of tasks that it is the mean over.
+        all_tasks: Number of tasks asked for; others lack an optimizer.
         meta_seeds: Number of meta-seeds; `None` where all was made by hand.
         seeds: Least number of seeds on a task.
         pairs: Number of pairs of runs.
@@ -25,6 +26,7 @@ class Effect(NamedTuple):
 
     interval: Interval
     tasks: int
+    all_tasks: int
     meta_seeds: int | None
     seeds: int
     pairs: int
@@ -128,7 +130,8 @@ def effect(measure, regime, optimizers, references, resamples=10_000):
     """Returns the `Effect` of optimizers against references, or `None` if unmeasured.
 
     On each task it is the mean over all pairs of an optimizer and a reference; then
-    the mean over tasks, with the interval of `hierarchical_bootstrap`.
+    the mean over tasks, with the interval of `hierarchical_bootstrap`. Tasks that one
+    of them was not run on are left out: means over other optimizers say other things.
 
     Args:
         measure: An `Accuracy` or a `Flatness`.
@@ -138,26 +141,21 @@ def effect(measure, regime, optimizers, references, resamples=10_000):
         resamples: Number of resamples. Defaults to `10_000`.
     """
     tables, pairs, unmatched = [], 0, 0
-    for task, names in references.items():
-        both = [(task, regime, o, r) for o in optimizers for r in names]
+    for task, others in references.items():
+        both = [(task, regime, o, r) for o in optimizers for r in others]
         found = [measure.pairs(*keys) for keys in both]
-        found = [table for table in found if table is not None]
+        if any(table is None for table in found):
+            continue
         unmatched += sum(measure.unmatched(*keys) for keys in both)
-        if found and not all(table.isna().all(axis=None) for table in found):
-            pairs += sum(int(table.notna().sum().sum()) for table in found)
-            one = len(found) == 1
-            tables.append(found[0] if one else pd.concat(found).groupby(level=0).mean())
+        known = sum(int(table.notna().to_numpy().sum()) for table in found)
+        if known:
+            pairs += known
+            tables.append(_mean(found))
     if not tables:
         return None
-    arrays = aligned(tables)
-    interval, _ = hierarchical_bootstrap(arrays, resamples=resamples)
-    there = [~np.isnan(array) for array in arrays]
-    seeds = min(int(known.any(axis=0).sum()) for known in there)
-    meta_seeds = int(np.any([known.any(axis=1) for known in there], axis=0).sum())
-    by_hand = all(list(table.index) == [_NO_META_SEED] for table in tables)
-    return Effect(
-        interval, len(tables), None if by_hand else meta_seeds, seeds, pairs, unmatched
-    )
+    interval, _ = hierarchical_bootstrap(aligned(tables), resamples=resamples)
+    counts = {"tasks": len(tables), "all_tasks": len(references), **_counts(tables)}
+    return Effect(interval, **counts, pairs=pairs, unmatched=unmatched)
 
 
 def aligned(tables):
@@ -168,3 +166,19 @@ def aligned(tables):
     """
     meta_seeds = sorted(set().union(*(table.index for table in tables)))
     return [table.reindex(meta_seeds).to_numpy() for table in tables]
+
+
+def _mean(tables):
+    """The mean of frames, cell by cell, over what is there."""
+    if len(tables) == 1:
+        return tables[0]
+    return pd.concat(tables).groupby(level=0).mean()
+
+
+def _counts(tables):
+    """The numbers of meta-seeds and seeds that frames have."""
+    there = [~np.isnan(array) for array in aligned(tables)]
+    meta_seeds = np.any([known.any(axis=1) for known in there], axis=0).sum()
+    by_hand = all(list(table.index) == [_NO_META_SEED] for table in tables)
+    seeds = min(known.any(axis=0).sum() for known in there)
+    return {"meta_seeds": None if by_hand else int(meta_seeds), "seeds": int(seeds)}

@@ -10,7 +10,8 @@ _READING = (
     "Cells: the verdict, and the effect with its 95 % interval (hierarchical bootstrap "
     "over meta-seeds and seeds). Claims 1 and 4 and the controls: points of test "
     "accuracy, above 0 claimed. Claims 2 and 3: ratio of the largest increase of the "
-    "loss within a ball at matched training loss, below 1 claimed. "
+    "loss within a ball at matched training loss, below 1 claimed. Tasks count where "
+    "all optimizers of the claim have runs. "
     "[The protocol](PROTOCOL.md) says what is computed."
 )
 
@@ -59,7 +60,9 @@ def _cell(claim):
         for part in claim.parts
         if part.effect
     ]
-    return f"{claim.verdict} {'; '.join(effects)}".strip()
+    counts = [(p.effect.tasks, p.effect.all_tasks) for p in claim.parts if p.effect]
+    some = {f"({n} of {all_} tasks)" for n, all_ in counts if n < all_}
+    return " ".join([claim.verdict, "; ".join(effects), *sorted(some)]).strip()
 
 
 def _state(content):
