@@ -71,7 +71,7 @@ def test_what_is_missing_is_run_and_comes_out_the_same(directory, rows, tmp_path
     first = next((directory).glob("*.jsonl"))
     kept = first.read_bytes().splitlines(keepends=True)[:-1]
     (tmp_path / first.name).write_bytes(b"".join(kept) + b'{"key": "cut o')
-    assert runner.run(TINY, tmp_path, SIGNATURE, minutes=0, verbose=0) == 2
+    assert runner.run(TINY, tmp_path, SIGNATURE, minutes=0, verbose=0) == 1
     assert len(store.read(tmp_path)) == len(rows) - 1
     assert runner.run(TINY, tmp_path, SIGNATURE, verbose=0) == 0
     again = store.read(tmp_path)
@@ -95,6 +95,14 @@ def test_verify_tells_what_differs(rows):
     ]
     other["records"] = other["records"][:-1]
     assert len(runner.differences(row, other)) == 1
+
+
+def test_verify_says_what_it_needs(rows, tmp_path):
+    row = row_of(rows, "run", "MLP SAM")
+    with store.Writer(tmp_path, TINY.describe()) as out:
+        out.append([row])
+    with pytest.raises(ValueError, match="must hold the meta of MLP SAM first"):
+        runner.verify(TINY, tmp_path, row["key"])
 
 
 @pytest.mark.parametrize("key", ["", "nothing"])

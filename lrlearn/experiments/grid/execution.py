@@ -103,7 +103,13 @@ class Executor:
         ]
 
     def _row(self, job):
-        return self._rows[job.keys[0]]
+        key = job.keys[0]
+        if key not in self._rows:
+            raise ValueError(
+                f"The store must hold the {job.kind} of {job.cell['optimizer']} first. "
+                f"Received: no row of key {key}"
+            )
+        return self._rows[key]
 
     def _bench_of(self, cell):
         place = cell["dataset"], cell["network"], cell["regime"]

@@ -44,18 +44,16 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
         rows = {row["key"]: row for row in store.read(directory)}
         missing = [job for job in jobs if not rows.keys() >= set(job.keys)]
         execute = Executor(grid, rows)
-        bar = _bar(jobs, missing, verbose)
-        for place, job in enumerate(missing):
-            if time.monotonic() > end:
-                return sum(len(job.cells) for job in missing[place:])
-            bar.set_postfix_str(_label(job))
-            new = [{**row, **provenance} for row in execute(job)]
-            new = [row for row in new if row["key"] not in rows]
-            out.append(new)
-            rows |= {row["key"]: row for row in new}
-            bar.update(len(job.cells))
-        bar.close()
-    return 0
+        with _bar(jobs, missing, verbose) as bar:
+            while missing and time.monotonic() < end:
+                job = missing.pop(0)
+                bar.set_postfix_str(_label(job))
+                new = [{**row, **provenance} for row in execute(job)]
+                new = [row for row in new if row["key"] not in rows]
+                out.append(new)
+                rows |= {row["key"]: row for row in new}
+                bar.update(len(new))
+    return sum(key not in rows for job in missing for key in job.keys)
 
 
 def verify(grid, directory, key):

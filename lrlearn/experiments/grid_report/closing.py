@@ -13,6 +13,13 @@ from lrlearn.experiments.grid_report.document import (
     Table,
 )
 
+_ASCENT = (
+    "Largest losses and gradient norms are lower bounds from a cheap search. Against a "
+    "strong one it fell short by at most a few percent on average within fixed balls, "
+    "and more for a learned optimizer than for Adam within the relative radius 0.02: "
+    "[ascent_check.csv](ascent_check.csv) has all ratios."
+)
+
 
 def cost_section(content):
     """Returns the blocks of budgets and costs.
@@ -53,7 +60,8 @@ def limit_section(content):
     Args:
         content: A `Content`.
     """
-    items = [*_seeds(content), *_horizons(content), *_missing(content)]
+    items = [*_seeds(content), *_missing(content), *_horizons(content)]
+    items += [*_shortened(content), *costs.ends_of_ranges(content.rows), _ASCENT]
     if origin.is_jpeg_copy(content.rows):
         items.append("CIFAR-10 is a copy whose images were decoded from JPEG files.")
     return [
@@ -103,7 +111,10 @@ def _seeds(content):
     text = ", ".join(f"{count} {name}" for name, count in counts.items())
     few = any(0 < count < ENOUGH for count in counts.values())
     too_few = f": fewer than {ENOUGH} make intervals too short" if few else ""
-    return [f"There are {text} at most{too_few}."]
+    return [
+        f"There are {text} at most{too_few}. In simulations, intervals of 95 % over "
+        "3, 5 and 10 meta-seeds held the truth in 79 %, 86 % and 90 % of cases."
+    ]
 
 
 def _horizons(content):
@@ -113,6 +124,21 @@ def _horizons(content):
     return [
         f"{len(every) - len(kept)} runs of other lengths than most of their task are "
         "not in the tables and figures."
+    ]
+
+
+def _shortened(content):
+    """Tells which runs are shorter than those of the grid `full`."""
+    shorter = {}
+    for task, regime, steps in origin.settings(content.rows):
+        dataset, network = task.split("/")
+        whole = max(GRIDS["full"].horizons_of(regime, dataset, network))
+        if steps < whole:
+            place = f"{content.names.task(task, regime)} {regime}"
+            shorter.setdefault((steps, whole), []).append(place)
+    return [
+        f"{steps} of the {whole} steps of grid `full`: {', '.join(places)}."
+        for (steps, whole), places in shorter.items()
     ]
 
 

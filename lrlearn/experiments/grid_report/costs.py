@@ -66,6 +66,31 @@ def costs(frames):
     return table.astype({"number": int})
 
 
+def ends_of_ranges(rows):
+    """Returns a sentence on tunings whose choice lies at an end of its range.
+
+    Args:
+        rows: A list of dicts.
+
+    Returns:
+        A list of one text, or none where there is no tuning.
+    """
+    tunings = [row for row in rows if row["kind"] == "tuning"]
+    if not tunings:
+        return []
+    ends = {"lower": 0, "upper": 0}
+    for row in tunings:
+        name = "rho" if "rho" in row["chosen"] else "learning_rate"
+        values = [trial[name] for trial in row["trials"]]
+        ends["lower"] += row["chosen"][name] == min(values)
+        ends["upper"] += row["chosen"][name] == max(values)
+    return [
+        f"Of {len(tunings)} tunings, {ends['lower']} chose the lowest and "
+        f"{ends['upper']} the highest learning rate or radius on offer: there, a wider "
+        "range might have done better."
+    ]
+
+
 def _chosen(row):
     found = {name: row[name] for name in HYPERPARAMETERS if pd.notna(row[name])}
     texts = [
