@@ -125,7 +125,8 @@ def profiles(records, target, rule):
         table = performance_profiles(runs, "gradients", _FACTORS)
         table = table.reset_index(names="x").melt("x", value_name="mean")
         parts.append(table.assign(column=regime))
-    table = pd.concat(parts).assign(row="Fraction of runs", half=np.nan, log=False)
+    table = _in_order(pd.concat(parts), "column", names.REGIMES)
+    table = table.assign(row="Fraction of runs", half=np.nan, log=False)
     xlabel = "Gradients to the target / fewest of all"
     figure = grid_figures.line_panels(table, shown(rule), xlabel, size=(3.6, 2.4))
     for axes in figure.axes:

@@ -73,7 +73,8 @@ class Pictures:
             if figure:
                 caption = (
                     "Performance profiles: fraction of runs that reach the target with "
-                    f"so many times the fewest gradients; {rule} rule."
+                    "so many times the fewest gradients, on the tasks that each "
+                    f"optimizer was run on; {rule} rule."
                 )
                 blocks.append(self._save(figure, f"profiles_{rule}", caption))
         return blocks

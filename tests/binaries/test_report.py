@@ -1,0 +1,39 @@
+"""`report` writes the report of a store."""
+
+import json
+
+from tests.experiments.grid_rows import make_rows
+
+PROGRAM = "report"
+
+
+def write_store(directory):
+    axes = {"datasets": ("mnist",), "networks": ("mlp",), "regimes": ("full",)}
+    rows = make_rows(**axes, baselines=("Adam",), explicit=(), rules=(), seeds=1)
+    header = {"version": 1, "grid": {"name": "made_up", "digest": "0"}}
+    directory.mkdir()
+    lines = "".join(json.dumps(row) + "\n" for row in [header, *rows])
+    (directory / "rows.jsonl").write_text(lines)
+    return rows
+
+
+def test_help(check_help):
+    check_help()
+
+
+def test_it_writes_the_report(run, tmp_path):
+    rows = write_store(tmp_path / "store")
+    output = tmp_path / "out"
+    outcome = run(f"--store={tmp_path / 'store'}", f"--output={output}")
+    assert outcome.code == 0 and f"{len(rows)} rows" in outcome.out
+    figures = list((output / "figures").glob("*.png"))
+    assert f"{len(figures)} figures" in outcome.out and len(figures) > 2
+    for name in ("REPORT.md", "report.html"):
+        assert name in outcome.out
+        text = (output / name).read_text()
+        command = f"binaries.report --store={tmp_path / 'store'} --output={output}"
+        assert "Report of the grid" in text and command in text
+
+
+def test_no_store(error, tmp_path):
+    assert "nowhere" in error(f"--store={tmp_path / 'nowhere'}", f"--output={tmp_path}")
