@@ -139,7 +139,7 @@ def test_effects_and_their_intervals():
     rows = data[
         (data["column"] == "LSTM rule, small") & (data["optimizer"] == "LO GAM")
     ]
-    np.testing.assert_allclose(drawn[0].get_xdata(), rows["mean"])
+    np.testing.assert_allclose(drawn[0].get_xdata(orig=False), rows["mean"])
     ends = [segment[:, 0] for segment in drawn[2][0].get_segments()]
     np.testing.assert_allclose(ends, rows[["low", "high"]])
-    assert list(np.round(drawn[0].get_ydata())) == [0, 1, 2]
+    assert list(np.round(drawn[0].get_ydata(orig=False))) == [0, 1, 2]
