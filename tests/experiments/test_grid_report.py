@@ -1,5 +1,6 @@
 """The report comes out sound of any part of a grid, and says what is missing."""
 
+import math
 import re
 
 import matplotlib
@@ -80,6 +81,14 @@ def test_matched_ratios_with_their_pairs(sections):
     # 2 meta-seeds and 2 seeds; 4 tasks
     assert to_none[0].endswith("(4/4)") and to_none[-1].endswith("(16/16)")
     assert len(cells[-1]) == 7  # all balls
+
+
+def test_raw_sharpness_is_that_at_the_end(sections):
+    raw, *_ = rows_of(sections["Sharpness"], "LSTM SAM")
+    # The increase is 0.5 radius sqrt(loss), with losses of two speeds at the end.
+    losses = [2.3 * math.exp(-3 * speed) for speed in (1.0, 1.1)]
+    increase = sum(0.5 * 0.05 * loss**0.5 for loss in losses) / 2
+    assert [cell.split()[0] for cell in raw] == [f"{increase:.3g}"] * 4
 
 
 def test_time_to_target(tmp_path):

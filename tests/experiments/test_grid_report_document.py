@@ -75,9 +75,16 @@ def test_html_has_the_same_text(page):
     assert tags.count("strong") == 2 and tags.count("code") == 1
 
 
-def test_html_needs_no_other_file_and_no_script(page):
+def test_html_needs_no_other_file_and_is_escaped(page):
     tags = dict(page.tags)
     data = base64.b64encode(b"picture").decode()
     assert tags["img"]["src"] == f"data:image/png;base64,{data}"
     assert tags["img"]["alt"] == "A caption"
+    source = to_html([Paragraph("1 < 2 & **<b>**")], "<", "")
+    assert "<p>1 &lt; 2 &amp; <strong>&lt;b&gt;</strong></p>" in source
+    assert "<title>&lt;</title>" in source
+
+
+def test_html_has_no_script(page):
+    tags = dict(page.tags)
     assert not {"script", "link", "iframe"} & set(tags)

@@ -97,6 +97,19 @@ def test_axes_are_logarithmic_where_they_can_be():
     assert scale(some) == "linear"
 
 
+@pytest.mark.parametrize("high", [2, 20, 1e4])
+def test_logarithmic_axes_have_a_few_plain_numbers(high):
+    data = lines(("a",), ("x",))
+    data["mean"] = 0.01 * high ** (data["x"] / 20)
+    (axes,) = grid_figures.line_panels(data, ORDER).axes
+    low, top = axes.get_ylim()
+    ticks = axes.yaxis.get_ticklabels(which="both")
+    shown = [t for t in ticks if low <= t.get_position()[1] <= top and t.get_text()]
+    assert 2 <= len(shown) <= 7
+    for tick in shown:
+        assert tick.get_text() == f"{tick.get_position()[1]:g}"
+
+
 def test_runs_that_diverged_leave_gaps_and_do_not_squeeze_the_others():
     data = lines(("a",), ("x",))
     data.loc[0, ["mean", "half"]] = np.inf, np.nan
