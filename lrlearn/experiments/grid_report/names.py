@@ -9,7 +9,7 @@ DATASETS = {
     "digits": "Digits",
 }
 NETWORKS = {"mlp": "MLP", "mlp_relu": "MLP-ReLU", "cnn": "CNN"}
-REGIMES = {"full": "full", "small": "small"}
+REGIMES = ("full", "small")
 RULES = ("LSTM", "MLP")
 REGULARIZED = ("SAM", "GSAM", "GAM")
 TEACHERS = ("none", *REGULARIZED, "L2", "held-out")
@@ -42,10 +42,6 @@ class Names:
         dataset, network = task.split("/")
         dagger = "†" if (task, regime) in self.meta_trained else ""
         return f"{self.dataset(dataset)} {NETWORKS.get(network, network)}{dagger}"
-
-
-def names(rows):
-    """Returns the `Names` that fit a store's rows."""
 
 
 def in_order(values, known):
