@@ -124,7 +124,7 @@ def test_explicit_optimizers_need_both_bases():
         "Adam",
         "SAM",
     ]
-    assert [job.cell["optimizer"] for job in jobs if job.kind == "run"] == ["SAM"] * 2
+    assert [job.cell["optimizer"] for job in jobs if job.kind == "run"] == ["SAM"]
 
 
 def test_meta_trained_tasks_are_marked():
