@@ -70,7 +70,9 @@ def main():
     if _GRID.value is None:
         _check_no_grid_flags()
         run_main_job()
-    elif _VERIFY.value is None:
+        return
+    _check_no_main_flags()
+    if _VERIFY.value is None:
         run_grid(GRIDS[_GRID.value])
     else:
         verify_row(GRIDS[_GRID.value])
@@ -119,6 +121,15 @@ def _check_no_grid_flags():
     for flag in (_STORE, _SHARD, _MINUTES, _VERIFY):
         if flag.present:
             raise ValueError(f"--{flag.name} needs --grid. Received: no --grid")
+
+
+def _check_no_main_flags():
+    for flag in (_OUTPUT, _DATASET, _META_STEPS, _STEPS, _SEEDS, _SEED):
+        if flag.present:
+            raise ValueError(
+                f"--{flag.name} is the main job's, and a grid has its own. Received: "
+                f"--grid={_GRID.value}"
+            )
 
 
 def run_main_job():

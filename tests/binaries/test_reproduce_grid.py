@@ -80,3 +80,9 @@ def test_data_that_are_not_there(error, tmp_path, monkeypatch):
     line = error("--grid=first_pass", f"--store={tmp_path}")
     assert "Data set mnist is neither there" in line
     assert store.read(tmp_path) == []
+
+
+@pytest.mark.parametrize("flag", ["--seeds=10", "--steps=50", "--dataset=mnist"])
+def test_flags_of_the_main_job_are_refused(error, calls, flag):
+    assert f"{flag.partition('=')[0]} is the main job's" in error("--grid=smoke", flag)
+    assert calls == []

@@ -23,7 +23,8 @@ GAINED = 100 * np.mean([GAIN[teacher] for teacher in ("SAM", "GSAM", "GAM")])
 
 def judge(rows):
     found = frames(rows)
-    return Judge(found.runs, Accuracy(found.runs), Matched(found.sharpness))
+    tasks = {r: list(part["task"].unique()) for r, part in found.runs.groupby("regime")}
+    return Judge(found.runs, Accuracy(found.runs), Matched(found.sharpness), tasks)
 
 
 def judged(rows, regime="small", rule="LSTM"):
@@ -183,3 +184,30 @@ def test_all_parts_must_hold(verdicts, expected):
 
 def _effect(low, high):
     return Effect(Interval((low + high) / 2, low, high), 1, 1, 5, 5, 25)
+
+
+def test_optimizers_are_averaged_at_meta_seeds_that_all_have():
+    """A shard that was cut off lacks one optimizer's second meta-seed."""
+    rows = [
+        row
+        for row in make_rows(meta_seeds=2, seeds=5)
+        if (row["cell"]["optimizer"], row["cell"].get("meta_seed")) != ("LSTM SAM", 1)
+    ]
+    claims = judged(rows)
+    whole, cut = claims["1. with GSAM only"], claims["1. generalization"]
+    assert [claim.parts[0].effect.meta_seeds for claim in (whole, cut)] == [2, 1]
+
+
+def test_the_best_baseline_is_that_of_all():
+    rows = make_rows(meta_seeds=1, seeds=2)
+    first = next(row["cell"] for row in rows if row["kind"] == "run")
+    place = [first[name] for name in ("dataset", "network", "regime")]
+
+    def kept(row):
+        cell = row["cell"]
+        here = [cell.get(name) for name in ("dataset", "network", "regime")] == place
+        return not (here and cell["optimizer"] == "RMSprop")
+
+    found = best_baselines(frames([row for row in rows if kept(row)]).runs)
+    task = f"{place[0]}/{place[1]}"
+    assert (task, place[2]) not in found and found

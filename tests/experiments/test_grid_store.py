@@ -125,3 +125,12 @@ def test_rows_are_on_the_disk_when_append_returns(tmp_path):
         out.append(ROWS)
         lines = out.path.read_text().splitlines()
         assert [json.loads(line)["key"] for line in lines[1:]] == ["0", "1", "2"]
+
+
+def test_a_damaged_archive_is_said(tmp_path):
+    write(tmp_path / "store", ROWS)
+    file = tmp_path / "export" / "rows.jsonl.gz"
+    store.export(tmp_path / "store", file)
+    file.write_bytes(file.read_bytes()[:-12])
+    with pytest.raises(ValueError, match="rows.jsonl.gz cannot be decompressed"):
+        store.read(tmp_path / "export")

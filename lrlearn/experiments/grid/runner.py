@@ -48,7 +48,8 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
             while missing and time.monotonic() < end:
                 job = missing.pop(0)
                 bar.set_postfix_str(_label(job))
-                new = [{**row, **provenance} for row in execute(job)]
+                signature = {"grid": grid.name, **provenance}
+                new = [{**row, **signature} for row in execute(job)]
                 new = [row for row in new if row["key"] not in rows]
                 out.append(new)
                 rows |= {row["key"]: row for row in new}
@@ -100,7 +101,7 @@ def differences(stored, found, path=""):
             line
             for name, value in found.items()
             if not name.endswith("cpu_seconds")
-            for line in differences(stored.get(name), value, f"{path}/{name}")
+            for line in differences((stored or {}).get(name), value, f"{path}/{name}")
         ]
     if isinstance(found, list | tuple) and len(found) == len(stored or ()):
         return [

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import warnings
+import zlib
 
 VERSION = 1
 
@@ -135,7 +136,11 @@ def _files(directory):
 def _lines(file):
     """Returns the whole lines of a file, and what is left of one that was cut off."""
     content = file.read_bytes()
-    content = gzip.decompress(content) if file.suffix == ".gz" else content
+    if file.suffix == ".gz":
+        try:
+            content = gzip.decompress(content)
+        except (EOFError, OSError, zlib.error) as error:
+            raise ValueError(f"{file} cannot be decompressed: {error}") from None
     *whole, rest = content.split(b"\n")
     return whole, rest
 

@@ -78,12 +78,11 @@ class Judge:
         runs: The frame `Frames.runs`.
         accuracy: An `Accuracy`.
         matched: A `Matched`.
+        tasks: Dict from each regime to its tasks, of which some may lack runs.
     """
 
-    def __init__(self, runs, accuracy, matched):
-        self._accuracy, self._matched = accuracy, matched
-        tasks = runs.groupby("regime")["task"]
-        self._tasks = {regime: names.tasks(found) for regime, found in tasks}
+    def __init__(self, runs, accuracy, matched, tasks):
+        self._accuracy, self._matched, self._tasks = accuracy, matched, tasks
         self._trained = set(runs[runs["meta_trained"]].groupby(_PLACE).groups)
         self._best = best_baselines(runs)
 
@@ -149,6 +148,9 @@ def best_baselines(runs):
         A dict from `(task, regime)` to an optimizer's name.
     """
     baselines = runs[runs["kind"] == "baseline"]
+    # Of some of them, the best would be another one.
+    present = baselines.groupby(_PLACE)["optimizer"].transform("nunique")
+    baselines = baselines[present == baselines["optimizer"].nunique()]
     means = baselines.groupby([*_PLACE, "optimizer"])["validation_accuracy"].mean()
     best = means.fillna(0.0).groupby(_PLACE).idxmax()
     return {(task, regime): optimizer for task, regime, optimizer in best}

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+from lrlearn.experiments.grid.grid import GRIDS
 from lrlearn.experiments.grid_report import matched, names, origin
 from lrlearn.experiments.grid_report.claims import Judge, best_baselines
 from lrlearn.experiments.grid_report.effects import Accuracy, Matched
@@ -54,7 +55,23 @@ class Content:
     @functools.cached_property
     def judge(self):
         """The judge of the claims."""
-        return Judge(self.frames.runs, self.accuracy, self.matched)
+        return Judge(self.frames.runs, self.accuracy, self.matched, self.tasks)
+
+    @property
+    def tasks(self):
+        """A dict from each regime to its tasks: the grid's, where that is known."""
+        grid = GRIDS.get(origin.grid_name(self.rows))
+        runs = self.frames.runs
+        found = {r: set(part["task"]) for r, part in runs.groupby("regime")}
+        for dataset, network, regime in grid.tasks() if grid else ():
+            found.setdefault(regime, set()).add(f"{dataset}/{network}")
+        return {regime: names.tasks(tasks) for regime, tasks in found.items()}
+
+    @functools.cached_property
+    def on_the_way(self):
+        """Records but the last ones, which are on all validation data."""
+        records = self.frames.records
+        return records[records["step"] < records["steps"]]
 
     @functools.cached_property
     def best(self):
@@ -64,7 +81,7 @@ class Content:
     @functools.cached_property
     def target(self):
         """Validation losses to reach."""
-        return matched.target_losses(self.frames.records)
+        return matched.target_losses(self.on_the_way)
 
     def of(self, name, regime):
         """Returns the part of a frame that is of one regime."""

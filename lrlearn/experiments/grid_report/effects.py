@@ -148,9 +148,10 @@ def effect(measure, regime, optimizers, references, resamples=10_000):
             continue
         unmatched += sum(measure.unmatched(*keys) for keys in both)
         known = sum(int(table.notna().to_numpy().sum()) for table in found)
-        if known:
+        table = _mean(found)
+        if table.notna().to_numpy().any():
             pairs += known
-            tables.append(_mean(found))
+            tables.append(table)
     if not tables:
         return None
     interval, _ = hierarchical_bootstrap(aligned(tables), resamples=resamples)
@@ -169,16 +170,18 @@ def aligned(tables):
 
 
 def _mean(tables):
-    """The mean of frames, cell by cell, over what is there."""
+    """The mean of frames, cell by cell, at the meta-seeds that all of them have."""
     if len(tables) == 1:
         return tables[0]
-    return pd.concat(tables).groupby(level=0).mean()
+    shared = set.intersection(*(set(table.index) for table in tables))
+    parts = [table[table.index.isin(shared)] for table in tables]
+    return pd.concat(parts).groupby(level=0).mean()
 
 
 def _counts(tables):
-    """The numbers of meta-seeds and seeds that frames have."""
+    """The least numbers of meta-seeds and seeds that a frame has."""
     there = [~np.isnan(array) for array in aligned(tables)]
-    meta_seeds = np.any([known.any(axis=1) for known in there], axis=0).sum()
+    meta_seeds = min(known.any(axis=1).sum() for known in there)
     by_hand = all(list(table.index) == [_NO_META_SEED] for table in tables)
     seeds = min(known.any(axis=0).sum() for known in there)
     return {"meta_seeds": None if by_hand else int(meta_seeds), "seeds": int(seeds)}

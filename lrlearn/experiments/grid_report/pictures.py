@@ -32,8 +32,9 @@ class Pictures:
             Heading("Figures"),
             Paragraph(
                 "Bands: 95 % bootstrap intervals over meta-seeds, where there are any, "
-                "and seeds. A line has a gap where a run's value is "
-                "not finite."
+                "and seeds. At the end all validation and test data are used, along "
+                "the way some, so that curves may jump there. A line has a gap where a "
+                "run's value is not finite."
             ),
             *self._summaries(),
             *(block for place in places for block in self._training(*place)),
@@ -69,7 +70,7 @@ class Pictures:
             )
             blocks.append(self._save(figure, "transfer", caption))
         for rule in self._rules():
-            figure = figures.profiles(content.frames.records, content.target, rule)
+            figure = figures.profiles(content.on_the_way, content.target, rule)
             if figure:
                 caption = (
                     "Performance profiles: fraction of runs that reach the target with "

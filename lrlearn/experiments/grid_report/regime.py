@@ -155,7 +155,8 @@ class Regime:
         target = self._content.target
         if target.empty:
             return []
-        records = self._content.of("records", self._regime)
+        records = self._content.on_the_way
+        records = records[records["regime"] == self._regime]
         texts = [
             f"{self._content.names.task(task, regime)} {loss:.3g}"
             for (task, regime), loss in target.items()
@@ -163,8 +164,10 @@ class Regime:
         ]
         about = (
             "Until the validation loss is at most 1.05 times the median over seeds of "
-            "the smallest one of tuned Adam. Medians over runs (runs that reached it / "
-            "all). CPU seconds are shares: the seeds of a cell run together, stacked. "
+            "the smallest one of tuned Adam, in records before the end (at the end all "
+            "validation data are used, along the way some). Medians over runs (runs "
+            "that reached it / all). CPU seconds are shares: the seeds of a cell run "
+            "together, stacked. "
             f"Targets: {'; '.join(texts)}."
         )
         blocks = [Heading("Time to a target", 3), Paragraph(about)]

@@ -11,7 +11,8 @@ _READING = (
     "over meta-seeds and seeds). Claims 1 and 4 and the controls: points of test "
     "accuracy, above 0 claimed. Claims 2 and 3: ratio of the largest increase of the "
     "loss within a ball at matched training loss, below 1 claimed. Tasks count where "
-    "all optimizers of the claim have runs. "
+    "all optimizers of the claim have runs; in the tables below, `all tasks` are those "
+    "that a row has. "
     "[The protocol](PROTOCOL.md) says what is computed."
 )
 
@@ -39,7 +40,7 @@ def _provisional(claims):
         return []
     return [
         Paragraph(
-            f"**All verdicts are provisional**: there are fewer than {ENOUGH} "
+            f"**Verdicts are provisional**: there are fewer than {ENOUGH} "
             f"meta-seeds or {ENOUGH} seeds, and intervals are too short."
         )
     ]
