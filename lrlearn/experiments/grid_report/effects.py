@@ -173,6 +173,7 @@ def _mean(tables):
     """The mean of frames, cell by cell, at the meta-seeds that all of them have."""
     if len(tables) == 1:
         return tables[0]
+    tables = [table.dropna(how="all") for table in tables]
     shared = set.intersection(*(set(table.index) for table in tables))
     parts = [table[table.index.isin(shared)] for table in tables]
     return pd.concat(parts).groupby(level=0).mean()
