@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 import lrlearn
 from binaries import cli
 from lrlearn.evaluation import SharpnessEvaluator, Training
-from lrlearn.evaluation.stacked_sharpness import StackedSharpness
+from lrlearn.evaluation.stacked_sharpness import RADII, StackedSharpness
 
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Number of seeds.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string("output", "results", "Output directory.")
@@ -26,11 +26,6 @@ _OUTPUT = flags.DEFINE_string("output", "results", "Output directory.")
 _TASKS = ("mnist/mlp", "mnist/mlp_relu")
 _TRAINING_STEPS = 500
 _STEPS = (3, 5, 10, 20)
-_RADII = {
-    "fixed": (0.001, 0.005, 0.05, 0.1),
-    "relative": (0.005, 0.02),
-    "adaptive": (0.1,),
-}
 _KEYS = ["task", "optimizer", "seed", "ball", "radius"]
 _MAXIMA = ["increase", "max_gradient_norm"]
 
@@ -89,7 +84,7 @@ def _cheap(loss_fn, runs, steps):
         [np.stack(values) for values in zip(*lists, strict=True)]
         for lists in zip(*runs.values(), strict=True)
     )
-    measured = StackedSharpness(loss_fn, **_RADII, steps=steps)(params, state)
+    measured = StackedSharpness(loss_fn, **RADII, steps=steps)(params, state)
     return pd.DataFrame(
         {**dict(zip(_KEYS, run, strict=False)), "steps": steps}
         | {column: row[column] for column in [*_KEYS[3:], *_MAXIMA]}
@@ -106,7 +101,7 @@ def _thorough(loss_fn, runs):
     evaluators["relative"] = evaluators["fixed"]
     frames = []
     for run, (params, state) in tqdm(runs.items(), unit="run"):
-        for kind, radii in _RADII.items():
+        for kind, radii in RADII.items():
             table = evaluators[kind](
                 params, state, radii=radii, relative=kind == "relative"
             )

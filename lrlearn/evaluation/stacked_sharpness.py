@@ -8,6 +8,12 @@ from lrlearn.evaluation.increase import increase
 from lrlearn.evaluation.sharpness import COLUMNS, grow_with_radius
 from lrlearn.evaluation.validation import check_count, check_radius
 
+RADII = {
+    "fixed": (0.001, 0.005, 0.05, 0.1),
+    "relative": (0.005, 0.02),
+    "adaptive": (0.1,),
+}
+
 
 class StackedSharpness:
     r"""Measures sharpness along training, of `K` networks and several balls at once.
@@ -61,9 +67,9 @@ class StackedSharpness:
     def __init__(
         self,
         loss_fn,
-        fixed=(0.001, 0.005, 0.05, 0.1),
-        relative=(0.005, 0.02),
-        adaptive=(0.1,),
+        fixed=RADII["fixed"],
+        relative=RADII["relative"],
+        adaptive=RADII["adaptive"],
         steps=5,
     ):
         self._loss_fn = loss_fn

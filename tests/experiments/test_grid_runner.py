@@ -67,6 +67,16 @@ def test_run_again_nothing_is_done(directory, rows):
     assert store.read(directory) == rows
 
 
+def test_a_store_whose_cells_have_other_settings_is_refused(
+    directory, rows, monkeypatch
+):
+    other = {**runner.data_of("digits"), "checksum": 1}
+    monkeypatch.setattr(runner, "data_of", lambda name: other)
+    with pytest.raises(ValueError, match="of the same settings .*Received: .* of key"):
+        runner.run(TINY, directory, SIGNATURE, verbose=0)
+    assert store.read(directory) == rows
+
+
 def test_what_is_missing_is_run_and_comes_out_the_same(directory, rows, tmp_path):
     first = next((directory).glob("*.jsonl"))
     kept = first.read_bytes().splitlines(keepends=True)[:-1]

@@ -8,7 +8,10 @@ import pytest
 from lrlearn.experiments.grid import store
 
 GRID = {"name": "tiny", "digest": "abc", "seeds": 2}
-ROWS = [{"key": str(i), "kind": "run", "value": float("inf")} for i in range(3)]
+ROWS = [
+    {"key": str(i), "kind": "run", "cell": {}, "settings": {}, "value": float("inf")}
+    for i in range(3)
+]
 
 
 def write(directory, rows, shard="rows", grid=GRID):
@@ -49,11 +52,11 @@ def test_a_header_cut_off_is_written_anew(tmp_path):
 def test_a_line_that_is_no_row_is_passed_over(tmp_path):
     path = write(tmp_path, ROWS[:1])
     with path.open("a") as file:
-        file.write('{"key": "broken\n[1]\n')
+        file.write('{"key": "broken\n[1]\n{"key": "1", "kind": "run"}\n')
     write(tmp_path, ROWS[1:])
-    with pytest.warns(UserWarning, match="line [34] is no row") as warned:
+    with pytest.warns(UserWarning, match="line [345] is no row") as warned:
         assert store.read(tmp_path) == ROWS
-    assert len(warned) == 2
+    assert len(warned) == 3
 
 
 def test_another_grid_is_refused_and_nothing_is_lost(tmp_path):
@@ -63,6 +66,14 @@ def test_another_grid_is_refused_and_nothing_is_lost(tmp_path):
         with pytest.raises(ValueError, match=r"same grid. Received: .*tiny' \(abc\)"):
             store.Writer(tmp_path, other, shard)
     assert store.read(tmp_path) == ROWS
+
+
+def test_files_of_two_grids_are_refused(tmp_path):
+    write(tmp_path / "a", ROWS[:1])
+    path = write(tmp_path / "b", ROWS[1:], "other", {**GRID, "digest": "def"})
+    path.rename(tmp_path / "a" / path.name)
+    with pytest.raises(ValueError, match=r"of one grid. Received: .*\(def\).*\(abc\)"):
+        store.read(tmp_path / "a")
 
 
 @pytest.mark.parametrize("header", ['{"version": 0, "grid": {}}', "no header", "[]"])

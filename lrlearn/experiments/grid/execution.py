@@ -171,5 +171,8 @@ def best(trials):
 
 
 def _diverged(records):
-    losses = [record["train_loss"] for record in records]
-    return not np.isfinite([*losses, records[-1]["parameter_norm"]]).all()
+    names = [f"{split}_loss" for split in ("train", "validation", "test")]
+    numbers = [
+        record[name] for record in records for name in (*names, "parameter_norm")
+    ]
+    return not np.isfinite(numbers).all()

@@ -33,8 +33,8 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
         Number of rows that are still missing in the shard.
 
     Raises:
-        ValueError: If the store belongs to another grid, or another process writes to
-            this shard's file.
+        ValueError: If the store belongs to another grid or holds cells of other
+            settings, or another process writes to this shard's file.
         FileNotFoundError: If data are neither there nor can be downloaded.
     """
     index, count = shard
@@ -42,6 +42,7 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
     with store.Writer(directory, grid.describe(), f"shard-{index}-of-{count}") as out:
         jobs = Jobs(grid, data_of).shard(index, count)
         rows = {row["key"]: row for row in store.read(directory)}
+        _check_settings(jobs, rows.values(), directory)
         missing = [job for job in jobs if not rows.keys() >= set(job.keys)]
         execute = Executor(grid, rows)
         with _bar(jobs, missing, verbose) as bar:
@@ -111,6 +112,23 @@ def differences(stored, found, path=""):
         ]
     same = stored == found or (stored != stored and found != found)  # NaN
     return [] if same else [f"{path}: {stored} in the store, now {found}"]
+
+
+def _check_settings(jobs, rows, directory):
+    """Refuses a store that has one of the jobs' cells by another key."""
+    keys = {
+        (job.kind, frozenset(cell.items())): key
+        for job in jobs
+        for cell, key in zip(job.cells, job.keys, strict=True)
+    }
+    for row in rows:
+        key = keys.get((row["kind"], frozenset(row["cell"].items())), row["key"])
+        if key != row["key"]:
+            raise ValueError(
+                "A store must hold cells of the same settings (data, trials and what "
+                f"they need). Received: {directory}, with {row['kind']} {row['cell']} "
+                f"of key {row['key']}, now {key}"
+            )
 
 
 @functools.cache

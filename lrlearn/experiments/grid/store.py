@@ -10,6 +10,7 @@ import warnings
 import zlib
 
 VERSION = 1
+_REQUIRED = ("key", "kind", "cell", "settings")
 
 
 def read(directory):
@@ -26,11 +27,12 @@ def read(directory):
 
     Raises:
         FileNotFoundError: If there is no store.
-        ValueError: If a file is of another version.
+        ValueError: If a file is of another version, or of another grid than the others.
     """
     files = _files(directory)
     if not files:
         raise FileNotFoundError(f"No store of rows (*.jsonl) in {directory}")
+    _check_one_grid(files)
     rows = {}
     for file in files:
         for row in _read(file):
@@ -73,7 +75,11 @@ class Writer:
         self._mend()
 
     def append(self, rows):
-        """Adds a list of rows, dicts with a `key`, all at once."""
+        """Adds a list of rows all at once.
+
+        Args:
+            rows: Dicts with at least `key`, `kind`, `cell` and `settings`.
+        """
         lines = b"".join(_line(row) for row in rows)
         self._file.write(lines)
         self._file.flush()
@@ -162,6 +168,17 @@ def _header(file):
     return header
 
 
+def _check_one_grid(files):
+    headers = {file: header for file in files if (header := _header(file)) is not None}
+    for file, header in headers.items():
+        first = next(iter(headers))
+        if header != headers[first]:
+            raise ValueError(
+                f"A store must be of one grid. Received: {first}, of "
+                f"{_name(headers[first])}, and {file}, of {_name(header)}"
+            )
+
+
 def _name(header):
     grid = header["grid"]
     return f"grid {grid['name']!r} ({grid['digest']})"
@@ -176,7 +193,7 @@ def _read(file):
     for number, line in enumerate(lines[1:], 2):
         try:
             row = json.loads(line)
-            row["key"], row["kind"]
+            _ = [row[name] for name in _REQUIRED]
         except (ValueError, KeyError, TypeError):
             warnings.warn(
                 f"{file}: line {number} is no row and is passed over.", stacklevel=3

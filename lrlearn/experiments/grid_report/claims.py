@@ -79,12 +79,15 @@ class Judge:
         accuracy: An `Accuracy`.
         matched: A `Matched`.
         tasks: Dict from each regime to its tasks, of which some may lack runs.
+
+    Attributes:
+        best: What `best_baselines` returns.
     """
 
     def __init__(self, runs, accuracy, matched, tasks):
         self._accuracy, self._matched, self._tasks = accuracy, matched, tasks
         self._trained = set(runs[runs["meta_trained"]].groupby(_PLACE).groups)
-        self._best = best_baselines(runs)
+        self.best = best_baselines(runs)
 
     def claims(self, regime, rule):
         """Returns the paper's claims about a regime and rule, a list of `Claim`s."""
@@ -125,7 +128,7 @@ class Judge:
 
     def _gain(self, regime, optimizers, tasks, references):
         """Test accuracy; references of `None` are each task's best baseline."""
-        best = {task: self._best.get((task, regime)) for task in tasks}
+        best = {task: self.best.get((task, regime)) for task in tasks}
         against = {task: references or [best[task]] for task in tasks}
         return (Part("", effect(self._accuracy, regime, optimizers, against), POINTS),)
 

@@ -4,8 +4,9 @@ import dataclasses
 import functools
 
 from lrlearn.experiments.grid.grid import GRIDS
+from lrlearn.experiments.grid.optimizers import RULES
 from lrlearn.experiments.grid_report import matched, names, origin
-from lrlearn.experiments.grid_report.claims import Judge, best_baselines
+from lrlearn.experiments.grid_report.claims import Judge
 from lrlearn.experiments.grid_report.effects import Accuracy, Matched
 from lrlearn.experiments.grid_report.frames import Frames, frames, with_one_horizon
 
@@ -32,7 +33,7 @@ class Content:
     @functools.cached_property
     def rules(self):
         """The rules, in order."""
-        return names.in_order(self.frames.runs["rule"].dropna(), names.RULES)
+        return names.in_order(self.frames.runs["rule"].dropna(), RULES)
 
     @functools.cached_property
     def names(self):
@@ -73,10 +74,10 @@ class Content:
         records = self.frames.records
         return records[records["step"] < records["steps"]]
 
-    @functools.cached_property
+    @property
     def best(self):
         """The best tuned baseline by task and regime."""
-        return best_baselines(self.frames.runs)
+        return self.judge.best
 
     @functools.cached_property
     def target(self):
@@ -90,7 +91,12 @@ class Content:
 
 
 def content(rows):
-    """Returns the `Content` of a store's rows."""
+    """Returns the `Content` of a store's rows.
+
+    Raises:
+        ValueError: If there is no run, or `origin.check` refuses the rows.
+    """
+    origin.check(rows)
     every = frames(rows)
     if every.runs.empty:
         raise ValueError("The store must hold a run. Received: none")

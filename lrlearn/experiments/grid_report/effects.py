@@ -8,7 +8,7 @@ import pandas as pd
 from lrlearn.evaluation.bootstrap import Interval, hierarchical_bootstrap
 from lrlearn.experiments.grid_report.matched import matched_pairs
 
-_NO_META_SEED = -1
+NO_META_SEED = -1  # in place of one, of what is made by hand
 
 
 class Effect(NamedTuple):
@@ -51,7 +51,7 @@ class Accuracy:
         other = self.tables.get((task, regime, reference))
         if table is None or other is None:
             return None
-        if list(other.index) == [_NO_META_SEED]:
+        if list(other.index) == [NO_META_SEED]:
             return table.sub(other.iloc[0], axis="columns")
         return table - other
 
@@ -118,7 +118,7 @@ def crossed(runs, column):
         column: Name of the column.
     """
     # There are thousands of tables; `DataFrame.pivot` takes ten times as long.
-    meta_seed = runs["meta_seed"].fillna(_NO_META_SEED).to_numpy().astype(int)
+    meta_seed = runs["meta_seed"].fillna(NO_META_SEED).to_numpy().astype(int)
     index, row = np.unique(meta_seed, return_inverse=True)
     columns, place = np.unique(runs["seed"].to_numpy(), return_inverse=True)
     table = np.full([len(index), len(columns)], np.nan)
@@ -183,6 +183,6 @@ def _counts(tables):
     """The least numbers of meta-seeds and seeds that a frame has."""
     there = [~np.isnan(array) for array in aligned(tables)]
     meta_seeds = min(known.any(axis=1).sum() for known in there)
-    by_hand = all(list(table.index) == [_NO_META_SEED] for table in tables)
+    by_hand = all(list(table.index) == [NO_META_SEED] for table in tables)
     seeds = min(known.any(axis=0).sum() for known in there)
     return {"meta_seeds": None if by_hand else int(meta_seeds), "seeds": int(seeds)}

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lrlearn.evaluation.aggregates import performance_profiles
+from lrlearn.experiments.grid.optimizers import RULES
 from lrlearn.experiments.grid_report import names
 from lrlearn.experiments.grid_report.claims import MARGINS, POINTS
 from lrlearn.experiments.grid_report.effects import effect
@@ -90,7 +91,7 @@ def transfer(accuracy, regimes, name):
         A `matplotlib.figure.Figure`, or `None` where there is nothing to compare.
     """
     rows = []
-    for rule, regime in itertools.product(names.RULES, regimes):
+    for rule, regime in itertools.product(RULES, regimes):
         tasks = names.tasks(t for t, place, _ in accuracy.tables if place == regime)
         for teacher, task in itertools.product(names.REGULARIZED, tasks):
             none = {task: [f"{rule} none"]}

@@ -1,11 +1,14 @@
 """What a grid will cost, by what the rows of another one did."""
 
+import dataclasses
 import statistics
 
+from lrlearn.evaluation.stacked_sharpness import RADII
 from lrlearn.experiments.grid.cells import Jobs
 from lrlearn.experiments.grid.grid import Measures
 
-_BALLS = 7  # of `StackedSharpness`
+_BALLS = sum(map(len, RADII.values()))
+_MEASURES = {field.name for field in dataclasses.fields(Measures)}
 
 
 def cpu_seconds(rows, grid):
@@ -21,8 +24,11 @@ def cpu_seconds(rows, grid):
 
     Returns:
         A dict of kinds to CPU seconds, or `None` where the rows lack an optimizer on
-        some task.
+        some task, or measured other things than this version does.
     """
+    runs = [row for row in rows if row["kind"] == "run"]
+    if any(row["settings"].get("measures", {}).keys() != _MEASURES for row in runs):
+        return None
     prices = _prices(rows)
     total = {"meta": 0.0, "tuning": 0.0, "run": 0.0}
     for job in Jobs(grid, lambda dataset: {}).all():

@@ -4,6 +4,8 @@ import dataclasses
 
 import pandas as pd
 
+from lrlearn.experiments.grid_report.origin import KINDS
+
 IDENTIFIERS = [
     "key",
     "dataset",
@@ -69,7 +71,7 @@ def frames(rows):
     Args:
         rows: A list of dicts such as `lrlearn.experiments.grid.store.read` returns.
     """
-    stored = {"run": [], "tuning": [], "meta": []}
+    stored = {kind: [] for kind in KINDS}
     for row in rows:
         stored[row["kind"]].append(row)
     runs = _runs(stored["run"])
@@ -150,10 +152,15 @@ def _tuning(rows):
     columns = ["key", *IDENTIFIERS[1:7], "steps", *HYPERPARAMETERS]
     columns += ["trials", "cpu_seconds"]
     found = [
-        {**row, **_names(row["cell"]), **row["chosen"], "trials": len(row["trials"])}
+        {**row, **_names(row["cell"]), **row["chosen"], "trials": _trials(row)}
         for row in rows
     ]
     return pd.DataFrame(found, columns=columns)
+
+
+def _trials(row):
+    """Number of trials: the row has one entry for each of them and seed."""
+    return len(row["trials"]) / len(row["settings"]["seeds"])
 
 
 def _meta(rows):

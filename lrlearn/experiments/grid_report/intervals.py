@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lrlearn.evaluation.bootstrap import cell_counts
-
-_BY_HAND = -1  # in place of a meta-seed
+from lrlearn.experiments.grid_report.effects import NO_META_SEED
 
 
 def intervals(frame, by, column, confidence=0.95, resamples=1000):
@@ -28,12 +27,12 @@ def intervals(frame, by, column, confidence=0.95, resamples=1000):
         interval, NaN of a single run) and `runs`, groups in order of appearance.
     """
     runs = frame[[*by, "meta_seed", "seed"]].assign(
-        meta_seed=frame["meta_seed"].fillna(_BY_HAND).astype(int),
+        meta_seed=frame["meta_seed"].fillna(NO_META_SEED).astype(int),
         value=frame[column].fillna(np.inf),
     )
     parts = [
         _of_crossed(part, by, confidence, resamples)
-        for _, part in runs.groupby(runs["meta_seed"] == _BY_HAND)
+        for _, part in runs.groupby(runs["meta_seed"] == NO_META_SEED)
     ]
     order = frame[by].drop_duplicates()
     if not parts:

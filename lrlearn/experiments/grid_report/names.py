@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from lrlearn.experiments.grid.optimizers import OPTIMIZERS, TUNED
+
 DATASETS = {
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
@@ -10,12 +12,8 @@ DATASETS = {
 }
 NETWORKS = {"mlp": "MLP", "mlp_relu": "MLP-ReLU", "cnn": "CNN"}
 REGIMES = ("full", "small")
-RULES = ("LSTM", "MLP")
 REGULARIZED = ("SAM", "GSAM", "GAM")
-TEACHERS = ("none", *REGULARIZED, "L2", "held-out")
-BASELINES = ("SGD-M", "Adam", "RMSprop", "Adam-EMA", "AdamW")
-EXPLICIT = ("SAM", "GSAM", "GAM", "late SAM")
-_OPTIMIZERS = (*BASELINES, *EXPLICIT, *(f"{r} {t}" for r in RULES for t in TEACHERS))
+EXPLICIT = tuple(name for name, tuned in TUNED.items() if tuned.kind == "explicit")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +56,7 @@ def in_order(values, known):
 
 def optimizers(values):
     """Returns the distinct names of optimizers in the report's order."""
-    return in_order(values, _OPTIMIZERS)
+    return in_order(values, OPTIMIZERS)
 
 
 def tasks(values):

@@ -5,6 +5,39 @@ import re
 from lrlearn.experiments.grid.cells import Jobs
 from lrlearn.experiments.grid.grid import GRIDS
 
+KINDS = ("meta", "tuning", "run")
+
+
+def check(rows):
+    """Checks that rows can be told apart and compared.
+
+    Args:
+        rows: A list of dicts.
+
+    Raises:
+        ValueError: If a row is of no known kind, if two are of the same cell, or if
+            some used other data of a data set than others.
+    """
+    cells, data = {}, {}
+    for row in rows:
+        if row["kind"] not in KINDS:
+            raise ValueError(
+                f"A row must be one of {', '.join(KINDS)}. Received: {row['kind']!r}, "
+                f"of key {row['key']}"
+            )
+        cell = row["kind"], _identity(row["cell"])
+        if cells.setdefault(cell, row["key"]) != row["key"]:
+            raise ValueError(
+                "A cell must have one row: others are of other settings. Received: "
+                f"{row['kind']} {row['cell']}, of keys {cells[cell]} and {row['key']}"
+            )
+        used = row["settings"].get("data", {})
+        if "name" in used and data.setdefault(used["name"], used) != used:
+            raise ValueError(
+                "Rows must share the data of a data set. Received: "
+                f"{data[used['name']]} and, at key {row['key']}, {used}"
+            )
+
 
 def grid_name(rows):
     """Returns the name of the grid that the rows are of, `None` if they do not say.

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
+from lrlearn.experiments.grid.optimizers import RULES
 from lrlearn.experiments.grid_report import figures, names
 from lrlearn.experiments.grid_report.document import Figure, Heading, Paragraph
 
@@ -51,7 +52,7 @@ class Pictures:
         ]
 
     def _rules(self):
-        return self._content.rules or names.RULES[:1]
+        return self._content.rules or RULES[:1]
 
     def _summaries(self):
         content = self._content

@@ -162,6 +162,8 @@ class Regime:
             for (task, regime), loss in target.items()
             if regime == self._regime
         ]
+        if not texts:
+            return []
         about = (
             "Until the validation loss is at most 1.05 times the median over seeds of "
             "the smallest one of tuned Adam, in records before the end (at the end all "
