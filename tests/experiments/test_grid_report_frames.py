@@ -42,12 +42,12 @@ def test_the_numbers_are_those_of_the_rows(rows):
     assert run["cpu_seconds"] == 2.0 and run["gradients"] == 100
     assert [run[name] for name in METRICS] == [last[name] for name in METRICS]
     records = found.records.query("key == @row['key']")
-    for column in ("step", "train_loss", "training_cpu_seconds"):
+    for column in ("step", "training_cpu_seconds", *METRICS, "parameter_norm"):
         assert list(records[column]) == [r[column] for r in row["records"]]
     balls = found.sharpness.query("key == @row['key']")
     expected = [b for r in row["records"] for b in r.get("sharpness", ())]
-    assert list(balls["increase"]) == [b["increase"] for b in expected]
-    assert list(balls["ball"]) == [b["ball"] for b in expected]
+    for column in expected[0]:
+        assert list(balls[column]) == [b[column] for b in expected]
     assert (
         balls["step"].iloc[-1] == 100
         and balls["train_loss"].iloc[-1] == last["train_loss"]

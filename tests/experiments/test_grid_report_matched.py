@@ -13,9 +13,10 @@ from lrlearn.experiments.grid_report.matched import (
     target_losses,
     time_to_target,
 )
-from tests.experiments.grid_rows import make_rows
+from tests.experiments.grid_rows import log_increase, make_rows
 
 INF, NAN = math.inf, math.nan
+BALL = ["ball", "radius"]
 
 
 def run(optimizer, losses, increases, seed=0, meta_seed=NAN, task="mnist/mlp", **ball):
@@ -172,17 +173,20 @@ def test_order_of_rows_and_other_optimizers_do_not_matter():
     rng = np.random.default_rng(1)
     sharpness = frames(make_rows(["mnist"], ["mlp"], ["small"])).sharpness
     shuffled = sharpness.sample(frac=1, random_state=rng)
-    names = ["seed", "meta_seed", "ball", "radius"]
+    names = ["seed", "meta_seed", *BALL]
     found, again = (
-        matched_pairs(frame, "LSTM SAM", "LSTM none").sort_values(
-            names, ignore_index=True
-        )
-        for frame in (sharpness, shuffled)
+        matched_pairs(s, "LSTM SAM", "LSTM none").sort_values(names, ignore_index=True)
+        for s in (sharpness, shuffled)
     )
     pd.testing.assert_frame_equal(found, again)
     assert len(found) == 2 * 2 * 7 and found["matched"].all()
-    # Half the increase at any loss, up to the made-up noise.
-    np.testing.assert_allclose(found["log_ratio"], math.log(0.5), atol=0.01)
+    sam, none = ((f"LSTM {o}", "mnist/mlp", "small") for o in ("SAM", "none"))
+    expected = [
+        log_increase(*sam, *ball) - log_increase(*none, *ball)
+        for ball in found[BALL].to_numpy()
+    ]
+    # Up to the made-up noise.
+    np.testing.assert_allclose(found["log_ratio"], expected, atol=0.01)
 
 
 def test_nothing_to_pair():
@@ -233,9 +237,8 @@ def test_time_is_that_of_the_first_record_at_the_target():
             records("y", [1.0], 0, "full"),  # of which no target is known
         ]
     ).iloc[::-1]
-    index = pd.MultiIndex.from_tuples(
-        [("mnist/mlp", "small")], names=["task", "regime"]
-    )
+    names = ["task", "regime"]
+    index = pd.MultiIndex.from_tuples([("mnist/mlp", "small")], names=names)
     times = time_to_target(frame, "validation_loss", pd.Series([1.5], index))
     times = times.set_index(["optimizer", "seed"])
     assert len(times) == 3

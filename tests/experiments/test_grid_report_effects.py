@@ -1,0 +1,73 @@
+"""Which pairs of runs an effect rests on."""
+
+import math
+
+import pytest
+
+from lrlearn.experiments.grid_report.effects import (
+    Accuracy,
+    Flatness,
+    Matched,
+    effect,
+)
+from lrlearn.experiments.grid_report.frames import frames
+from tests.experiments.grid_rows import gain, make_rows
+
+ONE = {"datasets": ("mnist",), "networks": ("mlp",), "regimes": ("full",)}
+NONE = {"mnist/mlp": ["LSTM none"]}
+
+
+def accuracy(rows, optimizers, references=NONE):
+    return effect(Accuracy(frames(rows).runs), "full", optimizers, references)
+
+
+def test_runs_are_paired_by_seed():
+    rows = make_rows(**ONE, meta_seeds=1, seeds=3, noise=0.0)
+    for row in rows:
+        if row["kind"] == "run":  # far apart, but the same for all of a seed
+            row["records"][-1]["test_accuracy"] += 10 * row["cell"]["seed"]
+    own, other = (gain(f"LSTM {t}", "mnist/mlp", "full") for t in ("SAM", "none"))
+    found = accuracy(rows, ["LSTM SAM"])
+    assert found.interval == pytest.approx([own - other] * 3, abs=1e-9)
+
+
+@pytest.mark.parametrize("reference", ["LSTM none", "Adam"])
+def test_runs_are_paired_by_meta_seed_where_both_have_one(reference):
+    rows = make_rows(**ONE, noise=0.0)
+    for row in rows:
+        if row["kind"] == "run":
+            far = 10 * (row["cell"]["meta_seed"] or 0)
+            row["records"][-1]["test_accuracy"] += far
+    found = accuracy(rows, ["LSTM SAM"], {"mnist/mlp": [reference]})
+    difference = gain("LSTM SAM", "mnist/mlp", "full") - gain(
+        reference, "mnist/mlp", "full"
+    )
+    # Of one made by hand, all meta-seeds meet the same runs.
+    low, mean, high = (0, 0, 0) if reference == "LSTM none" else (0, 500, 1000)
+    expected = [difference + shift for shift in (mean, low, high)]
+    assert found.interval == pytest.approx(expected, abs=1e-9)
+
+
+def test_unmatched_pairs_are_counted_and_left_out():
+    rows = make_rows(**ONE, noise=0.0)
+    for row in rows:
+        cell = row["cell"]
+        if row["kind"] == "run" and cell["optimizer"] == "LSTM SAM" and cell["seed"]:
+            for record in row["records"]:
+                for ball in record.get("sharpness", ()):
+                    ball["clean_loss"] = math.nan
+    measure = Flatness(Matched(frames(rows).sharpness), "fixed", 0.05)
+    found = effect(measure, "full", ["LSTM SAM"], NONE)
+    assert (found.pairs, found.unmatched) == (2, 2)
+
+
+def test_optimizers_are_averaged_at_meta_seeds_that_all_have():
+    """A shard that was cut off lacks one optimizer's second meta-seed."""
+    rows = [
+        row
+        for row in make_rows(**ONE)
+        if (row["cell"]["optimizer"], row["cell"].get("meta_seed")) != ("LSTM SAM", 1)
+    ]
+    whole = accuracy(rows, ["LSTM GSAM"])
+    cut = accuracy(rows, ["LSTM SAM", "LSTM GSAM", "LSTM GAM"])
+    assert [found.meta_seeds for found in (whole, cut)] == [2, 1]
