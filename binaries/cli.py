@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import warnings
 
 from absl import app, logging
 
@@ -18,9 +19,11 @@ def run(main):
         main: Function without arguments. `ValueError`, `OSError` and Ctrl-C end the
             program with a line on stderr; `--verbosity=1` shows where they came from.
             The line of Ctrl-C is the message of the `KeyboardInterrupt`, if it has one.
+            Warnings take one line, too.
     """
 
     def start(arguments):
+        warnings.formatwarning = _one_line
         if len(arguments) > 1:
             sys.exit(f"error: unknown arguments {arguments[1:]}; flags begin with --")
         try:
@@ -91,6 +94,11 @@ def provenance():
         "date": datetime.date.today().isoformat(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
     }
+
+
+def _one_line(message, *_):
+    """See `warnings.formatwarning`, which shows the line of ours that warns."""
+    return f"warning: {' '.join(str(message).split())}\n"
 
 
 def _parse(value):

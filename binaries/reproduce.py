@@ -55,7 +55,13 @@ _GRID = flags.DEFINE_enum("grid", None, list(GRIDS), "Grid to run instead.")
 _STORE = flags.DEFINE_string("store", None, "Its store; default: runs/<grid>.")
 _SHARD = flags.DEFINE_string("shard", "1/1", "Which part of the grid: i/n.")
 _MINUTES = flags.DEFINE_float(
-    "minutes", None, "No cell is begun after so many minutes.", lower_bound=0
+    "minutes", None, "No cell is begun after so many minutes."
+)
+flags.register_validator(
+    "minutes",
+    # Bounds of absl let NaN pass.
+    lambda minutes: minutes is None or minutes >= 0,
+    "--minutes must be a number >= 0.",
 )
 _VERIFY = flags.DEFINE_string(
     "verify", None, "Key of a row, or its beginning: run it again and compare."
@@ -108,7 +114,7 @@ def verify_row(grid):
 
 def _shard(text):
     index, slash, count = text.partition("/")
-    if not (slash and index.isdigit() and count.isdigit()) or not (
+    if not (slash and index.isdecimal() and count.isdecimal()) or not (
         1 <= int(index) <= int(count)
     ):
         raise ValueError(

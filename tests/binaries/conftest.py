@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import sys
+import warnings
 
 import pytest
 from absl import app, flags
@@ -39,6 +40,7 @@ def run(program, monkeypatch, capfd):
     """A function of command-line arguments that returns an `Outcome`."""
 
     def run(*arguments):
+        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
         monkeypatch.setattr(sys, "argv", [program.__name__, *map(str, arguments)])
         with flagsaver.flagsaver(), pytest.raises(SystemExit) as end:
             program.cli.run(program.main)

@@ -1,6 +1,7 @@
 """Programs end on a mistake with one line, and sign their results."""
 
 import json
+import warnings
 
 import pytest
 from absl import flags
@@ -46,6 +47,15 @@ def test_an_interrupt_ends_with_one_line(end, arguments, line):
     outcome = end(KeyboardInterrupt(*arguments))
     assert outcome.code == 130
     assert outcome.err.strip() == line
+
+
+def test_warnings_take_one_line(program, monkeypatch, run):
+    def main():
+        print(warnings.formatwarning("passed\n over", UserWarning, "file.py", 3))
+
+    monkeypatch.setattr(program, "main", main, raising=False)
+    monkeypatch.setattr(program, "cli", program, raising=False)
+    assert run().out.strip() == "warning: passed over"
 
 
 def test_arguments_without_dashes_are_refused(end):

@@ -4,9 +4,12 @@ import pytest
 
 from lrlearn.experiments.grid import runner, store
 from lrlearn.experiments.grid.grid import GRIDS
+from tests.experiments.grid_rows import make_rows
 
 PROGRAM = "reproduce"
-ROW = {"key": "abc", "kind": "run", "cell": {}, "commit": "c", "records": [1.0]}
+(ROW,) = make_rows(
+    ("mnist",), ("mlp",), ("full",), ("Adam",), explicit=(), rules=(), seeds=1
+)[-1:]
 
 
 @pytest.fixture
@@ -26,10 +29,16 @@ def test_flags(run, calls, tmp_path):
     assert (shard, minutes) == ((2, 3), 1.5)
 
 
-@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/2/3", ""])
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/2/3", "", "²/³"])
 def test_a_shard_is_one_of_a_number(error, calls, shard):
     line = error("--grid=smoke", f"--shard={shard}")
     assert f"must be i/n with i from 1 to n. Received: --shard={shard}" in line
+    assert calls == []
+
+
+@pytest.mark.parametrize("minutes", ["-1", "nan"])
+def test_minutes_are_a_number(run, calls, minutes):
+    assert "must be a number >= 0" in run("--grid=smoke", f"--minutes={minutes}").err
     assert calls == []
 
 
@@ -43,11 +52,11 @@ def test_an_unknown_grid(run):
 
 
 def test_verify(run, error, monkeypatch, tmp_path):
-    found = {**ROW, "records": [1.0]}
+    found = {**ROW, "diverged": False}
     monkeypatch.setattr(runner, "verify", lambda *args: (ROW, found))
     arguments = ["--grid=smoke", f"--store={tmp_path}", "--verify=abc"]
     assert "All numbers are those in the store" in run(*arguments).out
-    found["records"] = [2.0]
+    found["diverged"] = True
     assert "1 numbers differ" in error(*arguments)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import json
 import math
 
 import numpy as np
@@ -120,7 +121,7 @@ def make_rows(
     return rows
 
 
-_MEASURES = dataclasses.asdict(Measures().of("small/mnist/mlp"))
+_MEASURES = json.loads(json.dumps(dataclasses.asdict(Measures().of("small/mnist/mlp"))))
 _NO_RULE = {"rule": None, "teacher": None, "meta_seed": None}
 _PROVENANCE = {
     "grid": "made_up",

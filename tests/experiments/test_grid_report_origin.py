@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from lrlearn.experiments.grid.grid import GRIDS
+from lrlearn.experiments.grid.rows import KINDS
 from lrlearn.experiments.grid_report import forecast, origin
 from lrlearn.experiments.grid_report.content import content
 from lrlearn.experiments.grid_report.frames import frames
@@ -27,11 +28,7 @@ def test_rows_as_they_should_be(rows):
     origin.check(rows)
 
 
-def test_an_unknown_kind_is_refused(rows):
-    refused([*rows, {**rows[0], "kind": "walk"}], "of meta, tuning, run. Rec.* 'walk'")
-
-
-@pytest.mark.parametrize("kind", origin.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_two_rows_of_a_cell_are_refused(rows, kind):
     row = next(row for row in rows if row["kind"] == kind)
     refused([*rows, {**row, "key": "other"}], f"one row.*Received: {kind} .*and other")

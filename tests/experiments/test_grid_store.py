@@ -6,12 +6,16 @@ import multiprocessing
 import pytest
 
 from lrlearn.experiments.grid import store
+from tests.experiments.grid_rows import make_rows
 
 GRID = {"name": "tiny", "digest": "abc", "seeds": 2}
+PART = (("mnist",), ("mlp",), ("full",), ("Adam",))
 ROWS = [
-    {"key": str(i), "kind": "run", "cell": {}, "settings": {}, "value": float("inf")}
-    for i in range(3)
+    {**row, "key": str(i), "value": float("inf")}
+    for i, row in enumerate(make_rows(*PART, explicit=(), rules=(), seeds=3)[-3:])
 ]
+META = make_rows(*PART, explicit=(), rules=("LSTM",), teachers=("SAM",))[0]
+TUNING = make_rows(*PART, explicit=(), rules=())[0]
 
 
 def write(directory, rows, shard="rows", grid=GRID):
@@ -57,6 +61,30 @@ def test_a_line_that_is_no_row_is_passed_over(tmp_path):
     with pytest.warns(UserWarning, match="line [345] is no row") as warned:
         assert store.read(tmp_path) == ROWS
     assert len(warned) == 3
+
+
+@pytest.mark.parametrize("row", [ROWS[0], TUNING, META], ids=["run", "tuning", "meta"])
+def test_rows_of_another_shape_are_passed_over(tmp_path, row):
+    parts = {"meta": ["theta"], "tuning": ["trials", "chosen"]}
+    parts = parts.get(row["kind"], ["records", "hyperparameters"])
+    cell = row["cell"]
+    wrong = [
+        *(
+            {k: v for k, v in row.items() if k != p}
+            for p in ("key", "settings", *parts)
+        ),
+        *({**row, part: [1]} for part in parts),
+        *({**row, "cell": other} for other in ({}, [1], None)),
+        {**row, "cell": {**cell, "optimizer": ["Adam"]}},
+        {**row, "cell": {k: v for k, v in cell.items() if k != "optimizer"}},
+        {**row, "kind": "walk"},
+        {**row, "kind": ["run"]},
+        {**row, "key": ["0"]},
+    ]
+    write(tmp_path, [*wrong, row])
+    with pytest.warns(UserWarning, match="is no row and is passed over") as warned:
+        assert store.read(tmp_path) == [row]
+    assert len(warned) == len(wrong)
 
 
 def test_another_grid_is_refused_and_nothing_is_lost(tmp_path):
@@ -120,6 +148,13 @@ def test_an_export_holds_all_rows_and_is_the_same_each_time(tmp_path):
     assert store.read(tmp_path / "a") == ROWS
     a, b = ((tmp_path / name / "rows.jsonl.gz").read_bytes() for name in ("a", "b"))
     assert a == b
+
+
+def test_an_export_has_the_header_of_a_file_that_has_one(tmp_path):
+    write(tmp_path / "store", ROWS, "shard-2-of-2")
+    (tmp_path / "store" / "shard-1-of-2.jsonl").touch()
+    store.export(tmp_path / "store", tmp_path / "export" / "rows.jsonl.gz")
+    assert store.read(tmp_path / "export") == ROWS
 
 
 def test_an_export_can_be_gone_on_with(tmp_path):

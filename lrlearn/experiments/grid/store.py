@@ -8,9 +8,20 @@ import os
 import pathlib
 import warnings
 import zlib
+from typing import NamedTuple
+
+from lrlearn.experiments.grid.rows import is_row
 
 VERSION = 1
-_REQUIRED = ("key", "kind", "cell", "settings")
+
+
+class _File(NamedTuple):
+    """What is in a file: `header` is `None` where nothing was written yet."""
+
+    path: pathlib.Path
+    header: dict | None
+    lines: list
+    rest: bytes
 
 
 def read(directory):
@@ -29,15 +40,8 @@ def read(directory):
         FileNotFoundError: If there is no store.
         ValueError: If a file is of another version, or of another grid than the others.
     """
-    files = _files(directory)
-    if not files:
-        raise FileNotFoundError(f"No store of rows (*.jsonl) in {directory}")
-    _check_one_grid(files)
-    rows = {}
-    for file in files:
-        for row in _read(file):
-            rows.setdefault(row["key"], row)
-    return list(rows.values())
+    _, rows = _read(directory)
+    return rows
 
 
 class Writer:
@@ -62,7 +66,7 @@ class Writer:
         self._header = {"version": VERSION, "grid": json.loads(json.dumps(grid))}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         for file in _files(directory):
-            self._check(file)
+            self._check(_load(file))
         self._file = self.path.open("a+b")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,7 +82,7 @@ class Writer:
         """Adds a list of rows all at once.
 
         Args:
-            rows: Dicts with at least `key`, `kind`, `cell` and `settings`.
+            rows: Dicts such as `grid.rows.is_row` describes.
         """
         lines = b"".join(_line(row) for row in rows)
         self._file.write(lines)
@@ -98,11 +102,10 @@ class Writer:
         self.close()
 
     def _check(self, file):
-        found = _header(file)
-        if found not in (None, self._header):
+        if file.header not in (None, self._header):
             raise ValueError(
-                f"A store must be new or of the same grid. Received: {file}, of "
-                f"{_name(found)}, for {_name(self._header)}"
+                f"A store must be new or of the same grid. Received: {file.path}, of "
+                f"{_name(file.header)}, for {_name(self._header)}"
             )
 
     def _mend(self):
@@ -123,8 +126,8 @@ def export(directory, file):
         directory: Path of the store.
         file: Path of the `.jsonl.gz` file; the store that it lies in can be read.
     """
-    header = _header(_files(directory)[0])
-    lines = [_line(row) for row in [header, *read(directory)]]
+    header, rows = _read(directory)
+    lines = [_line(row) for row in [header, *rows] if row is not None]
     file = pathlib.Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.part")
@@ -139,23 +142,30 @@ def _files(directory):
     return sorted([*directory.glob("*.jsonl"), *directory.glob("*.jsonl.gz")])
 
 
-def _lines(file):
-    """Returns the whole lines of a file, and what is left of one that was cut off."""
-    content = file.read_bytes()
-    if file.suffix == ".gz":
+def _read(directory):
+    """Returns the header of a store and its rows."""
+    files = [_load(path) for path in _files(directory)]
+    if not files:
+        raise FileNotFoundError(f"No store of rows (*.jsonl) in {directory}")
+    header = _header(files)
+    rows = {}
+    for file in files:
+        for row in _rows(file):
+            rows.setdefault(row["key"], row)
+    return header, list(rows.values())
+
+
+def _load(path):
+    """Returns a file's content as a `_File`."""
+    content = path.read_bytes()
+    if path.suffix == ".gz":
         try:
             content = gzip.decompress(content)
         except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{file} cannot be decompressed: {error}") from None
-    *whole, rest = content.split(b"\n")
-    return whole, rest
-
-
-def _header(file):
-    """Returns the first line of a file, or `None` where nothing was written yet."""
-    lines, _ = _lines(file)
+            raise ValueError(f"{path} cannot be decompressed: {error}") from None
+    *lines, rest = content.split(b"\n")
     if not lines:
-        return None
+        return _File(path, None, [], rest)
     try:
         header = json.loads(lines[0])
         version = header["version"]
@@ -163,43 +173,44 @@ def _header(file):
         version = None
     if version != VERSION:
         raise ValueError(
-            f"A store must be of version {VERSION}. Received: {file}, of {version}"
+            f"A store must be of version {VERSION}. Received: {path}, of {version}"
         )
-    return header
+    return _File(path, header, lines[1:], rest)
 
 
-def _check_one_grid(files):
-    headers = {file: header for file in files if (header := _header(file)) is not None}
-    for file, header in headers.items():
-        first = next(iter(headers))
-        if header != headers[first]:
+def _header(files):
+    """Returns what all files begin with, `None` where nothing was written yet."""
+    files = [file for file in files if file.header is not None]
+    for file in files:
+        if file.header != files[0].header:
             raise ValueError(
-                f"A store must be of one grid. Received: {first}, of "
-                f"{_name(headers[first])}, and {file}, of {_name(header)}"
+                f"A store must be of one grid. Received: {files[0].path}, of "
+                f"{_name(files[0].header)}, and {file.path}, of {_name(file.header)}"
             )
+    return files[0].header if files else None
 
 
 def _name(header):
-    grid = header["grid"]
-    return f"grid {grid['name']!r} ({grid['digest']})"
+    grid = header.get("grid", {})
+    return f"grid {grid.get('name')!r} ({grid.get('digest')})"
 
 
-def _read(file):
-    if _header(file) is None:
-        return
-    lines, rest = _lines(file)
-    if rest:
-        warnings.warn(f"{file} ends within a row, which is passed over.", stacklevel=3)
-    for number, line in enumerate(lines[1:], 2):
+def _rows(file):
+    if file.header is not None and file.rest:
+        _warn(f"{file.path} ends within a row, which is passed over.")
+    for number, line in enumerate(file.lines, 2):
         try:
             row = json.loads(line)
-            _ = [row[name] for name in _REQUIRED]
-        except (ValueError, KeyError, TypeError):
-            warnings.warn(
-                f"{file}: line {number} is no row and is passed over.", stacklevel=3
-            )
-            continue
-        yield row
+        except ValueError:
+            row = None
+        if is_row(row):
+            yield row
+        else:
+            _warn(f"{file.path}: line {number} is no row and is passed over.")
+
+
+def _warn(text):
+    warnings.warn(text, stacklevel=4)
 
 
 def _line(row):

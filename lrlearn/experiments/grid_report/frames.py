@@ -4,7 +4,7 @@ import dataclasses
 
 import pandas as pd
 
-from lrlearn.experiments.grid_report.origin import KINDS
+from lrlearn.experiments.grid.rows import KINDS
 
 IDENTIFIERS = [
     "key",

@@ -5,8 +5,6 @@ import re
 from lrlearn.experiments.grid.cells import Jobs
 from lrlearn.experiments.grid.grid import GRIDS
 
-KINDS = ("meta", "tuning", "run")
-
 
 def check(rows):
     """Checks that rows can be told apart and compared.
@@ -15,16 +13,11 @@ def check(rows):
         rows: A list of dicts.
 
     Raises:
-        ValueError: If a row is of no known kind, if two are of the same cell, or if
-            some used other data of a data set than others.
+        ValueError: If two rows are of the same cell, or if some used other data of a
+            data set than others.
     """
     cells, data = {}, {}
     for row in rows:
-        if row["kind"] not in KINDS:
-            raise ValueError(
-                f"A row must be one of {', '.join(KINDS)}. Received: {row['kind']!r}, "
-                f"of key {row['key']}"
-            )
         cell = row["kind"], _identity(row["cell"])
         if cells.setdefault(cell, row["key"]) != row["key"]:
             raise ValueError(
