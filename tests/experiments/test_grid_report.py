@@ -45,7 +45,7 @@ def sections(rows, tmp_path_factory):
 def test_the_first_screen(sections):
     text = sections["Report of the grid"]
     assert "**Verdicts are provisional**" in text
-    assert rows_of(text, "claim") == [["LSTM small"]]
+    assert rows_of(text, "claim") == [["LSTM small"]] * 2
     # LO SAM, GSAM and GAM have 3 points on average, explicit SAM 3.3; the tasks show
     # 1 and 1.5 times as much.
     points = 1.25 * (3.0 - EFFECTS["LSTM none"][0])
@@ -68,6 +68,38 @@ def test_sentences_that_must_be_there(sections):
     assert "the gap is the radius times the gradient norm" in along
     assert "JPEG" in sections["Limits"]
     assert "lr 0.01" in sections["All tasks together"]
+
+
+def test_runs_that_did_not_learn_are_counted(rows, sections, tmp_path):
+    assert "did not learn" not in sections["Report of the grid"]
+    runs = [dict(row) for row in rows if row["kind"] == "run"]
+    for row in runs:
+        stuck = row["cell"]["optimizer"] in ("Adam", "LSTM SAM")
+        last = {**row["records"][-1], "test_accuracy": 0.119 if stuck else 0.121}
+        row["records"] = [*row["records"][:-1], last]
+    text = report(runs, tmp_path)["Report of the grid"]
+    # 2 tasks and 2 seeds; LSTM SAM has 2 meta-seeds
+    assert "12 runs, 8 of them of learned optimizers, did not learn" in text
+    assert "MNIST MLP† small 6, CIFAR-10 (JPEG copy) MLP small 6" in text
+
+
+def test_limits_follow_from_the_rows(tmp_path):
+    rows = make_rows(**SMALL, **PART, seeds=1)
+    for row in rows:
+        if row["kind"] == "tuning" and row["cell"]["optimizer"] == "Adam":
+            row["chosen"] = {"learning_rate": 0.001}
+    text = report(rows, tmp_path)["Limits"].replace("\n", " ")
+    assert "Of 9 tunings, 1 chose the lowest and 8 the highest learning rate" in text
+    assert "Lowest: Adam 1; highest: SGD-M 1, RMSprop 1, Adam-EMA 1, AdamW 1," in text
+    # 0.99 ** 100
+    assert "After 100 steps, 37 % of the average of Adam-EMA are the initial" in text
+
+
+def test_without_adam_there_are_no_targets(tmp_path):
+    rows = make_rows(**SMALL, **PART, baselines=("SGD-M",))
+    sections = report(rows, tmp_path)
+    assert "Time to a target" not in sections
+    assert not any("Targets:" in text for text in sections.values())
 
 
 def test_costs_are_sums(sections, rows):

@@ -11,7 +11,7 @@ from lrlearn.experiments.grid_report.effects import (
     effect,
 )
 from lrlearn.experiments.grid_report.frames import frames
-from tests.experiments.grid_rows import gain, make_rows
+from tests.experiments.grid_rows import gain, log_increase, make_rows, train_loss
 
 ONE = {"datasets": ("mnist",), "networks": ("mlp",), "regimes": ("full",)}
 NONE = {"mnist/mlp": ["LSTM none"]}
@@ -59,6 +59,31 @@ def test_unmatched_pairs_are_counted_and_left_out():
     measure = Flatness(Matched(frames(rows).sharpness), "fixed", 0.05)
     found = effect(measure, "full", ["LSTM SAM"], NONE)
     assert (found.pairs, found.unmatched) == (2, 2)
+
+
+def test_pairs_whose_loss_is_not_bracketed_can_be_left_out():
+    rows = make_rows(**ONE, noise=0.0)
+    for row in rows:
+        cell = row["cell"]
+        if row["kind"] == "run" and cell["optimizer"] == "LSTM SAM" and cell["seed"]:
+            # All of the run is a little below the other one's smallest loss.
+            loss = 0.9 * train_loss("LSTM none", "mnist/mlp", "full", 1)
+            for record in row["records"]:
+                for ball in record.get("sharpness", ()):
+                    ball |= {"clean_loss": 0.95 * loss, "increase": 1e-6}
+    matched = Matched(frames(rows).sharpness)
+
+    def found(**kwargs):
+        measure = Flatness(matched, "fixed", 0.05, **kwargs)
+        return effect(measure, "full", ["LSTM SAM"], NONE)
+
+    everything, bracketed = found(), found(bracketed=True)
+    assert (everything.pairs, everything.unmatched) == (4, 0)
+    assert (bracketed.pairs, bracketed.unmatched) == (2, 2)
+    place = "mnist/mlp", "full", "fixed", 0.05
+    own, other = (log_increase(f"LSTM {t}", *place) for t in ("SAM", "none"))
+    assert bracketed.interval.mean == pytest.approx(own - other)
+    assert everything.interval.mean < bracketed.interval.mean - 1
 
 
 def test_optimizers_are_averaged_at_meta_seeds_that_all_have():

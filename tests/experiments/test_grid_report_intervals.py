@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lrlearn.evaluation.bootstrap import Interval
+from lrlearn.experiments.grid_report import tables
+from lrlearn.experiments.grid_report.effects import Effect
 from lrlearn.experiments.grid_report.intervals import intervals
 
 RNG = np.random.default_rng(0)
@@ -69,3 +72,23 @@ def test_a_run_that_diverged_is_not(value):
 
 def test_no_runs():
     assert of(frame(np.zeros([0]))).empty
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ((-1.56, -2.72, -0.02), "-1.56 [-2.72, -0.02]"),
+        ((1.0, 0.0, 2.0), "+1.0 [0.0, 2.0]"),
+        ((-0.001, -0.6, 0.6), "+0.0 [-0.6, 0.6]"),
+        ((0.6, 0.06, 1.2), "+0.6 [0.1, 1.2]"),
+    ],
+)
+def test_an_end_that_seems_to_be_nothing_has_one_more_digit(ends, expected):
+    assert tables.points(Effect(Interval(*ends), 1, 1, 2, 3, 6)) == expected
+
+
+def test_a_ratio_that_seems_to_be_one_has_one_more_digit():
+    logs = np.log([1.261, 0.996, 1.793])
+    effect = Effect(Interval(*logs), 1, 1, 2, 3, 6, unmatched=1)
+    assert tables.ratio(effect) == "1.261 [0.996, 1.793]"
+    assert tables.ratio_of_pairs(effect) == "1.261 [0.996, 1.793] (6/7)"

@@ -8,6 +8,7 @@ import keras
 
 import lrlearn
 
+EMA_MOMENTUM = 0.99
 _MOMENTUM = 0.9
 _RADII = (0.01, 0.03, 0.1, 0.2, 0.5, 1.0)
 _ADAM_RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
@@ -86,7 +87,7 @@ def _rmsprop(learning_rate, weight_decay=None):
 
 
 def _adam_ema(learning_rate, weight_decay=None):
-    return keras.optimizers.Adam(learning_rate, use_ema=True, ema_momentum=0.99)
+    return keras.optimizers.Adam(learning_rate, use_ema=True, ema_momentum=EMA_MOMENTUM)
 
 
 def _adamw(learning_rate, weight_decay):

@@ -1,6 +1,7 @@
 """The claims, judged as `results/PROTOCOL.md` says."""
 
 import dataclasses
+import functools
 import math
 
 from lrlearn.evaluation.bootstrap import verdict
@@ -92,7 +93,7 @@ class Judge:
     def claims(self, regime, rule):
         """Returns the paper's claims about a regime and rule, a list of `Claim`s."""
         tasks = self._tasks[regime]
-        relu = [task for task in tasks if task.endswith("/mlp_relu")]
+        relu = _with_relu(tasks)
         unseen = [task for task in tasks if (task, regime) not in self._trained]
         learned, none = _learned(rule), [f"{rule} none"]
         claims = {
@@ -126,15 +127,39 @@ class Judge:
         }
         return [Claim(name, regime, rule, parts) for name, parts in gains.items()]
 
+    def explorations(self, regime, rule):
+        """Returns what was asked after data had been seen, as `claims` does."""
+        tasks = self._tasks[regime]
+        others = [task for task in tasks if not task.startswith("cifar10/")]
+        relu, relu_others = (_with_relu(some) for some in (tasks, others))
+        learned, none = _learned(rule), [f"{rule} none"]
+        steady = functools.partial(
+            self._flatness, regime, references=_STEADY, balls=_STABILITY
+        )
+        effects = {
+            "1. without CIFAR-10": self._gain(regime, learned, others, none),
+            "2. without CIFAR-10": self._flatness(
+                regime, learned, others, none, _FLATNESS
+            ),
+            "3. MLP-ReLU, of LO none": steady(none, relu),
+            "3. MLP-ReLU, without CIFAR-10": steady(learned, relu_others),
+            "3. MLP-ReLU, of LO none, without CIFAR-10": steady(none, relu_others),
+            "3. MLP-ReLU, bracketed": steady(learned, relu, bracketed=True),
+        }
+        return [Claim(name, regime, rule, parts) for name, parts in effects.items()]
+
     def _gain(self, regime, optimizers, tasks, references):
         """Test accuracy; references of `None` are each task's best baseline."""
         best = {task: self.best.get((task, regime)) for task in tasks}
         against = {task: references or [best[task]] for task in tasks}
         return (Part("", effect(self._accuracy, regime, optimizers, against), POINTS),)
 
-    def _flatness(self, regime, optimizers, tasks, references, balls):
+    def _flatness(self, regime, optimizers, tasks, references, balls, bracketed=False):
         against = dict.fromkeys(tasks, references)
-        measures = [(f"{b} {r:g}", Flatness(self._matched, b, r)) for b, r in balls]
+        measures = [
+            (f"{ball} {radius:g}", Flatness(self._matched, ball, radius, bracketed))
+            for ball, radius in balls
+        ]
         return tuple(
             Part(name, effect(measure, regime, optimizers, against), RATIO)
             for name, measure in measures
@@ -157,6 +182,10 @@ def best_baselines(runs):
     means = baselines.groupby([*_PLACE, "optimizer"])["validation_accuracy"].mean()
     best = means.fillna(0.0).groupby(_PLACE).idxmax()
     return {(task, regime): optimizer for task, regime, optimizer in best}
+
+
+def _with_relu(tasks):
+    return [task for task in tasks if task.endswith("/mlp_relu")]
 
 
 def _learned(rule):

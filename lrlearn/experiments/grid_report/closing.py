@@ -3,6 +3,7 @@
 import pandas as pd
 
 from lrlearn.experiments.grid.grid import GRIDS
+from lrlearn.experiments.grid.optimizers import EMA_MOMENTUM
 from lrlearn.experiments.grid_report import costs, forecast, names, origin
 from lrlearn.experiments.grid_report.claims import ENOUGH
 from lrlearn.experiments.grid_report.document import (
@@ -36,7 +37,11 @@ def cost_section(content):
         Table(costs.costs(content.every)),
     ]
     if len(content.every.tuning):
-        text = "Trials by which hyperparameters were chosen on validation data:"
+        text = (
+            "Trials by which hyperparameters were chosen on validation data. Those of "
+            "explicit SAM, GSAM and GAM are radii around the better of SGD-M and Adam, "
+            "so that they rest on those two's trials besides."
+        )
         blocks += [Paragraph(text), Table(costs.budgets(content.every.tuning))]
     return [*blocks, *_forecast(content)]
 
@@ -61,7 +66,8 @@ def limit_section(content):
         content: A `Content`.
     """
     items = [*_seeds(content), *_missing(content), *_horizons(content)]
-    items += [*_shortened(content), *costs.ends_of_ranges(content.rows), _ASCENT]
+    items += [*_shortened(content), *_averaged(content)]
+    items += [*costs.ends_of_ranges(content.rows), _ASCENT]
     if origin.is_jpeg_copy(content.rows):
         items.append("CIFAR-10 is a copy whose images were decoded from JPEG files.")
     return [
@@ -141,6 +147,19 @@ def _shortened(content):
     return [
         f"{steps} of the {whole} steps of grid `full`: {', '.join(places)}."
         for (steps, whole), places in shorter.items()
+    ]
+
+
+def _averaged(content):
+    """Tells what the averages of Adam-EMA still hold of the initial weights."""
+    runs = content.every.runs
+    steps = runs[runs["optimizer"] == "Adam-EMA"]["steps"].min()
+    share = EMA_MOMENTUM**steps
+    if not share >= 0.01:
+        return []
+    return [
+        f"After {steps} steps, {100 * share:.0f} % of the average of Adam-EMA are the "
+        "initial weights."
     ]
 
 

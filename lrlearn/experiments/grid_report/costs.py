@@ -1,5 +1,7 @@
 """Tables of what was tuned and what all of it cost."""
 
+import collections
+
 import pandas as pd
 
 from lrlearn.experiments.grid_report import names
@@ -67,7 +69,7 @@ def costs(frames):
 
 
 def ends_of_ranges(rows):
-    """Returns a sentence on tunings whose choice lies at an end of its range.
+    """Returns sentences on tunings whose choice lies at an end of its range.
 
     Args:
         rows: A list of dicts.
@@ -78,17 +80,25 @@ def ends_of_ranges(rows):
     tunings = [row for row in rows if row["kind"] == "tuning"]
     if not tunings:
         return []
-    ends = {"lower": 0, "upper": 0}
+    lowest, highest = [], []
     for row in tunings:
         name = "rho" if "rho" in row["chosen"] else "learning_rate"
         values = [trial[name] for trial in row["trials"]]
-        ends["lower"] += row["chosen"][name] == min(values)
-        ends["upper"] += row["chosen"][name] == max(values)
+        for end, found in ((min(values), lowest), (max(values), highest)):
+            if row["chosen"][name] == end:
+                found.append(row["cell"]["optimizer"])
     return [
-        f"Of {len(tunings)} tunings, {ends['lower']} chose the lowest and "
-        f"{ends['upper']} the highest learning rate or radius on offer: there, a wider "
-        "range might have done better."
+        f"Of {len(tunings)} tunings, {len(lowest)} chose the lowest and {len(highest)} "
+        "the highest learning rate or radius on offer: there, a wider range might have "
+        f"done better. Lowest: {_counted(lowest)}; highest: {_counted(highest)}."
     ]
+
+
+def _counted(optimizers):
+    """Names of optimizers with the number of times that each is there."""
+    counts = collections.Counter(optimizers)
+    texts = (f"{name} {counts[name]}" for name in names.optimizers(optimizers))
+    return ", ".join(texts) or "none"
 
 
 def _chosen(row):

@@ -91,20 +91,26 @@ class Flatness:
         matched: A `Matched`.
         ball: `"fixed"`, `"relative"` or `"adaptive"`.
         radius: Radius of the ball.
+        bracketed: Whether pairs count as unmatched where no two records bracket the
+            matched loss. Defaults to `False`.
     """
 
-    def __init__(self, matched, ball, radius):
+    def __init__(self, matched, ball, radius, bracketed=False):
         self._matched, self._ball = matched, (ball, radius)
+        self._used = "bracketed" if bracketed else "matched"
 
     def pairs(self, task, regime, optimizer, reference):
         """Returns a frame of log ratios, meta-seeds by seeds, or `None`."""
         group = self._group(task, regime, optimizer, reference)
-        return None if group is None else crossed(group, "log_ratio")
+        if group is None:
+            return None
+        log_ratio = group["log_ratio"].where(group[self._used])
+        return crossed(group.assign(log_ratio=log_ratio), "log_ratio")
 
     def unmatched(self, task, regime, optimizer, reference):
         """Returns how many pairs have no common training loss."""
         group = self._group(task, regime, optimizer, reference)
-        return 0 if group is None else int((~group["matched"]).sum())
+        return 0 if group is None else int((~group[self._used]).sum())
 
     def _group(self, task, regime, optimizer, reference):
         return self._matched.group(optimizer, reference, *self._ball, task, regime)

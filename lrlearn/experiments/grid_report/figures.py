@@ -128,7 +128,7 @@ def profiles(records, target, rule):
         parts.append(table.assign(column=regime))
     table = _in_order(pd.concat(parts), "column", names.REGIMES)
     table = table.assign(row="Fraction of runs", half=np.nan, log=False)
-    xlabel = "Gradients to the target / fewest of all"
+    xlabel = "Gradients to the target / fewest"
     figure = grid_figures.line_panels(table, shown(rule), xlabel, size=(3.6, 2.4))
     for axes in figure.axes:
         axes.set_xscale("log")

@@ -7,7 +7,7 @@ from lrlearn.evaluation.bootstrap import cell_counts
 from lrlearn.experiments.grid_report.effects import NO_META_SEED
 
 
-def intervals(frame, by, column, confidence=0.95, resamples=1000):
+def intervals(frame, by, column, confidence=0.95, resamples=10_000):
     r"""Returns means with bootstrap intervals, one row a group.
 
     As in `hierarchical_bootstrap` of one task: a resample draws meta-seeds, where there
@@ -20,7 +20,7 @@ def intervals(frame, by, column, confidence=0.95, resamples=1000):
         column: What to average. Where it is missing or not finite in a run, so is the
             mean: a run that diverged is not left out.
         confidence: Level of the intervals. Defaults to `0.95`.
-        resamples: Number of resamples. Defaults to `1000`.
+        resamples: Number of resamples. Defaults to `10_000`.
 
     Returns:
         A `pandas.DataFrame` with the columns `by`, `mean`, `half` (half of the

@@ -19,7 +19,8 @@ def matched_pairs(sharpness, optimizer, reference):
     `clean_loss`, so that both have reached it. In each run, $\log$ `increase` is
     interpolated linearly in $\log$ `clean_loss` between the first two successive
     records that bracket $l^*$. Where none do, the record whose loss is closest to $l^*$
-    stands in if it is within 10 % of it; where none is, the pair is not matched.
+    stands in if it is within 10 % of it; where none is, the pair is not matched. Only
+    the run that is ahead can lack a bracket: all its records are below $l^*$.
 
     An `increase` that is not finite at a finite loss counts as infinite; `log_ratio`
     says what follows. Losses that are not finite match nothing.
@@ -32,8 +33,9 @@ def matched_pairs(sharpness, optimizer, reference):
     Returns:
         A `pandas.DataFrame`, one row a pair, ball and radius: `dataset`, `network`,
         `task`, `regime`, `meta_seed` (that of the learned side, if one is), `seed`,
-        `ball`, `radius`, `matched_loss`, `matched` (boolean), and where matched, else
-        NaN, `increase`, `reference_increase` and `log_ratio`, that of the two.
+        `ball`, `radius`, `matched_loss`, `matched` (boolean), `bracketed` (whether
+        both runs have records that bracket it), and where matched, else NaN,
+        `increase`, `reference_increase` and `log_ratio`, that of the two.
     """
     series, losses, log_increases = _series(
         sharpness[sharpness["optimizer"].isin([optimizer, reference])]
@@ -42,12 +44,15 @@ def matched_pairs(sharpness, optimizer, reference):
     sides = pairs["series_x"].to_numpy(), pairs["series_y"].to_numpy()
     smallest = np.min(losses, axis=1, initial=np.inf)
     matched_loss = np.maximum(*(smallest[side] for side in sides))
-    x, y = (_at_loss(matched_loss, losses[s], log_increases[s]) for s in sides)
+    (x, x_bracketed), (y, y_bracketed) = (
+        _at_loss(matched_loss, losses[side], log_increases[side]) for side in sides
+    )
     matched = ~np.isnan(x) & ~np.isnan(y)
     x, y = (np.where(matched, np.exp(side), np.nan) for side in (x, y))
     return pairs.drop(columns=["series_x", "series_y"]).assign(
         matched_loss=matched_loss,
         matched=matched,
+        bracketed=x_bracketed & y_bracketed,
         increase=x,
         reference_increase=y,
         log_ratio=log_ratio(x, y),
@@ -138,7 +143,10 @@ def _pairs(series, references):
 
 
 def _at_loss(loss, losses, log_increases):
-    """Logarithm of the increase at a loss `[n]`, of n series; NaN if there is none."""
+    """Logarithm of the increase at a loss `[n]`, of n series; NaN if there is none.
+
+    And whether records bracket the loss, or one has it.
+    """
     found = _closest(loss, losses, log_increases)
     low, high = (f(losses[:, :-1], losses[:, 1:]) for f in (np.minimum, np.maximum))
     bracket = (low <= loss[:, None]) & (loss[:, None] <= high) & np.isfinite(high)
@@ -147,11 +155,11 @@ def _at_loss(loss, losses, log_increases):
     x, a, b = np.log([loss[row], losses[row, first], losses[row, first + 1]])
     t = np.divide(x - a, b - a, out=np.zeros_like(x), where=a != b)
     found[row] = (1 - t) * log_increases[row, first] + t * log_increases[row, first + 1]
-    return found
+    return found, bracket.any(axis=1) | (losses == loss[:, None]).any(axis=1)
 
 
 def _closest(loss, losses, log_increases):
-    """As `_at_loss`, of the record with the closest loss."""
+    """The logarithm as in `_at_loss`, of the record with the closest loss."""
     row = np.arange(len(loss))
     near = np.abs(losses - np.where(np.isfinite(loss), loss, np.nan)[:, None])
     near = np.where(near <= _TOLERANCE * loss[:, None], near, np.inf)

@@ -75,8 +75,8 @@ class Pictures:
             if figure:
                 caption = (
                     "Performance profiles: fraction of runs that reach the target with "
-                    "so many times the fewest gradients, on the tasks that each "
-                    f"optimizer was run on; {rule} rule."
+                    "so many times the fewest gradients of those drawn, on the tasks "
+                    f"that each optimizer was run on; {rule} rule."
                 )
                 blocks.append(self._save(figure, f"profiles_{rule}", caption))
         return blocks
@@ -114,7 +114,8 @@ class Pictures:
         if not (self._directory / LANDSCAPE).exists():
             return []
         caption = (
-            "Training loss on planes through the weights: see landscape/README.md."
+            "Training loss on planes through the weights, of runs of their own, not of "
+            "the grid: see landscape/README.md."
         )
         return [Heading("Loss landscapes"), Figure(LANDSCAPE, caption)]
 

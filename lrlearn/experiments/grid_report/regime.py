@@ -37,8 +37,8 @@ class Regime:
             Heading(f"Regime `{self._regime}`"),
             Paragraph(
                 "Means ± half of the 95 % bootstrap interval over meta-seeds, where "
-                "there are any, and seeds. † meta-trained on this task; ‡ runs of "
-                "this cell diverged; – not there."
+                "there are any, and seeds; bold: the largest mean on a task. † "
+                "meta-trained on this task; ‡ runs of this cell diverged; – not there."
             ),
             *self._accuracies(),
             *self._at_the_end(),
@@ -149,7 +149,7 @@ class Regime:
                     "all tasks"
                 ]
         title = "Increase at matched training loss, all tasks, ratio to LO none"
-        return _block(title, pd.DataFrame(columns).reset_index())
+        return _titled(title, pd.DataFrame(columns).reset_index())
 
     def _times(self):
         target = self._content.target
@@ -214,8 +214,8 @@ class Regime:
     def _block(self, title, table):
         name = self._content.names.task
         columns = {t: name(t, self._regime) for t in table.columns if "/" in t}
-        return _block(title, table.rename(columns=columns))
+        return _titled(title, table.rename(columns=columns))
 
 
-def _block(title, table):
+def _titled(title, table):
     return [Paragraph(f"**{title}**"), Table(table)] if len(table) else []

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lrlearn.experiments.grid_report import origin, tables
+from lrlearn.experiments.grid_report import names, origin, tables
 from lrlearn.experiments.grid_report.claims import ENOUGH, RATIO
 from lrlearn.experiments.grid_report.document import Bullets, Heading, Paragraph, Table
 
@@ -15,6 +15,15 @@ _READING = (
     "that a row has. "
     "[The protocol](PROTOCOL.md) says what is computed."
 )
+_EXPLORATION = (
+    "**Not in the protocol**: asked after the data had been seen, so without verdicts. "
+    "What LO none does in claim 3 is no work of a regularizer. Where learned "
+    "optimizers stay at chance, the loss is flat without being small: hence the same "
+    "without CIFAR-10. *Bracketed*: only pairs of which both runs have records on both "
+    "sides of the matched loss; elsewhere the nearest record of the run that is ahead "
+    "stands in, and its loss is lower. Ratios: (pairs that count / all pairs)."
+)
+_STUCK = 0.12  # test accuracy of a run that has not learned, with ten classes
 
 
 def section(content):
@@ -28,11 +37,19 @@ def section(content):
         [(regime, rule) for rule in content.rules for regime in content.regimes],
     )
     claims = [c for p in places for c in (*judge.claims(*p), *judge.controls(*p))]
+    more = [effect for place in places for effect in judge.explorations(*place)]
     notes = Bullets(_state(content))
     title = [Heading("Report of the grid", 1), *_provisional(claims)]
     if not claims:
         return [*title, Paragraph("There is no run of a learned optimizer."), notes]
-    return [*title, Table(_table(claims)), Paragraph(_READING), notes]
+    return [
+        *title,
+        Table(_table(claims, _verdict)),
+        Paragraph(_READING),
+        notes,
+        Paragraph(_EXPLORATION),
+        Table(_table(more, _effects)),
+    ]
 
 
 def _provisional(claims):
@@ -46,24 +63,28 @@ def _provisional(claims):
     ]
 
 
-def _table(claims):
+def _table(claims, cell):
     rows = {}
     for claim in claims:
         row = rows.setdefault(claim.name, {"claim": claim.name})
-        row[f"{claim.rule} {claim.regime}"] = _cell(claim)
+        row[f"{claim.rule} {claim.regime}"] = cell(claim) or None
     return pd.DataFrame(rows.values())
 
 
-def _cell(claim):
+def _verdict(claim):
+    return f"{claim.verdict} {_effects(claim, tables.ratio)}".strip()
+
+
+def _effects(claim, ratio=tables.ratio_of_pairs):
     effects = [
         f"{f'{part.name}: ' if len(claim.parts) > 1 else ''}"
-        + (tables.ratio if part.unit == RATIO else tables.points)(part.effect)
+        + (ratio if part.unit == RATIO else tables.points)(part.effect)
         for part in claim.parts
         if part.effect
     ]
     counts = [(p.effect.tasks, p.effect.all_tasks) for p in claim.parts if p.effect]
     some = {f"({n} of {all_} tasks)" for n, all_ in counts if n < all_}
-    return " ".join([claim.verdict, "; ".join(effects), *sorted(some)]).strip()
+    return " ".join(["; ".join(effects), *sorted(some)]).strip()
 
 
 def _state(content):
@@ -79,4 +100,25 @@ def _state(content):
         + (f" Missing: {missing} runs, listed under Limits." if missing else ""),
         f"{runs['diverged'].sum()} runs diverged{f': {listed}' if listed else ''}. "
         "They count as they ended.",
+        *_chance(content),
+    ]
+
+
+def _chance(content):
+    """Tells which runs did not learn: all data sets have ten classes."""
+    runs = content.every.runs
+    stuck = runs[runs["test_accuracy"] < _STUCK]
+    if stuck.empty:
+        return []
+    listed = ", ".join(
+        f"{content.names.task(task, regime)} {regime} {(part['task'] == task).sum()}"
+        for regime in content.regimes
+        for part in [stuck[stuck["regime"] == regime]]
+        for task in names.tasks(part["task"])
+    )
+    learned = (stuck["kind"] == "learned").sum()
+    return [
+        f"{len(stuck)} runs, {learned} of them of learned optimizers, did not learn: "
+        f"their test accuracy is below {100 * _STUCK:.0f} %, chance being 10 %. "
+        f"{listed}."
     ]

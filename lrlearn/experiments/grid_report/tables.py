@@ -12,9 +12,6 @@ from lrlearn.experiments.grid_report.effects import aligned, effect
 from lrlearn.experiments.grid_report.intervals import intervals
 from lrlearn.experiments.grid_report.matched import time_to_target
 
-# Fewer than for what claims are judged by: there are thousands of cells.
-_RESAMPLES = 2000
-
 
 def measured(frame, column, digits=".3g", best=False, diverged=()):
     """Returns means ± half of their intervals.
@@ -67,7 +64,7 @@ def compared(measure, regime, rows, tasks, references, text, each=True):
         against = {task: [name] for task, name in against.items() if name}
         columns = {task: {task: name} for task, name in against.items() if each}
         for column, part in {**columns, "all tasks": against}.items():
-            found = effect(measure, regime, [optimizer], part, _RESAMPLES)
+            found = effect(measure, regime, [optimizer], part)
             if found:
                 cells[optimizer, column] = text(found)
     return layout(cells)
@@ -127,12 +124,12 @@ def aggregates(accuracy, regime):
 
 def points(found):
     """Returns a difference of accuracy as text, `+1.2 [0.3, 2.1]`."""
-    return _interval(found.interval, "+.1f")
+    return _interval(found.interval, 1, sign="+")
 
 
 def ratio(found):
     """Returns a ratio as text, from an effect of its logarithm."""
-    return _interval(np.exp(found.interval), ".2f")
+    return _interval(np.exp(found.interval), 2, nothing=1.0)
 
 
 def ratio_of_pairs(found):
@@ -156,17 +153,21 @@ def layout(cells):
     return pd.DataFrame(table, columns=["optimizer", *columns])
 
 
-def _interval(interval, digits):
+def _interval(interval, digits, nothing=0.0, sign=""):
+    """One more digit is told where an end would seem to be `nothing` and is not."""
     mean, low, high = interval
-    ends = digits.lstrip("+")
-    return f"{mean:{digits}} [{low:{ends}}, {high:{ends}}]"
+    ends = [end for end in (low, high) if end != nothing]
+    digits += any(round(end - nothing, digits) == 0 for end in ends)
+    return f"{mean:{sign}z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
 
 
 def _interquartile(own, reference):
     shared = [
         own[task] - reference[task].mean(axis=None) for task in own if task in reference
     ]
-    return _interval(interquartile_mean(aligned(shared))[0], "+.1f") if shared else None
+    if not shared:
+        return None
+    return _interval(interquartile_mean(aligned(shared))[0], 1, sign="+")
 
 
 def _above(own, others):
@@ -174,4 +175,4 @@ def _above(own, others):
     if own is others or not shared:
         return None
     sides = (aligned([side[task] for task in shared]) for side in (own, others))
-    return _interval(probability_of_improvement(*sides)[0], ".2f")
+    return _interval(probability_of_improvement(*sides)[0], 2, nothing=0.5)
