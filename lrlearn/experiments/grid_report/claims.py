@@ -94,7 +94,6 @@ class Judge:
         """Returns the paper's claims about a regime and rule, a list of `Claim`s."""
         tasks = self._tasks[regime]
         relu = _with_relu(tasks)
-        unseen = [task for task in tasks if (task, regime) not in self._trained]
         learned, none = _learned(rule), [f"{rule} none"]
         claims = {
             "1. generalization": self._gain(regime, learned, tasks, none),
@@ -109,7 +108,9 @@ class Judge:
             "3. stability, all tasks": self._flatness(
                 regime, learned, tasks, _STEADY, _STABILITY
             ),
-            "4. transfer": self._gain(regime, learned, unseen, none),
+            "4. transfer": self._gain(
+                regime, learned, self._unseen(tasks, regime), none
+            ),
         }
         return [Claim(name, regime, rule, parts) for name, parts in claims.items()]
 
@@ -145,8 +146,14 @@ class Judge:
             "3. MLP-ReLU, without CIFAR-10": steady(learned, relu_others),
             "3. MLP-ReLU, of LO none, without CIFAR-10": steady(none, relu_others),
             "3. MLP-ReLU, bracketed": steady(learned, relu, bracketed=True),
+            "4. without CIFAR-10": self._gain(
+                regime, learned, self._unseen(others, regime), none
+            ),
         }
         return [Claim(name, regime, rule, parts) for name, parts in effects.items()]
+
+    def _unseen(self, tasks, regime):
+        return [task for task in tasks if (task, regime) not in self._trained]
 
     def _gain(self, regime, optimizers, tasks, references):
         """Test accuracy; references of `None` are each task's best baseline."""
