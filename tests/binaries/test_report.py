@@ -2,6 +2,7 @@
 
 import json
 
+from lrlearn.experiments.grid.store import VERSION
 from tests.experiments.grid_rows import make_rows
 
 PROGRAM = "report"
@@ -10,7 +11,7 @@ PROGRAM = "report"
 def write_store(directory):
     axes = {"datasets": ("mnist",), "networks": ("mlp",), "regimes": ("full",)}
     rows = make_rows(**axes, baselines=("Adam",), explicit=(), rules=(), seeds=1)
-    header = {"version": 1, "grid": {"name": "made_up", "digest": "0"}}
+    header = {"version": VERSION, "grid": {"name": "made_up", "digest": "0"}}
     directory.mkdir()
     lines = "".join(json.dumps(row) + "\n" for row in [header, *rows])
     (directory / "rows.jsonl").write_text(lines)

@@ -25,7 +25,7 @@ def test_runs_are_paired_by_seed():
     rows = make_rows(**ONE, meta_seeds=1, seeds=3, noise=0.0)
     for row in rows:
         if row["kind"] == "run":  # far apart, but the same for all of a seed
-            row["records"][-1]["test_accuracy"] += 10 * row["cell"]["seed"]
+            row["end"]["test_accuracy"] += 10 * row["cell"]["seed"]
     own, other = (gain(f"LSTM {t}", "mnist/mlp", "full") for t in ("SAM", "none"))
     found = accuracy(rows, ["LSTM SAM"])
     assert found.interval == pytest.approx([own - other] * 3, abs=1e-9)
@@ -37,7 +37,7 @@ def test_runs_are_paired_by_meta_seed_where_both_have_one(reference):
     for row in rows:
         if row["kind"] == "run":
             far = 10 * (row["cell"]["meta_seed"] or 0)
-            row["records"][-1]["test_accuracy"] += far
+            row["end"]["test_accuracy"] += far
     found = accuracy(rows, ["LSTM SAM"], {"mnist/mlp": [reference]})
     difference = gain("LSTM SAM", "mnist/mlp", "full") - gain(
         reference, "mnist/mlp", "full"

@@ -40,7 +40,9 @@ def test_the_numbers_are_those_of_the_rows(rows):
     assert (run["rule"], run["teacher"]) == ("LSTM", "SAM")
     assert (run["meta_seed"], run["seed"], run["steps"]) == (1, 1, 100)
     assert run["cpu_seconds"] == 2.0 and run["gradients"] == 100
-    assert [run[name] for name in METRICS] == [last[name] for name in METRICS]
+    at_end = {**last, **row["end"]}
+    assert [run[name] for name in METRICS] == [at_end[name] for name in METRICS]
+    assert run["test_loss"] != last["test_loss"] and run["top_eigenvalue"] == 5.0
     records = found.records.query("key == @row['key']")
     for column in ("step", "training_cpu_seconds", *METRICS, "parameter_norm"):
         assert list(records[column]) == [r[column] for r in row["records"]]
@@ -75,7 +77,8 @@ def test_hand_designed_optimizers_have_hyperparameters_and_no_rule(rows):
 def test_a_diverged_run_stays(rows):
     broken = json.loads(json.dumps(rows[-1]))
     broken["diverged"] = True
-    broken["records"][-1] |= {"train_loss": np.nan, "test_loss": np.inf}
+    broken["records"][-1]["train_loss"] = np.nan
+    broken["end"]["test_loss"] = np.inf
     found = frames([broken])
     assert found.runs["diverged"].all() and np.isinf(found.runs["test_loss"]).all()
     assert len(found.records) == 6

@@ -66,7 +66,7 @@ def test_a_line_that_is_no_row_is_passed_over(tmp_path):
 @pytest.mark.parametrize("row", [ROWS[0], TUNING, META], ids=["run", "tuning", "meta"])
 def test_rows_of_another_shape_are_passed_over(tmp_path, row):
     parts = {"meta": ["theta"], "tuning": ["trials", "chosen"]}
-    parts = parts.get(row["kind"], ["records", "hyperparameters"])
+    parts = parts.get(row["kind"], ["records", "hyperparameters", "end"])
     cell = row["cell"]
     wrong = [
         *(
@@ -108,7 +108,7 @@ def test_files_of_two_grids_are_refused(tmp_path):
 def test_another_version_is_refused(tmp_path, header):
     (tmp_path / "rows.jsonl").write_text(header + "\n")
     for use in (store.read, lambda directory: store.Writer(directory, GRID)):
-        with pytest.raises(ValueError, match="must be of version 1. Received: .*rows"):
+        with pytest.raises(ValueError, match="must be of version 2. Received: .*rows"):
             use(tmp_path)
     assert (tmp_path / "rows.jsonl").read_text() == header + "\n"
 

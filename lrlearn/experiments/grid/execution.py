@@ -61,15 +61,12 @@ class Executor:
         if start:
             training.train(start, plain=True)
         training.train(steps)
-        scores = bench.measurement.validation(training.params, training.state)
+        scores = bench.measurement.scores(
+            ["validation"], training.params, training.state
+        )
         return [
-            {
-                **hyperparameters,
-                "seed": seed,
-                "validation_loss": float(loss),
-                "validation_accuracy": float(accuracy),
-            }
-            for seed, loss, accuracy in zip(seeds, *scores, strict=True)
+            {**hyperparameters, "seed": seed, **found}
+            for seed, found in zip(seeds, scores, strict=True)
         ]
 
     def _base(self, job):
@@ -90,16 +87,16 @@ class Executor:
             hyperparameters = self._row(job.needs["tuning"])["chosen"]
             training = bench.hand_designed(cell["optimizer"], hyperparameters, seeds)
         records = _follow(training, bench, cell)
-        steps, optimizer = cell["steps"], OPTIMIZERS[cell["optimizer"]]
+        ends = _end(training, bench)
         return [
             {
                 "hyperparameters": hyperparameters,
-                "gradients_per_step": optimizer.gradients(steps, steps) / steps,
-                "diverged": _diverged(run),
+                "diverged": _diverged(run, end),
                 "training_cpu_seconds": run[-1]["training_cpu_seconds"],
                 "records": run,
+                "end": end,
             }
-            for run in records
+            for run, end in zip(records, ends, strict=True)
         ]
 
     def _row(self, job):
@@ -137,16 +134,21 @@ def _follow(training, bench, cell):
             "gradients": optimizer.gradients(step, steps),
             "training_cpu_seconds": training.training_cpu_seconds / training.count,
         }
-        found = measurement.losses(params, state, last=step == steps)
+        found = measurement.losses(params, state)
         if step in sharp:
             rows = measurement.sharpness(params, state)
             found = [f | {"sharpness": r} for f, r in zip(found, rows, strict=True)]
-        if step == steps:
-            rows = measurement.curvature(params, state)
-            found = [f | r for f, r in zip(found, rows, strict=True)]
         for run, measured in zip(records, found, strict=True):
             run.append(common | measured)
     return records
+
+
+def _end(training, bench):
+    """Returns what is measured at the end only, K dicts; all examples count."""
+    networks, measurement = (training.params, training.state), bench.measurement
+    scores = measurement.scores(["validation", "test"], *networks)
+    curvature = measurement.curvature(*networks)
+    return [s | c for s, c in zip(scores, curvature, strict=True)]
 
 
 def best(trials):
@@ -170,9 +172,9 @@ def best(trials):
     return dict(max(means, key=means.get))
 
 
-def _diverged(records):
+def _diverged(records, end):
     names = [f"{split}_loss" for split in ("train", "validation", "test")]
     numbers = [
         record[name] for record in records for name in (*names, "parameter_norm")
     ]
-    return not np.isfinite(numbers).all()
+    return not np.isfinite([*numbers, *(end[name] for name in names[1:])]).all()

@@ -60,8 +60,8 @@ class Measures:
     Attributes:
         records: Records of a run, evenly spaced, the start not counted.
         sharpness_at: Fractions of the run at which sharpness is measured, by pattern.
-        examples: Examples of each split for losses along the way, by pattern; all
-            validation and test data are used at the end.
+        examples: Examples of each split for the losses of records, by pattern; at the
+            end those on all validation and test data are measured besides.
         sharpness_examples: Training examples for sharpness, by pattern.
         ascent_steps: Points of the ascent of each ball, by pattern.
         eigenvalue_examples: Training examples for the Hessian, by pattern.

@@ -32,32 +32,34 @@ class Measurement:
         self._score = tf.function(self._score_chunk, autograph=False)
         self._eigenvalue = tf.function(self._top_eigenvalue, autograph=False)
 
-    def losses(self, params, state, last=False):
-        """Returns losses, accuracies and norms, one dict a network.
+    def losses(self, params, state):
+        """Returns norms, and losses and accuracies on some examples, by network.
 
         Args:
             params: List of tensors `[K, ...]`.
             state: List of tensors `[K, ...]`.
-            last: Whether all validation and test data are used. Defaults to `False`.
         """
-        columns = {}
-        for split in ("train", "validation", "test"):
-            everything = last and split != "train"
-            loss, accuracy = self._mean_scores(split, params, state, everything)
-            columns |= {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
         squares = sum(
             np.sum(np.square(w, dtype="float64"), axis=tuple(range(1, w.ndim)))
             for w in map(np.asarray, params)
         )
-        columns["parameter_norm"] = np.sqrt(squares)
-        return [
-            {name: float(values[k]) for name, values in columns.items()}
-            for k in range(len(squares))
-        ]
+        columns = {"parameter_norm": np.sqrt(squares)}
+        for split in ("train", "validation", "test"):
+            columns |= self._scores(split, params, state, self._measures.examples)
+        return _by_network(columns)
 
-    def validation(self, params, state):
-        """Returns losses and accuracies `[2, K]` on all validation data."""
-        return self._mean_scores("validation", params, state, everything=True)
+    def scores(self, splits, params, state):
+        """Returns losses and accuracies on all examples of splits, by network.
+
+        Args:
+            splits: Names of splits.
+            params: List of tensors `[K, ...]`.
+            state: List of tensors `[K, ...]`.
+        """
+        columns = {}
+        for split in splits:
+            columns |= self._scores(split, params, state)
+        return _by_network(columns)
 
     def sharpness(self, params, state):
         """Returns lists of dicts, one list a network; see `StackedSharpness`."""
@@ -95,16 +97,16 @@ class Measurement:
         )
         return result.value, result.converged
 
-    def _mean_scores(self, split, params, state, everything):
-        x, y = getattr(self._task, split)
-        count = len(x) if everything else min(len(x), self._measures.examples)
+    def _scores(self, split, params, state, most=None):
+        x, y = (array[:most] for array in getattr(self._task, split))
         scores, weights = [], []
-        for begin in range(0, count, _CHUNK):
-            end = min(begin + _CHUNK, count)
-            chunk = (tf.constant(a[begin:end]) for a in (x, y))
+        for begin in range(0, len(x), _CHUNK):
+            chunk = [tf.constant(a[begin : begin + _CHUNK]) for a in (x, y)]
             scores.append([s.numpy() for s in self._score(params, state, *chunk)])
-            weights.append(end - begin)
-        return np.average(np.array(scores, "float64"), axis=0, weights=weights)
+            weights.append(len(chunk[0]))
+        means = np.average(np.array(scores, "float64"), axis=0, weights=weights)
+        names = f"{split}_loss", f"{split}_accuracy"
+        return dict(zip(names, means, strict=True))
 
     def _score_chunk(self, params, state, x, y):
         def of_one(elements):
@@ -115,3 +117,11 @@ class Measurement:
         labels = tf.broadcast_to(y, tf.shape(outputs)[:-1])
         right = keras.metrics.sparse_categorical_accuracy(labels, outputs)
         return loss, tf.reduce_mean(right, axis=1)
+
+
+def _by_network(columns):
+    """One dict of numbers a network, from a dict of arrays `[K]`."""
+    return [
+        dict(zip(columns, map(float, values), strict=True))
+        for values in zip(*columns.values(), strict=True)
+    ]

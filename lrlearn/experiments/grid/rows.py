@@ -6,7 +6,7 @@ _CELLS = {"meta": _LEARNED, "tuning": _PLACE, "run": _PLACE | _LEARNED | {"seed"
 _PARTS = {
     "meta": {"theta": dict},
     "tuning": {"trials": list, "chosen": dict},
-    "run": {"hyperparameters": dict, "records": list},
+    "run": {"hyperparameters": dict, "records": list, "end": dict},
 }
 KINDS = tuple(_CELLS)
 

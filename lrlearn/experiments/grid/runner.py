@@ -39,8 +39,8 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
     """
     index, count = shard
     end = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    jobs = Jobs(grid, data_of).shard(index, count)
     with store.Writer(directory, grid.describe(), f"shard-{index}-of-{count}") as out:
-        jobs = Jobs(grid, data_of).shard(index, count)
         rows = {row["key"]: row for row in store.read(directory)}
         _check_settings(jobs, rows.values(), directory)
         missing = [job for job in jobs if not rows.keys() >= set(job.keys)]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from lrlearn.experiments.grid.rows import is_row
 
-VERSION = 1
+VERSION = 2
 
 
 class _File(NamedTuple):

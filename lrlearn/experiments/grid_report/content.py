@@ -68,12 +68,6 @@ class Content:
             found.setdefault(regime, set()).add(f"{dataset}/{network}")
         return {regime: names.tasks(tasks) for regime, tasks in found.items()}
 
-    @functools.cached_property
-    def on_the_way(self):
-        """Records but the last ones, which are on all validation data."""
-        records = self.frames.records
-        return records[records["step"] < records["steps"]]
-
     @property
     def best(self):
         """The best tuned baseline by task and regime."""
@@ -82,7 +76,7 @@ class Content:
     @functools.cached_property
     def target(self):
         """Validation losses to reach."""
-        return matched.target_losses(self.on_the_way)
+        return matched.target_losses(self.frames.records)
 
     def of(self, name, regime):
         """Returns the part of a frame that is of one regime."""

@@ -47,11 +47,12 @@ class Frames:
         runs: One row a run: `key`, `dataset`, `network`, `task`, `regime`, `optimizer`,
             `kind`, `rule`, `teacher`, `meta_trained` (whether rules were meta-trained
             on this task and regime), `meta_seed`, `seed`, `steps`, the hyperparameters,
-            `diverged`, `cpu_seconds`, `training_cpu_seconds`, and of the last record
-            losses, accuracies, `gradients`, `parameter_norm`, `top_eigenvalue` and
-            `top_eigenvalue_converged`.
+            `diverged`, `cpu_seconds`, `training_cpu_seconds`, and at the end losses and
+            accuracies (validation and test: on all data), `gradients`,
+            `parameter_norm`, `top_eigenvalue` and `top_eigenvalue_converged`.
         records: One row a record: the run's names, `step`, `gradients`,
-            `training_cpu_seconds`, losses, accuracies and `parameter_norm`.
+            `training_cpu_seconds`, losses and accuracies (of all records on the same
+            examples) and `parameter_norm`.
         sharpness: One row a record, ball and radius: the run's names, `step`,
             what was measured, and `train_loss` and `parameter_norm` of the record.
         tuning: One row a task and optimizer that was tuned.
@@ -116,7 +117,13 @@ def _runs(rows):
     columns = [*IDENTIFIERS, *HYPERPARAMETERS, *measured, *last]
     found = [
         # A run's own seconds are all told; a record's are those until its step.
-        {**row["records"][-1], **row, **_names(row["cell"]), **row["hyperparameters"]}
+        {
+            **row["records"][-1],
+            **row["end"],
+            **row,
+            **_names(row["cell"]),
+            **row["hyperparameters"],
+        }
         for row in rows
     ]
     frame = pd.DataFrame(found, columns=columns)

@@ -1,7 +1,5 @@
 """What the rows say of themselves: grid, missing cells, settings, provenance."""
 
-import re
-
 from lrlearn.experiments.grid.cells import Jobs
 from lrlearn.experiments.grid.grid import GRIDS
 
@@ -38,11 +36,7 @@ def grid_name(rows):
     Args:
         rows: A list of dicts.
     """
-    for row in rows:
-        found = re.search(r"--grid=(\S+)", row.get("command", ""))
-        if row.get("grid") or found:
-            return row.get("grid") or found[1]
-    return None
+    return next((row["grid"] for row in rows if row.get("grid")), None)
 
 
 def missing(rows, grid):

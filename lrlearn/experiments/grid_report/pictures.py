@@ -71,7 +71,7 @@ class Pictures:
             )
             blocks.append(self._save(figure, "transfer", caption))
         for rule in self._rules():
-            figure = figures.profiles(content.on_the_way, content.target, rule)
+            figure = figures.profiles(content.frames.records, content.target, rule)
             if figure:
                 caption = (
                     "Performance profiles: fraction of runs that reach the target with "

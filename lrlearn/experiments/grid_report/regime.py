@@ -155,8 +155,7 @@ class Regime:
         target = self._content.target
         if target.empty:
             return []
-        records = self._content.on_the_way
-        records = records[records["regime"] == self._regime]
+        records = self._content.of("records", self._regime)
         texts = [
             f"{self._content.names.task(task, regime)} {loss:.3g}"
             for (task, regime), loss in target.items()
@@ -166,10 +165,9 @@ class Regime:
             return []
         about = (
             "Until the validation loss is at most 1.05 times the median over seeds of "
-            "the smallest one of tuned Adam, in records before the end (at the end all "
-            "validation data are used, along the way some). Medians over runs (runs "
-            "that reached it / all). CPU seconds are shares: the seeds of a cell run "
-            "together, stacked. "
+            "the smallest one of tuned Adam, on the validation examples of records. "
+            "Medians over runs (runs that reached it / all). CPU seconds are shares: "
+            "the seeds of a cell run together, stacked. "
             f"Targets: {'; '.join(texts)}."
         )
         blocks = [Heading("Time to a target", 3), Paragraph(about)]

@@ -1,0 +1,58 @@
+"""Losses of records are on some examples, those of scores on all."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from lrlearn.experiments.grid import measurement
+from lrlearn.experiments.grid.grid import GRIDS
+from lrlearn.experiments.grid.meta_training import load_task
+
+SPLITS = ("train", "validation", "test")
+MEASURES = dataclasses.replace(GRIDS["smoke"].measures, examples=(("*", 50),))
+
+
+@pytest.fixture(scope="module")
+def task():
+    return load_task("digits", "mlp", "small")
+
+
+@pytest.fixture(scope="module")
+def networks(task):
+    inits = [task.init(seed)[0] for seed in (0, 1)]
+    return [np.stack(weights) for weights in zip(*inits, strict=True)], []
+
+
+@pytest.fixture
+def measured(task, monkeypatch):
+    # Chunks that divide neither number of examples.
+    monkeypatch.setattr(measurement, "_CHUNK", 30)
+    return measurement.Measurement(task, MEASURES.of("small/digits/mlp"))
+
+
+def check(found, task, networks, splits, count):
+    """Against the task, a network at a time, all examples at once."""
+    for k, numbers in enumerate(found):
+        for split in splits:
+            x, y = (array[:count] for array in getattr(task, split))
+            weights = [w[k] for w in networks[0]]
+            loss, outputs, _ = task.evaluate_loss(weights, [], x, y)
+            right = keras.metrics.sparse_categorical_accuracy(y, outputs)
+            assert numbers[f"{split}_loss"] == pytest.approx(float(loss), rel=1e-5)
+            assert numbers[f"{split}_accuracy"] == pytest.approx(np.mean(right))
+
+
+def test_losses_are_on_the_first_examples(measured, task, networks):
+    found = measured.losses(*networks)
+    check(found, task, networks, SPLITS, 50)
+    squares = [sum(np.sum(w[k] ** 2) for w in networks[0]) for k in (0, 1)]
+    norms = [numbers["parameter_norm"] for numbers in found]
+    assert norms == pytest.approx(np.sqrt(squares), rel=1e-6)
+
+
+def test_scores_are_on_all_examples(measured, task, networks):
+    found = measured.scores(SPLITS[1:], *networks)
+    check(found, task, networks, SPLITS[1:], None)
+    assert not any("train_loss" in numbers for numbers in found)
