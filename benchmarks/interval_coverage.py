@@ -33,6 +33,8 @@ _SHARES = {"crossed": (0.0, 0.4, 0.4, 0.2), "shared": (0.4, 0.0, 0.4, 0.2)}
 def main():
     """Simulates and writes by the flags."""
     output = cli.output_directory(_OUTPUT.value)
+    # Before anything is written, which would make the tree look changed.
+    provenance = json.dumps(cli.provenance(), indent=2)
     rng = np.random.default_rng(_SEED.value)
     rows = [
         {"variance": name, "meta_seeds": m, "seeds": s, "count": _COUNT.value}
@@ -42,7 +44,6 @@ def main():
     ]
     frame = pd.DataFrame(rows)
     frame.to_csv(output / "interval_coverage.csv", index=False, float_format="%.3f")
-    provenance = json.dumps(cli.provenance(), indent=2)
     (output / "interval_coverage.json").write_text(provenance + "\n")
     print(frame.to_string(index=False))
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from lrlearn.experiments.grid.grid import GRIDS
 from lrlearn.experiments.grid.optimizers import EMA_MOMENTUM
-from lrlearn.experiments.grid_report import costs, forecast, names, origin
+from lrlearn.experiments.grid_report import checks, costs, forecast, names, origin
 from lrlearn.experiments.grid_report.claims import ENOUGH
 from lrlearn.experiments.grid_report.document import (
     Bullets,
@@ -12,13 +12,6 @@ from lrlearn.experiments.grid_report.document import (
     Heading,
     Paragraph,
     Table,
-)
-
-_ASCENT = (
-    "Largest losses and gradient norms are lower bounds from a cheap search. "
-    "`results/ascent_check.csv` compares it with a strong one for Adam and `lstm_sam` "
-    "on two tasks, not for LO none: within the relative radius 0.02 single runs fall "
-    "short by up to 20 % at 10 points and 28 % at 5, so ratios near 1 say little."
 )
 
 
@@ -59,15 +52,16 @@ def _forecast(content):
     return [Paragraph(text)]
 
 
-def limit_section(content):
+def limit_section(content, directory):
     """Returns the blocks of limits, which follow from what is there.
 
     Args:
         content: A `Content`.
+        directory: `pathlib.Path` of the report, where `checks` looks for tables.
     """
-    items = [*_seeds(content), *_missing(content), *_horizons(content)]
-    items += [*_shortened(content), *_averaged(content)]
-    items += [*costs.ends_of_ranges(content.rows), _ASCENT]
+    items = [_seeds(content), checks.coverage(directory), *_missing(content)]
+    items += [*_horizons(content), *_shortened(content), *_averaged(content)]
+    items += [*costs.ends_of_ranges(content.rows), _ascent(content, directory)]
     if origin.is_jpeg_copy(content.rows):
         items.append("CIFAR-10 is a copy whose images were decoded from JPEG files.")
     return [
@@ -117,12 +111,13 @@ def _seeds(content):
     text = ", ".join(f"{count} {name}" for name, count in counts.items())
     few = any(0 < count < ENOUGH for count in counts.values())
     too_few = f": fewer than {ENOUGH} make intervals too short" if few else ""
-    return [
-        f"There are {text} at most{too_few}. In simulations in which a meta-seed is "
-        "good or bad on all tasks alike, intervals of 95 % over 2, 3, 5 and 10 "
-        "meta-seeds held the truth in 67, 78, 86 and 91 % of cases, and in 83, 89, 91 "
-        "and 93 % where it is so on each task anew (`results/interval_coverage.csv`)."
-    ]
+    return f"There are {text} at most{too_few}."
+
+
+def _ascent(content, directory):
+    settings = origin.settings(content.rows).values()
+    points = {s["measures"]["ascent_steps"] for s in settings if "measures" in s}
+    return checks.ascent(directory, points)
 
 
 def _horizons(content):

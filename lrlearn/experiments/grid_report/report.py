@@ -17,7 +17,8 @@ def write(rows, directory, command=_COMMAND):
 
     Args:
         rows: A list of dicts such as `lrlearn.experiments.grid.store.read` returns.
-        directory: Where to. If it holds `landscape/landscape.png`, that is shown, too.
+        directory: Where to. If it holds `landscape/landscape.png`, that is shown, too,
+            and of the benchmarks' tables what they say of the method; see `checks`.
         command: The command that makes the report, which it names.
 
     Returns:
@@ -34,7 +35,7 @@ def write(rows, directory, command=_COMMAND):
         *(b for regime in found.regimes for b in Regime(found, regime).section()),
         *pictures,
         *closing.cost_section(found),
-        *closing.limit_section(found),
+        *closing.limit_section(found, directory),
         *closing.provenance_section(found, command),
     ]
     texts = {
