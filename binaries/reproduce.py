@@ -108,7 +108,10 @@ def verify_row(grid):
     for line in differences:
         print(line)
     if differences:
-        raise ValueError(f"{len(differences)} numbers differ from those in the store.")
+        raise ValueError(
+            f"{len(differences)} numbers differ from those in the store. They are the "
+            "same to the bit only on the same model of CPU, with the row's versions."
+        )
     print("All numbers are those in the store.")
 
 
