@@ -3,8 +3,11 @@
 import collections
 import dataclasses
 
+import keras
 import pytest
 
+import lrlearn
+from lrlearn.experiments.grid import cells
 from lrlearn.experiments.grid.cells import Jobs
 from lrlearn.experiments.grid.grid import GRIDS, Grid, Measures, MetaRecipe
 from lrlearn.experiments.grid.optimizers import LEARNED, OPTIMIZERS, TUNED
@@ -110,6 +113,58 @@ def test_a_change_of_the_recipe_changes_the_runs_of_learned_optimizers_only():
         for key in job.keys
     }
     assert before - after == learned
+
+
+OTHERWISE = {
+    "Adam-EMA": {"fixed": {"use_ema": True, "ema_momentum": 0.9}},
+    "SGD-M": {"fixed": {"momentum": 0.5}},
+    "RMSprop": {"optimizer": keras.optimizers.Adam},
+    "GSAM": {"regularizer": lambda: lrlearn.regularizers.GSAM(alpha=0.1)},
+    "late SAM": {"start_fraction": 0.5},
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_what_is_not_tuned_determines_the_keys_too(name, monkeypatch):
+    def found():
+        jobs = Jobs(GRIDS["full"], data)
+        place = ("mnist", "mlp", "full")
+        return [
+            {
+                *jobs.tuning(optimizer, place, 10).keys,
+                *jobs.run(optimizer, place, 10).keys,
+            }
+            for optimizer in (name, "Adam")
+        ]
+
+    own, others = found()
+    changed = dataclasses.replace(TUNED[name], **OTHERWISE[name])
+    monkeypatch.setitem(TUNED, name, changed)
+    own_after, others_after = found()
+    assert not own & own_after
+    assert others == others_after
+
+
+def test_radii_determine_the_keys_of_runs(monkeypatch):
+    before = keys(SMOKE)
+    monkeypatch.setattr(cells, "RADII", {"fixed": (0.1,)})
+    runs = {
+        key for job in Jobs(SMOKE, data).all() if job.kind == "run" for key in job.keys
+    }
+    assert not before & runs
+
+
+def test_optimizers_are_made_with_what_is_fixed_and_what_was_tuned():
+    hyperparameters = {"base": "Adam", "learning_rate": 0.25, "rho": 0.1}
+    ema = TUNED["Adam-EMA"].make(hyperparameters)
+    assert (ema.use_ema, ema.ema_momentum, float(ema.learning_rate)) == (
+        True,
+        0.99,
+        0.25,
+    )
+    assert TUNED["SGD-M"].make(hyperparameters).momentum == 0.9
+    decayed = TUNED["AdamW"].make({"learning_rate": 0.25, "weight_decay": 0.5})
+    assert decayed.weight_decay == 0.5
 
 
 def test_other_data_change_every_key():

@@ -42,7 +42,7 @@ class Bench:
             if regularizer is not None:
                 regularizer = regularizer()
                 set_radius(regularizer, rho)
-            optimizer = TUNED[base].make(hyperparameters["learning_rate"], decay)
+            optimizer = TUNED[base].make(hyperparameters)
             training = StackedTraining(self._task, optimizer, len(seeds), regularizer)
             self._trainings[key] = training, rho
         training, rho = self._trainings[key]

@@ -4,7 +4,9 @@ import dataclasses
 import hashlib
 import json
 
+from lrlearn.evaluation.stacked_sharpness import RADII
 from lrlearn.experiments.grid.grid import REGIMES
+from lrlearn.experiments.grid.meta_training import make_rule
 from lrlearn.experiments.grid.optimizers import (
     BASES,
     LEARNED,
@@ -94,6 +96,7 @@ class Jobs:
         settings = {
             "recipe": dataclasses.asdict(recipe),
             "regime": dataclasses.asdict(REGIMES[recipe.regime]),
+            "rule": make_rule(learned.rule, recipe).get_config(),
             "teacher": teacher and [type(teacher).__name__, teacher.get_config()],
             "data": self._data(recipe.dataset),
         }
@@ -105,6 +108,7 @@ class Jobs:
         if TUNED[name].kind == "explicit":
             needs = {base: self.tuning(base, place, steps) for base in BASES}
         settings = {
+            **TUNED[name].describe(),
             "trials": TUNED[name].trials,
             "seeds": [_TUNING_SEED + i for i in range(self._grid.tuning_seeds)],
             **self._task_settings(place, needs),
@@ -126,6 +130,7 @@ class Jobs:
             # Stacked runs may differ in the last bit by what they are stacked with.
             "seeds": list(range(self._grid.seeds)),
             "measures": dataclasses.asdict(measures),
+            "radii": RADII,
             "meta_trained": _is_meta_trained(kind, self._grid.recipe, place),
             **self._task_settings(place, needs),
         }

@@ -9,8 +9,6 @@ import lrlearn
 from lrlearn.experiments.grid.grid import REGIMES
 from lrlearn.experiments.grid.optimizers import TEACHERS
 
-_VALIDATIONS = {"LSTM": 4, "MLP": 8}
-
 
 def make_rule(name, recipe):
     """Returns the update rule `"LSTM"` or `"MLP"` of a `MetaRecipe`."""
@@ -32,19 +30,21 @@ def meta_train(learned, meta_seed, recipe):
     Returns:
         A dict with `theta` (see `pack`) and `score`, the best meta-validation score.
     """
-    rate = recipe.lstm_rate if learned.rule == "LSTM" else recipe.mlp_rate
-    schedule = keras.optimizers.schedules.CosineDecay(rate, recipe.steps, alpha=0.02)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        recipe.rate(learned.rule), recipe.steps, alpha=recipe.final_rate
+    )
     trainer = lrlearn.MetaTrainer(
         make_rule(learned.rule, recipe),
         [load_task(recipe.dataset, n, recipe.regime) for n in recipe.networks],
         TEACHERS[learned.teacher],
         estimator=lrlearn.meta.Replay(coordinates=recipe.coordinates),
+        unroll=recipe.unroll,
         horizon=recipe.horizon,
-        initializations=2,
-        initial_scale=(0.5, 2.0),
+        initializations=recipe.initializations,
+        initial_scale=recipe.initial_scale,
         meta_split="validation" if learned.teacher == "held-out" else "train",
-        meta_optimizer=keras.optimizers.Adam(schedule, global_clipnorm=1.0),
-        validation_every=max(1, recipe.steps // _VALIDATIONS[learned.rule]),
+        meta_optimizer=keras.optimizers.Adam(schedule, global_clipnorm=recipe.clipnorm),
+        validation_every=max(1, recipe.steps // recipe.validations(learned.rule)),
         validation_steps=recipe.validation_steps,
         seed=meta_seed,
     )

@@ -9,7 +9,8 @@ import keras
 import lrlearn
 
 EMA_MOMENTUM = 0.99
-_MOMENTUM = 0.9
+_OPTIMIZERS_OWN = ("learning_rate", "weight_decay")
+_RADIUS_NAMES = ("rho", "rho_perturb")
 _RADII = (0.01, 0.03, 0.1, 0.2, 0.5, 1.0)
 _ADAM_RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
 
@@ -22,8 +23,8 @@ class Tuned:
         kind: `"baseline"`, or `"explicit"` for a regularizer around the better of
             `BASES`, with that one's learning rate.
         trials: Hyperparameters to choose from, dicts.
-        make: Function of a learning rate and a weight decay that returns a Keras
-            optimizer; `None` where explicit.
+        optimizer: A Keras optimizer's class; `None` where explicit.
+        fixed: Arguments of the optimizer that are not tuned.
         regularizer: Function without arguments that returns a `Regularizer`, whose
             radii are then set; `None` for baselines.
         start_fraction: Fraction of the steps that come before the regularizer.
@@ -32,10 +33,28 @@ class Tuned:
 
     kind: str
     trials: tuple
-    make: Callable | None = None
+    optimizer: type | None = None
+    fixed: dict = dataclasses.field(default_factory=dict)
     regularizer: Callable | None = None
     start_fraction: float = 0.0
     passes: int = 1
+
+    def make(self, hyperparameters):
+        """Returns a Keras optimizer; of the hyperparameters it takes its own."""
+        own = {k: v for k, v in hyperparameters.items() if k in _OPTIMIZERS_OWN}
+        return self.optimizer(**self.fixed, **own)
+
+    def describe(self):
+        """Returns what determines its runs besides the trials, as JSON types."""
+        if self.regularizer is None:
+            return {"optimizer": self.optimizer.__name__, **self.fixed}
+        regularizer = self.regularizer()
+        config = regularizer.get_config()
+        return {
+            "regularizer": type(regularizer).__name__,
+            **{k: v for k, v in config.items() if k not in _RADIUS_NAMES},
+            "start_fraction": self.start_fraction,
+        }
 
     def gradients(self, step, steps):
         """Returns the gradient evaluations of the first `step` of `steps` steps."""
@@ -70,36 +89,31 @@ def _rates(*rates):
 
 
 def _explicit(regularizer, passes, start_fraction=0.0):
-    trials = tuple({"rho": rho} for rho in _RADII)
-    return Tuned("explicit", trials, None, regularizer, start_fraction, passes)
-
-
-def _sgd(learning_rate, weight_decay=None):
-    return keras.optimizers.SGD(learning_rate, momentum=_MOMENTUM)
-
-
-def _adam(learning_rate, weight_decay=None):
-    return keras.optimizers.Adam(learning_rate)
-
-
-def _rmsprop(learning_rate, weight_decay=None):
-    return keras.optimizers.RMSprop(learning_rate)
-
-
-def _adam_ema(learning_rate, weight_decay=None):
-    return keras.optimizers.Adam(learning_rate, use_ema=True, ema_momentum=EMA_MOMENTUM)
-
-
-def _adamw(learning_rate, weight_decay):
-    return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
+    return Tuned(
+        "explicit",
+        tuple({"rho": rho} for rho in _RADII),
+        regularizer=regularizer,
+        start_fraction=start_fraction,
+        passes=passes,
+    )
 
 
 BASES = ("SGD-M", "Adam")
 TUNED = {
-    "SGD-M": Tuned("baseline", _rates(0.001, 0.003, 0.01, 0.03, 0.1, 0.3), _sgd),
-    "Adam": Tuned("baseline", _rates(*_ADAM_RATES), _adam),
-    "RMSprop": Tuned("baseline", _rates(*_ADAM_RATES), _rmsprop),
-    "Adam-EMA": Tuned("baseline", _rates(*_ADAM_RATES), _adam_ema),
+    "SGD-M": Tuned(
+        "baseline",
+        _rates(0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
+        keras.optimizers.SGD,
+        {"momentum": 0.9},
+    ),
+    "Adam": Tuned("baseline", _rates(*_ADAM_RATES), keras.optimizers.Adam),
+    "RMSprop": Tuned("baseline", _rates(*_ADAM_RATES), keras.optimizers.RMSprop),
+    "Adam-EMA": Tuned(
+        "baseline",
+        _rates(*_ADAM_RATES),
+        keras.optimizers.Adam,
+        {"use_ema": True, "ema_momentum": EMA_MOMENTUM},
+    ),
     # Keras multiplies the decay by the learning rate.
     "AdamW": Tuned(
         "baseline",
@@ -107,7 +121,7 @@ TUNED = {
             {"learning_rate": rate, "weight_decay": decay}
             for rate, decay in itertools.product((0.001, 0.003, 0.01), (0.1, 1.0))
         ),
-        _adamw,
+        keras.optimizers.AdamW,
     ),
     "SAM": _explicit(lrlearn.regularizers.SAM, 2),
     "GSAM": _explicit(lrlearn.regularizers.GSAM, 2),
@@ -135,6 +149,6 @@ OPTIMIZERS = {**TUNED, **LEARNED}
 
 def set_radius(regularizer, radius):
     """Sets all radii of a SAM, GSAM or GAM to one tensor or variable."""
-    for name in ("rho", "rho_perturb"):
+    for name in _RADIUS_NAMES:
         if hasattr(regularizer, name):
             setattr(regularizer, name, radius)
