@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from lrlearn.evaluation import random_directions
 from lrlearn.experiments.grid import measurement
 from lrlearn.experiments.grid.grid import GRIDS
 from lrlearn.experiments.grid.meta_training import load_task
@@ -50,6 +51,21 @@ def test_losses_are_on_the_first_examples(measured, task, networks):
     squares = [sum(np.sum(w[k] ** 2) for w in networks[0]) for k in (0, 1)]
     norms = [numbers["parameter_norm"] for numbers in found]
     assert norms == pytest.approx(np.sqrt(squares), rel=1e-6)
+
+
+def test_the_landscape_is_that_of_the_first_network(measured, task, networks):
+    found = measured.landscape(*networks)
+    weights = [w[0] for w in networks[0]]
+    x, y = (array[:128] for array in task.train)
+    loss = task.evaluate_loss(weights, [], x, y)[0]
+    plane = list(zip(found["alpha"], found["beta"], found["loss"], strict=True))
+    assert len(plane) == 25
+    (centre,) = (loss for a, b, loss in plane if a == b == 0)
+    assert centre == pytest.approx(float(loss), rel=1e-5)
+    moved = [w + d for w, d in zip(weights, random_directions(weights)[0], strict=True)]
+    (end,) = (loss for a, b, loss in plane if (a, b) == (1, 0))
+    expected = task.evaluate_loss(moved, [], x, y)[0]
+    assert end == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_scores_are_on_all_examples(measured, task, networks):

@@ -7,9 +7,12 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from lrlearn.experiments.grid.grid import GRIDS, Grid
+from lrlearn.experiments.grid_report import figures
+from lrlearn.experiments.grid_report.frames import frames
 from lrlearn.experiments.grid_report.report import write
 from tests.experiments.grid_rows import EFFECTS, make_rows
 
@@ -121,20 +124,29 @@ def test_provenance(sections, rows):
 
 def test_files(tmp_path):
     before = plt.get_fignums()
-    landscape = tmp_path / "landscape" / "landscape.png"
-    landscape.parent.mkdir()
-    figure = plt.figure(figsize=(1, 1))
-    figure.savefig(landscape)
-    plt.close(figure)
     paths = write(make_rows(**SMALL, **PART), tmp_path)
     found = {path for path in tmp_path.rglob("*") if path.is_file()}
-    assert set(paths) == found - {landscape} and len(paths) == 2 + 5
+    assert set(paths) == found and len(paths) == 2 + 6
     text = (tmp_path / "REPORT.md").read_text()
     page = (tmp_path / "report.html").read_text()
-    assert "## Loss landscapes" in text and "(landscape/landscape.png)" in text
+    assert "### Loss landscapes" in text
+    assert "(figures/landscape_small_mnist_mlp_lstm.png)" in text
     assert page.count("data:image/png;base64,") == 6
     assert 'src="figures' not in page and "<script" not in page
     assert plt.get_fignums() == before
+
+
+def test_landscapes_are_of_one_run_of_each_optimizer_shown():
+    planes = frames(make_rows(**SMALL, **PART)).landscapes
+    figure = figures.landscape(planes, "LSTM")
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    teachers = ["none", "SAM", "GSAM", "GAM"]
+    assert titles == ["Adam", "SGD-M", "SAM", *(f"LSTM {t}" for t in teachers)]
+    others = planes[planes["meta_seed"] != 0]
+    assert len(figures.landscape(others, "LSTM").axes) == len(figure.axes)
+    nowhere = planes.assign(loss=np.nan)
+    assert figures.landscape(nowhere, "LSTM") is None
+    plt.close("all")
 
 
 def test_cifar10_is_named_as_it_is(tmp_path):

@@ -23,6 +23,8 @@ def test_every_run_record_and_ball_has_a_row(rows):
     assert len(found.records) == 6 * len(runs)
     assert len(found.sharpness) == 3 * 7 * len(runs)
     assert len(found.tuning) == 3 * 2 * 9
+    # 9 points; 1 network, 2 regimes, 1 seed
+    assert len(found.landscapes) == 9 * 2 * (9 + 24)
     assert len(found.meta) == 24
     assert list(found.records.columns[: len(IDENTIFIERS)]) == IDENTIFIERS
 
@@ -54,6 +56,19 @@ def test_the_numbers_are_those_of_the_rows(rows):
         balls["step"].iloc[-1] == 100
         and balls["train_loss"].iloc[-1] == last["train_loss"]
     )
+
+
+def test_landscapes_are_those_of_the_rows(rows):
+    planes = frames(rows).landscapes
+    (row,) = (
+        r
+        for r in rows
+        if r["key"] == "Adam-baseline-None-None-None-mnist-mlp-small-100-0"
+    )
+    plane = planes.query("key == @row['key']")
+    for column, values in row["end"]["landscape"].items():
+        assert list(plane[column]) == values
+    assert set(plane["optimizer"]) == {"Adam"} and set(plane["regime"]) == {"small"}
 
 
 def test_what_the_rules_were_meta_trained_on(rows):

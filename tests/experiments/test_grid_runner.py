@@ -62,6 +62,13 @@ def test_every_row_is_there_and_signed(rows):
     assert all(row["commit"] == "abc" and row["cpu_seconds"] > 0 for row in rows)
 
 
+def test_the_first_seed_has_a_landscape(rows):
+    for name in ("Adam-EMA", "late SAM", "MLP SAM"):
+        first, *others = runs_of(rows, name)
+        assert {len(values) for values in first["end"]["landscape"].values()} == {25}
+        assert not any("landscape" in row["end"] for row in others)
+
+
 def test_run_again_nothing_is_done(directory, rows):
     runner.run(TINY, directory, SIGNATURE, verbose=0)
     assert store.read(directory) == rows

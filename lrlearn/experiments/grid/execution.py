@@ -144,11 +144,14 @@ def _follow(training, bench, cell):
 
 
 def _end(training, bench):
-    """Returns what is measured at the end only, K dicts; all examples count."""
+    """Returns what is measured at the end only, K dicts; scores on all examples."""
     networks, measurement = (training.params, training.state), bench.measurement
     scores = measurement.scores(["validation", "test"], *networks)
     curvature = measurement.curvature(*networks)
-    return [s | c for s, c in zip(scores, curvature, strict=True)]
+    ends = [s | c for s, c in zip(scores, curvature, strict=True)]
+    if bench.measures.landscape_points:
+        ends[0]["landscape"] = measurement.landscape(*networks)
+    return ends
 
 
 def best(trials):

@@ -89,6 +89,8 @@ class Measures:
         eigenvalue_examples: Training examples for the Hessian, by pattern.
         eigenvalue_iterations: Most Hessian-vector products.
         eigenvalue_tolerance: Relative error of the top eigenvalue.
+        landscape_points: Points along each of the two directions of the loss landscape
+            at the end of the first seed's run, by pattern; 0 for none.
     """
 
     records: int = 20
@@ -99,6 +101,7 @@ class Measures:
     eigenvalue_examples: tuple = (("*", 1024),)
     eigenvalue_iterations: int = 100
     eigenvalue_tolerance: float = 1e-2
+    landscape_points: tuple = (("*/cnn", 0), ("*", 25))
 
     def of(self, place):
         """Returns the measures of `regime/dataset/network`, values for patterns."""
@@ -203,6 +206,7 @@ _FIRST_MEASURES = Measures(
     ascent_steps=(("*/cnn", 5), ("*", 10)),
     eigenvalue_examples=(("*/cnn", 128), ("*", 512)),
     eigenvalue_iterations=15,
+    landscape_points=(("small/*/mlp_relu", 15), ("*", 0)),
 )
 GRIDS = {
     # The paper's nine tasks in two regimes, as the protocol asks for them.
@@ -242,6 +246,7 @@ GRIDS = {
             ascent_steps=(("*", 3),),
             eigenvalue_examples=(("*", 128),),
             eigenvalue_iterations=5,
+            landscape_points=(("*/cnn", 0), ("*", 5)),
         ),
     ),
 }

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrlearn.evaluation.hessian import top_eigenvalue
+from lrlearn.evaluation.landscape import landscape, random_directions
 from lrlearn.evaluation.stacked_sharpness import StackedSharpness
 from lrlearn.evaluation.stacking import is_sequential, map_stacked
 
@@ -25,9 +26,8 @@ class Measurement:
         self._task, self._measures = task, measures
         x, y = task.train
         few, fewer = measures.sharpness_examples, measures.eigenvalue_examples
-        self._sharpness = StackedSharpness(
-            self._loss_on(x[:few], y[:few]), steps=measures.ascent_steps
-        )
+        self._wide_loss = self._loss_on(x[:few], y[:few])
+        self._sharpness = StackedSharpness(self._wide_loss, steps=measures.ascent_steps)
         self._loss = self._loss_on(x[:fewer], y[:fewer])
         self._score = tf.function(self._score_chunk, autograph=False)
         self._eigenvalue = tf.function(self._top_eigenvalue, autograph=False)
@@ -79,6 +79,21 @@ class Measurement:
                 }
             )
         return results
+
+    def landscape(self, params, state):
+        """Returns the loss on a plane through the first network's parameters.
+
+        The columns of `lrlearn.evaluation.landscape` as lists. The directions are drawn
+        alike for all networks, and normalized to each one's filters.
+        """
+        w, v = ([array[0] for array in arrays] for arrays in (params, state))
+        table = landscape(
+            lambda w: self._wide_loss(w, v),
+            w,
+            random_directions(w),
+            points=self._measures.landscape_points,
+        )
+        return table.to_dict("list")
 
     def _loss_on(self, x, y):
         x, y = tf.constant(x), tf.constant(y)

@@ -12,7 +12,7 @@ from lrlearn.experiments.grid_report.claims import MARGINS, POINTS
 from lrlearn.experiments.grid_report.effects import effect
 from lrlearn.experiments.grid_report.intervals import intervals
 from lrlearn.experiments.grid_report.matched import time_to_target
-from lrlearn.plots import grid_figures
+from lrlearn.plots import grid_figures, loss_landscape
 
 _HAND = ("Adam", "SGD-M", "SAM")
 _QUANTITIES = {
@@ -77,6 +77,24 @@ def sharpness(sharpness, rule):
     table["column"] = table["radius"].map("radius {:g}".format)
     table = table.rename(columns={"step": "x"}).assign(log=True)
     return grid_figures.line_panels(table, shown(rule))
+
+
+def landscape(landscapes, rule):
+    """Draws the loss on planes through what one run of each optimizer reached.
+
+    Args:
+        landscapes: Landscapes of one task in one regime.
+        rule: `"LSTM"` or `"MLP"`.
+
+    Returns:
+        A `matplotlib.figure.Figure`, or `None` where no loss is finite.
+    """
+    meta_seed = landscapes["meta_seed"]
+    first = meta_seed.isna() | (meta_seed == meta_seed.min())
+    drawn = _in_order(_of(landscapes[first], rule), "optimizer", shown(rule))
+    if not np.isfinite(drawn["loss"]).any():
+        return None
+    return loss_landscape(drawn, "Training loss")
 
 
 def transfer(accuracy, regimes, name):

@@ -76,7 +76,8 @@ def _passes(measures):
     # Only forward, on three splits; a Hessian-vector product is two gradients.
     losses = measures.records * measures.examples
     curvature = 2 * measures.eigenvalue_iterations * measures.eigenvalue_examples
-    return sharpness + losses + curvature
+    plane = measures.landscape_points**2 * measures.sharpness_examples
+    return sharpness + losses + curvature + plane
 
 
 def _place(kind, cell):

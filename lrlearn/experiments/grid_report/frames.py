@@ -55,6 +55,8 @@ class Frames:
             examples) and `parameter_norm`.
         sharpness: One row a record, ball and radius: the run's names, `step`,
             what was measured, and `train_loss` and `parameter_norm` of the record.
+        landscapes: One row a point of the plane through a run's parameters: the run's
+            names, `alpha`, `beta` and `loss`.
         tuning: One row a task and optimizer that was tuned.
         meta: One row a meta-training.
     """
@@ -62,6 +64,7 @@ class Frames:
     runs: pd.DataFrame
     records: pd.DataFrame
     sharpness: pd.DataFrame
+    landscapes: pd.DataFrame
     tuning: pd.DataFrame
     meta: pd.DataFrame
 
@@ -80,6 +83,7 @@ def frames(rows):
         runs=runs,
         records=_along(runs, _records(stored["run"])),
         sharpness=_along(runs, _sharpness(stored["run"])),
+        landscapes=_along(runs, _landscapes(stored["run"])),
         tuning=_tuning(stored["tuning"]),
         meta=_meta(stored["meta"]),
     )
@@ -148,6 +152,16 @@ def _sharpness(rows):
         for ball in at.get("sharpness", ())
     ]
     return pd.DataFrame(found, columns=columns)
+
+
+def _landscapes(rows):
+    found = [
+        pd.DataFrame({"key": row["key"], **row["end"]["landscape"]})
+        for row in rows
+        if "landscape" in row["end"]
+    ]
+    columns = ["key", "alpha", "beta", "loss"]
+    return pd.concat(found) if found else pd.DataFrame(columns=columns)
 
 
 def _along(runs, measured):

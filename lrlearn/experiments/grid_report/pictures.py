@@ -11,7 +11,17 @@ from lrlearn.experiments.grid_report.document import Figure, Heading, Paragraph
 _DPI = 100
 # A palette makes the files a third as large. This method keeps rare colors apart.
 _COLORS, _METHOD = 256, Image.Quantize.MAXCOVERAGE
-LANDSCAPE = "landscape/landscape.png"
+_LANDSCAPES = (
+    Heading("Loss landscapes", 3),
+    Paragraph(
+        "Loss on the training images that sharpness is measured on, on planes through "
+        "what the first seed (and meta-seed) ended with, the white cross. Two random "
+        "directions, drawn alike for all optimizers, each filter scaled to the norm of "
+        "the network's own: 1 is a change as large as the weights. A panel is one run; "
+        "random directions hardly meet the sharp ones; and the shape depends on the "
+        "level of the loss, too."
+    ),
+)
 
 
 class Pictures:
@@ -33,9 +43,8 @@ class Pictures:
             Heading("Figures"),
             Paragraph(
                 "Bands: 95 % bootstrap intervals over meta-seeds, where there are any, "
-                "and seeds. At the end all validation and test data are used, along "
-                "the way some, so that curves may jump there. A line has a gap where a "
-                "run's value is not finite."
+                "and seeds. All records of a run are on the same examples. A line has "
+                "a gap where a run's value is not finite."
             ),
             *self._summaries(),
             *(block for place in places for block in self._training(*place)),
@@ -48,7 +57,7 @@ class Pictures:
                 "radius times the gradient norm."
             ),
             *(block for place in places for block in self._sharpness(*place)),
-            *self._landscape(),
+            *self._landscapes(places),
         ]
 
     def _rules(self):
@@ -110,14 +119,18 @@ class Pictures:
                 blocks.append(self._save(figure, name, caption))
         return blocks
 
-    def _landscape(self):
-        if not (self._directory / LANDSCAPE).exists():
-            return []
-        caption = (
-            "Training loss on planes through the weights, of runs of their own, not of "
-            "the grid: see landscape/README.md."
-        )
-        return [Heading("Loss landscapes"), Figure(LANDSCAPE, caption)]
+    def _landscapes(self, places):
+        blocks = []
+        for regime, rule in places:
+            frame = self._content.of("landscapes", regime)
+            for task in names.tasks(frame["task"]):
+                figure = figures.landscape(frame[frame["task"] == task], rule)
+                if figure:
+                    title = self._content.names.task(task, regime)
+                    caption = f"Loss around {title}, regime {regime}, {rule} rule."
+                    name = f"landscape_{regime}_{task.replace('/', '_')}_{rule}"
+                    blocks.append(self._save(figure, name, caption))
+        return [*_LANDSCAPES, *blocks] if blocks else []
 
     def _save(self, figure, name, caption):
         """Writes a figure, and returns its block."""

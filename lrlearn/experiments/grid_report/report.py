@@ -17,8 +17,8 @@ def write(rows, directory, command=_COMMAND):
 
     Args:
         rows: A list of dicts such as `lrlearn.experiments.grid.store.read` returns.
-        directory: Where to. If it holds `landscape/landscape.png`, that is shown, too,
-            and of the benchmarks' tables what they say of the method; see `checks`.
+        directory: Where to. Of benchmarks' tables that it holds, the report tells what
+            they say of the method; see `checks`.
         command: The command that makes the report, which it names.
 
     Returns:
@@ -45,5 +45,4 @@ def write(rows, directory, command=_COMMAND):
     for name, text in texts.items():
         (directory / name).write_text(text)
     drawn = [b.path for b in pictures if isinstance(b, document.Figure)]
-    own = [path for path in drawn if path.startswith("figures/")]
-    return [directory / name for name in (*texts, *own)]
+    return [directory / name for name in (*texts, *drawn)]
