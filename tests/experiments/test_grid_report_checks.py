@@ -56,6 +56,12 @@ def test_other_numbers_of_points_are_not_told(ascent):
     assert ascent({3}).endswith("does not tell what 3 points miss.")
 
 
+def test_other_optimizers_tell_nothing_of_the_ratio(tmp_path, ascent):
+    table = pd.read_csv(tmp_path / "ascent_check.csv")
+    table[table["optimizer"] != "mlp_none"].to_csv(tmp_path / "ascent_check.csv")
+    assert ascent({10}).endswith("does not tell what 10 points miss.")
+
+
 def test_without_tables_they_are_asked_for(tmp_path):
     for name, text in (
         ("interval_coverage", checks.coverage(tmp_path)),

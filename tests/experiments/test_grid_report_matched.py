@@ -9,6 +9,7 @@ import pytest
 
 from lrlearn.experiments.grid_report.frames import frames
 from lrlearn.experiments.grid_report.matched import (
+    matched_accuracies,
     matched_pairs,
     target_losses,
     time_to_target,
@@ -187,6 +188,23 @@ def test_order_of_rows_and_other_optimizers_do_not_matter():
     ]
     # Up to the made-up noise.
     np.testing.assert_allclose(found["log_ratio"], expected, atol=0.01)
+
+
+def test_accuracies_are_matched_by_training_loss():
+    names = {"dataset": "mnist", "network": "mlp", "task": "mnist/mlp", "seed": 0}
+    names |= {"regime": "small", "meta_seed": NAN}
+    curves = {"x": ([4.0, 1.0, 0.25], [0.1, 0.5, 0.7]), "y": ([4.0, 0.5], [0.1, 0.9])}
+    frame = pd.concat(
+        pd.DataFrame(
+            {"key": o, "optimizer": o, "step": range(len(losses)), **names}
+            | {"train_loss": losses, "test_accuracy": accuracies}
+        )
+        for o, (losses, accuracies) in curves.items()
+    )
+    (pair,) = matched_accuracies(frame, "x", "y").itertuples()
+    # x is at 0.5 halfway, on a logarithmic scale, between its last two records.
+    assert (pair.matched_loss, pair.bracketed) == (0.5, True)
+    assert pair.points == pytest.approx(60 - 90)
 
 
 def test_nothing_to_pair():

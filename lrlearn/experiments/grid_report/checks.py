@@ -6,6 +6,7 @@ import pandas as pd
 COVERAGE = "interval_coverage"
 ASCENT = "ascent_check"
 _BALL = ("relative", 0.02)
+_RULES = ("lstm", "mlp")
 _WHERE = {
     "shared": "where a meta-seed is good or bad on all tasks alike",
     "crossed": "where it is so on each task anew",
@@ -46,13 +47,13 @@ def ascent(directory, points):
         return bounds + _unknown("How much it misses", ASCENT)
     ball, radius = _BALL
     table = table.query("ball == @ball and radius == @radius and steps in @points")
-    if table.empty:
+    if not _compared() <= set(table["optimizer"]):
         numbers = _listed(map(str, sorted(points)))
         return f"{bounds}`{ASCENT}.csv` does not tell what {numbers} points miss."
     texts = []
     for count, found in table.groupby("steps"):
         short = 100 * (1 - found["increase_ratio"].min())
-        factors = _listed(map(_factor, ("lstm", "mlp"), [found, found]))
+        factors = _listed(_factor(rule, found) for rule in _RULES)
         texts.append(f"At {count} points: up to {short:.0f} %, and {factors}.")
     return (
         f"{bounds}`{ASCENT}.csv` compares it with a strong one at the end of "
@@ -63,11 +64,14 @@ def ascent(directory, points):
     )
 
 
+def _compared():
+    return {f"{rule}_{teacher}" for rule in _RULES for teacher in ("sam", "none")}
+
+
 def _factor(rule, found):
     """The cheap search's ratio of taught to untaught over the strong one's."""
-    names = [f"{rule}_sam", f"{rule}_none"]
-    ratios = found.pivot_table("increase_ratio", ["task", "seed"], "optimizer")[names]
-    logs = np.log(ratios[names[0]] / ratios[names[1]])
+    ratios = found.pivot_table("increase_ratio", ["task", "seed"], "optimizer")
+    logs = np.log(ratios[f"{rule}_sam"] / ratios[f"{rule}_none"])
     mean, low, high = np.exp([logs.mean(), logs.min(), logs.max()])
     return f"{rule.upper()} {mean:.2f} [{low:.2f}, {high:.2f}]"
 

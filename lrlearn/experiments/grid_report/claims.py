@@ -1,21 +1,22 @@
 """The claims, judged as `results/PROTOCOL.md` says."""
 
 import dataclasses
-import functools
 import math
 
 from lrlearn.evaluation.bootstrap import verdict
 from lrlearn.experiments.grid_report import names
-from lrlearn.experiments.grid_report.effects import Effect, Flatness, effect
+from lrlearn.experiments.grid_report.effects import Effect, effect, flatness
 
 POINTS, RATIO = "points", "ratio"
 ENOUGH = 5  # meta-seeds and seeds; with fewer, a verdict is provisional
 # Effects that are not worth having, and the signs that are claimed.
 MARGINS = {POINTS: 0.5, RATIO: math.log(1.05)}
 _CLAIMED = {POINTS: 1, RATIO: -1}
-_FLATNESS = (("relative", 0.02), ("fixed", 0.05))
-_STABILITY = (("fixed", 0.1),)
-_STEADY = ("SGD-M", "Adam", "RMSprop")
+GENERALIZATION, FLATTER, TRANSFER = "1. generalization", "2. flatness", "4. transfer"
+STABLE_RELU, STABLE = "3. stability, MLP-ReLU", "3. stability, all tasks"
+FLATNESS = (("relative", 0.02), ("fixed", 0.05))
+STABILITY = (("fixed", 0.1),)
+STEADY = ("SGD-M", "Adam", "RMSprop")
 _PLACE = ["task", "regime"]
 
 
@@ -93,24 +94,18 @@ class Judge:
     def claims(self, regime, rule):
         """Returns the paper's claims about a regime and rule, a list of `Claim`s."""
         tasks = self._tasks[regime]
-        relu = _with_relu(tasks)
-        learned, none = _learned(rule), [f"{rule} none"]
+        relu = with_relu(tasks)
+        learned, none = regularized(rule), [f"{rule} none"]
         claims = {
-            "1. generalization": self._gain(regime, learned, tasks, none),
+            GENERALIZATION: self.gain(regime, learned, tasks, none),
             **{
-                f"1. with {o.split()[-1]} only": self._gain(regime, [o], tasks, none)
+                f"1. with {o.split()[-1]} only": self.gain(regime, [o], tasks, none)
                 for o in learned
             },
-            "2. flatness": self._flatness(regime, learned, tasks, none, _FLATNESS),
-            "3. stability, MLP-ReLU": self._flatness(
-                regime, learned, relu, _STEADY, _STABILITY
-            ),
-            "3. stability, all tasks": self._flatness(
-                regime, learned, tasks, _STEADY, _STABILITY
-            ),
-            "4. transfer": self._gain(
-                regime, learned, self._unseen(tasks, regime), none
-            ),
+            FLATTER: self.flatness(regime, learned, tasks, none, FLATNESS),
+            STABLE_RELU: self.flatness(regime, learned, relu, STEADY, STABILITY),
+            STABLE: self.flatness(regime, learned, tasks, STEADY, STABILITY),
+            TRANSFER: self.gain(regime, learned, self.unseen(tasks, regime), none),
         }
         return [Claim(name, regime, rule, parts) for name, parts in claims.items()]
 
@@ -123,48 +118,40 @@ class Judge:
             "minus explicit SAM": ["SAM"],
         }
         gains = {
-            name: self._gain(regime, _learned(rule), self._tasks[regime], reference)
+            name: self.gain(regime, regularized(rule), self._tasks[regime], reference)
             for name, reference in references.items()
         }
         return [Claim(name, regime, rule, parts) for name, parts in gains.items()]
 
-    def explorations(self, regime, rule):
-        """Returns what was asked after data had been seen, as `claims` does."""
-        tasks = self._tasks[regime]
-        others = [task for task in tasks if not task.startswith("cifar10/")]
-        relu, relu_others = (_with_relu(some) for some in (tasks, others))
-        learned, none = _learned(rule), [f"{rule} none"]
-        steady = functools.partial(
-            self._flatness, regime, references=_STEADY, balls=_STABILITY
-        )
-        effects = {
-            "1. without CIFAR-10": self._gain(regime, learned, others, none),
-            "2. without CIFAR-10": self._flatness(
-                regime, learned, others, none, _FLATNESS
-            ),
-            "3. MLP-ReLU, of LO none": steady(none, relu),
-            "3. MLP-ReLU, without CIFAR-10": steady(learned, relu_others),
-            "3. MLP-ReLU, of LO none, without CIFAR-10": steady(none, relu_others),
-            "3. MLP-ReLU, bracketed": steady(learned, relu, bracketed=True),
-            "4. without CIFAR-10": self._gain(
-                regime, learned, self._unseen(others, regime), none
-            ),
-        }
-        return [Claim(name, regime, rule, parts) for name, parts in effects.items()]
+    def tasks(self, regime):
+        """Returns the tasks of a regime, a list."""
+        return self._tasks[regime]
 
-    def _unseen(self, tasks, regime):
+    def unseen(self, tasks, regime):
+        """Returns those of the tasks that rules were not meta-trained on."""
         return [task for task in tasks if (task, regime) not in self._trained]
 
-    def _gain(self, regime, optimizers, tasks, references):
-        """Test accuracy; references of `None` are each task's best baseline."""
+    def gain(self, regime, optimizers, tasks, references, measure=None):
+        """Returns the parts of a claim on test accuracy: one.
+
+        Args:
+            regime: Name of the regime.
+            optimizers: List of the optimizers' names.
+            tasks: List of tasks.
+            references: List of the references' names; `None` for each task's best
+                baseline.
+            measure: What measures points. Defaults to accuracy at the end.
+        """
         best = {task: self.best.get((task, regime)) for task in tasks}
         against = {task: references or [best[task]] for task in tasks}
-        return (Part("", effect(self._accuracy, regime, optimizers, against), POINTS),)
+        found = effect(measure or self._accuracy, regime, optimizers, against)
+        return (Part("", found, POINTS),)
 
-    def _flatness(self, regime, optimizers, tasks, references, balls, bracketed=False):
+    def flatness(self, regime, optimizers, tasks, references, balls, bracketed=False):
+        """Returns the parts of a claim on flatness at matched loss, one a ball."""
         against = dict.fromkeys(tasks, references)
         measures = [
-            (f"{ball} {radius:g}", Flatness(self._matched, ball, radius, bracketed))
+            (f"{ball} {radius:g}", flatness(self._matched, ball, radius, bracketed))
             for ball, radius in balls
         ]
         return tuple(
@@ -191,9 +178,11 @@ def best_baselines(runs):
     return {(task, regime): optimizer for task, regime, optimizer in best}
 
 
-def _with_relu(tasks):
+def with_relu(tasks):
+    """Returns those of the tasks whose network is the MLP-ReLU."""
     return [task for task in tasks if task.endswith("/mlp_relu")]
 
 
-def _learned(rule):
+def regularized(rule):
+    """Returns the names of a rule's learned optimizers with a regularizer."""
     return [f"{rule} {teacher}" for teacher in names.REGULARIZED]

@@ -189,13 +189,19 @@ def _measures(content):
                 "training examples": data.get("train_size") or "all",
                 "wrong labels": data.get("label_noise"),
                 "batch": data.get("batch_size"),
-                "sharpness examples": measures.get("sharpness_examples"),
+                "sharpness examples": _at_most(measures, "sharpness_examples", data),
                 "ascent points": measures.get("ascent_steps"),
-                "Hessian examples": measures.get("eigenvalue_examples"),
+                "Hessian examples": _at_most(measures, "eigenvalue_examples", data),
                 "most iterations": measures.get("eigenvalue_iterations"),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _at_most(measures, name, data):
+    """Returns a number of examples, or all where there are no more."""
+    sizes = (measures.get(name), data.get("train_size"))
+    return min((size for size in sizes if size is not None), default=None)
 
 
 def _numbers(values):

@@ -7,7 +7,7 @@ from lrlearn.experiments.grid.grid import GRIDS
 from lrlearn.experiments.grid.optimizers import RULES
 from lrlearn.experiments.grid_report import matched, names, origin
 from lrlearn.experiments.grid_report.claims import Judge
-from lrlearn.experiments.grid_report.effects import Accuracy, Matched
+from lrlearn.experiments.grid_report.effects import Accuracy, Matched, stopped_early
 from lrlearn.experiments.grid_report.frames import Frames, frames, with_one_horizon
 
 
@@ -52,6 +52,18 @@ class Content:
     def matched(self):
         """Sharpness at matched training loss."""
         return Matched(self.frames.sharpness)
+
+    @functools.cached_property
+    def stopped(self):
+        """Differences of accuracy at the record of best validation accuracy."""
+        return Accuracy(stopped_early(self.frames.records))
+
+    @functools.cached_property
+    def matched_accuracy(self):
+        """Accuracies at matched training loss."""
+        return Matched(
+            self.frames.records, matched.matched_accuracies, by=("task", "regime")
+        )
 
     @functools.cached_property
     def judge(self):

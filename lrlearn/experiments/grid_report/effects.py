@@ -21,7 +21,10 @@ class Effect(NamedTuple):
         meta_seeds: Number of meta-seeds; `None` where all was made by hand.
         seeds: Least number of seeds on a task.
         pairs: Number of pairs of runs.
-        unmatched: Number of pairs without a common training loss, left out.
+        left_out: Number of pairs left out: those without a common training loss, or at
+            meta-seeds that not all optimizers have.
+        by_meta_seed: The mean at each meta-seed, in order; empty where all was made by
+            hand.
     """
 
     interval: Interval
@@ -30,7 +33,8 @@ class Effect(NamedTuple):
     meta_seeds: int | None
     seeds: int
     pairs: int
-    unmatched: int = 0
+    left_out: int = 0
+    by_meta_seed: tuple = ()
 
 
 class Accuracy:
@@ -60,52 +64,70 @@ class Accuracy:
         return 0
 
 
+def stopped_early(records):
+    """Returns the record of best validation accuracy of each run, ties by loss.
+
+    Args:
+        records: The frame `Frames.records`.
+    """
+    best = ["validation_accuracy", "validation_loss"]
+    ordered = records.sort_values(best, ascending=[False, True], kind="stable")
+    return ordered.drop_duplicates("key")
+
+
 class Matched:
     """Pairs of runs at matched training loss; each two optimizers are matched once.
 
     Args:
-        sharpness: The frame `Frames.sharpness`.
+        frame: The frame `Frames.sharpness`, or another that `match` takes.
+        match: Function of a frame and two optimizers' names that returns pairs.
+            Defaults to `matched_pairs`.
+        by: Columns of the pairs that name a place. Defaults to ball, radius, task and
+            regime.
     """
 
-    def __init__(self, sharpness):
-        self._runs = dict(list(sharpness.groupby("optimizer", sort=False)))
+    def __init__(
+        self, frame, match=matched_pairs, by=("ball", "radius", "task", "regime")
+    ):
+        self._runs = dict(list(frame.groupby("optimizer", sort=False)))
+        self._match, self._by = match, list(by)
         self._groups = {}
 
     def group(self, optimizer, reference, *place):
-        """Returns the pairs at a ball, radius, task and regime, `None` for none."""
+        """Returns the pairs at a place, `None` for none."""
         both = optimizer, reference
         if not all(name in self._runs for name in both):
             return None
         if both not in self._groups:
             runs = pd.concat([self._runs[name] for name in dict.fromkeys(both)])
-            pairs = matched_pairs(runs, *both)
-            groups = pairs.groupby(["ball", "radius", "task", "regime"], sort=False)
+            groups = self._match(runs, *both).groupby(self._by, sort=False)
             self._groups[both] = dict(list(groups))
         return self._groups[both].get(place)
 
 
-class Flatness:
-    """Log ratios of the increase of the loss in a ball, at matched training loss.
+class AtLoss:
+    """Differences between runs at matched training loss.
 
     Args:
         matched: A `Matched`.
-        ball: `"fixed"`, `"relative"` or `"adaptive"`.
-        radius: Radius of the ball.
+        column: Name of the column of the differences: `"log_ratio"` of sharpness, or
+            `"points"` of accuracy.
+        *place: Ball and radius, of sharpness.
         bracketed: Whether pairs count as unmatched where no two records bracket the
             matched loss. Defaults to `False`.
     """
 
-    def __init__(self, matched, ball, radius, bracketed=False):
-        self._matched, self._ball = matched, (ball, radius)
+    def __init__(self, matched, column, *place, bracketed=False):
+        self._matched, self._column, self._place = matched, column, place
         self._used = "bracketed" if bracketed else "matched"
 
     def pairs(self, task, regime, optimizer, reference):
-        """Returns a frame of log ratios, meta-seeds by seeds, or `None`."""
+        """Returns a frame of differences, meta-seeds by seeds, or `None`."""
         group = self._group(task, regime, optimizer, reference)
         if group is None:
             return None
-        log_ratio = group["log_ratio"].where(group[self._used])
-        return crossed(group.assign(log_ratio=log_ratio), "log_ratio")
+        difference = group[self._column].where(group[self._used])
+        return crossed(group.assign(difference=difference), "difference")
 
     def unmatched(self, task, regime, optimizer, reference):
         """Returns how many pairs have no common training loss."""
@@ -113,7 +135,19 @@ class Flatness:
         return 0 if group is None else int((~group[self._used]).sum())
 
     def _group(self, task, regime, optimizer, reference):
-        return self._matched.group(optimizer, reference, *self._ball, task, regime)
+        return self._matched.group(optimizer, reference, *self._place, task, regime)
+
+
+def flatness(matched, ball, radius, bracketed=False):
+    """Returns the measure of log ratios of the increase of the loss within a ball.
+
+    Args:
+        matched: A `Matched` of sharpness.
+        ball: `"fixed"`, `"relative"` or `"adaptive"`.
+        radius: Radius of the ball.
+        bracketed: As of `AtLoss`. Defaults to `False`.
+    """
+    return AtLoss(matched, "log_ratio", ball, radius, bracketed=bracketed)
 
 
 def crossed(runs, column):
@@ -140,29 +174,35 @@ def effect(measure, regime, optimizers, references, resamples=10_000):
     of them was not run on are left out: means over other optimizers say other things.
 
     Args:
-        measure: An `Accuracy` or a `Flatness`.
+        measure: An `Accuracy` or an `AtLoss`.
         regime: Name of the regime.
         optimizers: List of the optimizers' names.
         references: Dict from each task to the list of the references' names.
         resamples: Number of resamples. Defaults to `10_000`.
     """
-    tables, pairs, unmatched = [], 0, 0
+    tables, pairs, every = [], 0, 0
     for task, others in references.items():
         both = [(task, regime, o, r) for o in optimizers for r in others]
         found = [measure.pairs(*keys) for keys in both]
         if any(table is None for table in found):
             continue
-        unmatched += sum(measure.unmatched(*keys) for keys in both)
-        known = sum(int(table.notna().to_numpy().sum()) for table in found)
-        table = _mean(found)
-        if table.notna().to_numpy().any():
-            pairs += known
-            tables.append(table)
+        every += _known(found) + sum(measure.unmatched(*keys) for keys in both)
+        shared = _at_shared_meta_seeds(found)
+        if _known(shared):
+            pairs += _known(shared)
+            tables.append(pd.concat(shared).groupby(level=0).mean())
     if not tables:
         return None
     interval, _ = hierarchical_bootstrap(aligned(tables), resamples=resamples)
-    counts = {"tasks": len(tables), "all_tasks": len(references), **_counts(tables)}
-    return Effect(interval, **counts, pairs=pairs, unmatched=unmatched)
+    return Effect(
+        interval,
+        tasks=len(tables),
+        all_tasks=len(references),
+        **_counts(tables),
+        pairs=pairs,
+        left_out=every - pairs,
+        by_meta_seed=_by_meta_seed(tables),
+    )
 
 
 def aligned(tables):
@@ -175,20 +215,34 @@ def aligned(tables):
     return [table.reindex(meta_seeds).to_numpy() for table in tables]
 
 
-def _mean(tables):
-    """The mean of frames, cell by cell, at the meta-seeds that all of them have."""
-    if len(tables) == 1:
-        return tables[0]
+def _at_shared_meta_seeds(tables):
+    """The frames at the meta-seeds that all of them have."""
     tables = [table.dropna(how="all") for table in tables]
     shared = set.intersection(*(set(table.index) for table in tables))
-    parts = [table[table.index.isin(shared)] for table in tables]
-    return pd.concat(parts).groupby(level=0).mean()
+    return [table[table.index.isin(shared)] for table in tables]
+
+
+def _known(tables):
+    return sum(int(table.notna().to_numpy().sum()) for table in tables)
+
+
+def _by_meta_seed(tables):
+    if _by_hand(tables):
+        return ()
+    means = [table.mean(axis="columns") for table in tables]
+    return tuple(pd.concat(means, axis="columns").mean(axis="columns").sort_index())
+
+
+def _by_hand(tables):
+    return all(list(table.index) == [NO_META_SEED] for table in tables)
 
 
 def _counts(tables):
     """The least numbers of meta-seeds and seeds that a frame has."""
     there = [~np.isnan(array) for array in aligned(tables)]
     meta_seeds = min(known.any(axis=1).sum() for known in there)
-    by_hand = all(list(table.index) == [NO_META_SEED] for table in tables)
     seeds = min(known.any(axis=0).sum() for known in there)
-    return {"meta_seeds": None if by_hand else int(meta_seeds), "seeds": int(seeds)}
+    return {
+        "meta_seeds": None if _by_hand(tables) else int(meta_seeds),
+        "seeds": int(seeds),
+    }

@@ -1,4 +1,4 @@
-"""Sharpness at matched training loss, and time to a target loss."""
+"""Sharpness and accuracy at matched training loss, and time to a target loss."""
 
 import numpy as np
 
@@ -37,26 +37,35 @@ def matched_pairs(sharpness, optimizer, reference):
         both runs have records that bracket it), and where matched, else NaN,
         `increase`, `reference_increase` and `log_ratio`, that of the two.
     """
-    series, losses, log_increases = _series(
-        sharpness[sharpness["optimizer"].isin([optimizer, reference])]
+    # As in `log_ratio`; an increase that is not a number is the worst there is.
+    increase = sharpness["increase"].fillna(np.inf).clip(1e-100, 1e100)
+    curves = sharpness.assign(loss=sharpness["clean_loss"], value=np.log(increase))
+    pairs = _matched(curves, optimizer, reference, _BALL)
+    x, y = np.exp(pairs.pop("x")), np.exp(pairs.pop("y"))
+    return pairs.assign(increase=x, reference_increase=y, log_ratio=log_ratio(x, y))
+
+
+def matched_accuracies(records, optimizer, reference):
+    """Returns the test accuracy of pairs of runs where training losses are equal.
+
+    Pairs and matched losses are those of `matched_pairs`, by the training losses of the
+    records; accuracy is interpolated linearly in the logarithm of the loss.
+
+    Args:
+        records: The frame of that name in `Frames`.
+        optimizer: Name of the optimizer of the first run.
+        reference: Name of the optimizer of the second.
+
+    Returns:
+        A `pandas.DataFrame`, one row a pair, with the names of `matched_pairs`,
+        `matched_loss`, `matched`, `bracketed`, and `points`, the difference of the two
+        accuracies in points, NaN where not matched.
+    """
+    curves = records.assign(
+        loss=records["train_loss"], value=100 * records["test_accuracy"]
     )
-    pairs = _pairs(*(series[series["optimizer"] == o] for o in (optimizer, reference)))
-    sides = pairs["series_x"].to_numpy(), pairs["series_y"].to_numpy()
-    smallest = np.min(losses, axis=1, initial=np.inf)
-    matched_loss = np.maximum(*(smallest[side] for side in sides))
-    (x, x_bracketed), (y, y_bracketed) = (
-        _at_loss(matched_loss, losses[side], log_increases[side]) for side in sides
-    )
-    matched = ~np.isnan(x) & ~np.isnan(y)
-    x, y = (np.where(matched, np.exp(side), np.nan) for side in (x, y))
-    return pairs.drop(columns=["series_x", "series_y"]).assign(
-        matched_loss=matched_loss,
-        matched=matched,
-        bracketed=x_bracketed & y_bracketed,
-        increase=x,
-        reference_increase=y,
-        log_ratio=log_ratio(x, y),
-    )
+    pairs = _matched(curves, optimizer, reference)
+    return pairs.assign(points=pairs.pop("x") - pairs.pop("y"))
 
 
 def target_losses(records, optimizer="Adam", slack=1.05):
@@ -107,61 +116,87 @@ def time_to_target(records, target_column, target):
     return times.fillna(dict.fromkeys(_TIMES, np.inf)).reset_index(drop=True)
 
 
-def _series(sharpness):
-    """What was measured along each run in each ball, in the order of steps.
+def _matched(curves, optimizer, reference, names=()):
+    """Pairs with the values `x` and `y` of the two at their matched loss.
+
+    Args:
+        curves: A frame of records, with `loss` and `value`, which is interpolated.
+        optimizer: Name of the optimizer of the first run.
+        reference: Name of the optimizer of the second.
+        names: Columns that, besides the key, tell one curve from another.
+    """
+    curves = curves[curves["optimizer"].isin([optimizer, reference])]
+    series, losses, values = _series(curves, ["key", *names])
+    sides = (series[series["optimizer"] == o] for o in (optimizer, reference))
+    pairs = _pairs(*sides, names)
+    sides = pairs.pop("series_x").to_numpy(), pairs.pop("series_y").to_numpy()
+    smallest = np.min(losses, axis=1, initial=np.inf)
+    matched_loss = np.maximum(*(smallest[side] for side in sides))
+    (x, x_bracketed), (y, y_bracketed) = (
+        _at_loss(matched_loss, losses[side], values[side]) for side in sides
+    )
+    matched = ~np.isnan(x) & ~np.isnan(y)
+    return pairs.assign(
+        matched_loss=matched_loss,
+        matched=matched,
+        bracketed=x_bracketed & y_bracketed,
+        x=np.where(matched, x, np.nan),
+        y=np.where(matched, y, np.nan),
+    )
+
+
+def _series(curves, names):
+    """What was measured along each curve, in the order of steps.
 
     Returns a frame with the number of each series in column `series`, and arrays
-    `[series, records]` of losses and logarithms of increases, padded with infinite
-    losses, as are those that are not finite.
+    `[series, records]` of losses and values, padded with infinite losses, as are those
+    that are not finite.
     """
-    names = ["key", *_BALL]
-    sharpness = sharpness.sort_values([*names, "step"])
-    groups = sharpness.groupby(names)
+    curves = curves.sort_values([*names, "step"])
+    groups = curves.groupby(names)
     number, record = groups.ngroup().to_numpy(), groups.cumcount().to_numpy()
-    # As in `log_ratio`; an increase that is not a number is the worst there is.
-    values = sharpness[["clean_loss", "increase"]].fillna(np.inf).clip(1e-100, 1e100)
     # One record more than there are: successive ones can be had of a single one.
     shape = number.max(initial=-1) + 1, record.max(initial=0) + 2
-    losses, log_increases = np.full(shape, np.inf), np.zeros(shape)
-    finite = np.isfinite(sharpness["clean_loss"])
-    losses[number, record] = np.where(finite, values["clean_loss"], np.inf)
-    log_increases[number, record] = np.log(values["increase"])
-    series = sharpness.assign(series=number).drop_duplicates("series")
-    return series, losses, log_increases
+    losses, values = np.full(shape, np.inf), np.zeros(shape)
+    finite = np.isfinite(curves["loss"])
+    losses[number, record] = np.where(finite, curves["loss"].clip(1e-100), np.inf)
+    values[number, record] = curves["value"]
+    series = curves.assign(series=number).drop_duplicates("series")
+    return series, losses, values
 
 
-def _pairs(series, references):
+def _pairs(series, references, ball):
     """All pairs of series that may be compared, by the numbers of the two."""
     learned = all(side["meta_seed"].notna().any() for side in (series, references))
-    names = [*_TASK, *(["meta_seed"] if learned else []), "seed", *_BALL]
+    names = [*_TASK, *(["meta_seed"] if learned else []), "seed", *ball]
     columns = list(dict.fromkeys([*names, "meta_seed", "series"]))
     pairs = series[columns].merge(references[columns], on=names)
     if not learned:
         either = pairs["meta_seed_x"].combine_first(pairs["meta_seed_y"])
         pairs = pairs.assign(meta_seed=either)
-    return pairs[[*_TASK, "meta_seed", "seed", *_BALL, "series_x", "series_y"]]
+    return pairs[[*_TASK, "meta_seed", "seed", *ball, "series_x", "series_y"]]
 
 
-def _at_loss(loss, losses, log_increases):
-    """Logarithm of the increase at a loss `[n]`, of n series; NaN if there is none.
+def _at_loss(loss, losses, values):
+    """The value at a loss `[n]`, of n series; NaN if there is none.
 
     And whether records bracket the loss, or one has it.
     """
-    found = _closest(loss, losses, log_increases)
+    found = _closest(loss, losses, values)
     low, high = (f(losses[:, :-1], losses[:, 1:]) for f in (np.minimum, np.maximum))
     bracket = (low <= loss[:, None]) & (loss[:, None] <= high) & np.isfinite(high)
     row = np.flatnonzero(bracket.any(axis=1))
     first = np.argmax(bracket[row], axis=1)
     x, a, b = np.log([loss[row], losses[row, first], losses[row, first + 1]])
     t = np.divide(x - a, b - a, out=np.zeros_like(x), where=a != b)
-    found[row] = (1 - t) * log_increases[row, first] + t * log_increases[row, first + 1]
+    found[row] = (1 - t) * values[row, first] + t * values[row, first + 1]
     return found, bracket.any(axis=1) | (losses == loss[:, None]).any(axis=1)
 
 
-def _closest(loss, losses, log_increases):
-    """The logarithm as in `_at_loss`, of the record with the closest loss."""
+def _closest(loss, losses, values):
+    """The value as in `_at_loss`, of the record with the closest loss."""
     row = np.arange(len(loss))
     near = np.abs(losses - np.where(np.isfinite(loss), loss, np.nan)[:, None])
     near = np.where(near <= _TOLERANCE * loss[:, None], near, np.inf)
     record = np.argmin(near, axis=1)
-    return np.where(np.isfinite(near[row, record]), log_increases[row, record], np.nan)
+    return np.where(np.isfinite(near[row, record]), values[row, record], np.nan)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from lrlearn.experiments.grid_report import costs, names, tables
 from lrlearn.experiments.grid_report.document import Heading, Paragraph, Table
-from lrlearn.experiments.grid_report.effects import Flatness
+from lrlearn.experiments.grid_report.effects import flatness
 
 _BALLS = (("fixed", 0.05), ("relative", 0.02), ("adaptive", 0.1))
 _TIMES = {
@@ -79,7 +79,8 @@ class Regime:
             for task, name in best.items()
             if name
         ]
-        text = f"Best tuned baseline, by validation accuracy: {'; '.join(texts)}."
+        listed = "; ".join(texts)
+        text = f"Best tuned baseline, by validation accuracy at the end: {listed}."
         return [Paragraph(text)] if texts else []
 
     def _at_the_end(self):
@@ -115,17 +116,17 @@ class Regime:
         frame = self._content.of("sharpness", self._regime)
         frame = frame[(frame["ball"] == ball) & (frame["radius"] == radius)]
         frame = frame[frame["step"] == frame["steps"]]
-        flatness = Flatness(self._content.matched, ball, radius)
+        measure = flatness(self._content.matched, ball, radius)
         matched = f"Increase at matched training loss, {name}, ratio to"
         others = [o for o in (*self._hand, *self._learned) if o != "Adam"]
         ratios = tables.ratio_of_pairs
         return [
             *self._measured(f"Increase at the end, {name}", frame, "increase"),
             *self._compared(
-                f"{matched} LO none", flatness, self._learned, self._none, ratios
+                f"{matched} LO none", measure, self._learned, self._none, ratios
             ),
             *self._compared(
-                f"{matched} tuned Adam", flatness, others, lambda o, t: "Adam", ratios
+                f"{matched} tuned Adam", measure, others, lambda o, t: "Adam", ratios
             ),
         ]
 
@@ -136,7 +137,7 @@ class Regime:
         columns = {}
         for ball, radius in balls.itertuples(index=False):
             table = tables.compared(
-                Flatness(self._content.matched, ball, radius),
+                flatness(self._content.matched, ball, radius),
                 self._regime,
                 rows,
                 self._tasks,
@@ -179,9 +180,11 @@ class Regime:
         return [
             Heading("All tasks together", 3),
             Paragraph(
-                "IQM: interquartile mean over runs and tasks of test accuracy minus "
-                "that of tuned Adam, points. P: probability that a run is above one of "
-                "the other, mean over tasks. With 95 % bootstrap intervals."
+                "Test accuracy minus that of tuned Adam, points: mean over tasks, and "
+                "IQM, the interquartile mean over runs and tasks, which leaves out "
+                "those that collapse. P: probability that a run is above one of the "
+                "other, of whatever seed and meta-seed, mean over tasks. With 95 % "
+                "bootstrap intervals."
             ),
             Table(tables.aggregates(self._content.accuracy, self._regime)),
         ]

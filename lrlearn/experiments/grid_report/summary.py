@@ -1,10 +1,17 @@
 """The first screen of the report: verdicts, and how much of the grid is there."""
 
+import numpy as np
 import pandas as pd
 
 from lrlearn.experiments.grid_report import names, origin, tables
-from lrlearn.experiments.grid_report.claims import ENOUGH, RATIO
+from lrlearn.experiments.grid_report.claims import (
+    ENOUGH,
+    GENERALIZATION,
+    RATIO,
+    TRANSFER,
+)
 from lrlearn.experiments.grid_report.document import Bullets, Heading, Paragraph, Table
+from lrlearn.experiments.grid_report.explorations import WITHOUT, explorations
 
 _READING = (
     "Cells: the verdict, and the effect with its 95 % interval (hierarchical bootstrap "
@@ -16,12 +23,20 @@ _READING = (
     "[The protocol](PROTOCOL.md) says what is computed."
 )
 _EXPLORATION = (
-    "**Not in the protocol**: asked after the data had been seen, so without verdicts. "
-    "What LO none does in claim 3 is no work of a regularizer. Where learned "
-    "optimizers stay at chance, the loss is flat without being small: hence the same "
-    "without CIFAR-10. *Bracketed*: only pairs of which both runs have records on both "
+    "Asked after the data had been seen, so without verdicts. Where learned optimizers "
+    "stay at chance, the loss is flat without being small: hence effects *without "
+    "CIFAR-10*. An optimizer that learns wrong labels more slowly is ahead at a fixed "
+    "number of steps: hence test accuracy *stopped early*, at each run's record of "
+    "best validation accuracy, and *at matched loss*, where training losses are equal "
+    "(both on the examples of records). What LO none does in claim 3 is no work of a "
+    "regularizer. *Bracketed*: only pairs of which both runs have records on both "
     "sides of the matched loss; elsewhere the nearest record of the run that is ahead "
-    "stands in, and its loss is lower. Ratios: (pairs that count / all pairs)."
+    "stands in, and its loss is lower. The last rows tell how far the controls are "
+    "from LO none; the weight of L2 was not tuned. Ratios: (pairs that count / all)."
+)
+_BY_META_SEED = (
+    "With so few meta-seeds, an interval is hardly more than the effects at each of "
+    "them, which are these, in the order of meta-seeds:"
 )
 _STUCK = 0.12  # test accuracy of a run that has not learned, with ten classes
 
@@ -37,8 +52,8 @@ def section(content):
         [(regime, rule) for rule in content.rules for regime in content.regimes],
     )
     claims = [c for p in places for c in (*judge.claims(*p), *judge.controls(*p))]
-    more = [effect for place in places for effect in judge.explorations(*place)]
-    notes = Bullets(_state(content))
+    more = [effect for place in places for effect in explorations(content, *place)]
+    notes = Bullets([*_state(content), *_same(content), *_without(claims, more)])
     title = [Heading("Report of the grid", 1), *_provisional(claims)]
     if not claims:
         return [*title, Paragraph("There is no run of a learned optimizer."), notes]
@@ -47,8 +62,10 @@ def section(content):
         Table(_table(claims, _verdict)),
         Paragraph(_READING),
         notes,
+        Heading("Not in the protocol"),
         Paragraph(_EXPLORATION),
         Table(_table(more, _effects)),
+        *_at_each_meta_seed(claims),
     ]
 
 
@@ -76,15 +93,35 @@ def _verdict(claim):
 
 
 def _effects(claim, ratio=tables.ratio_of_pairs):
-    effects = [
-        f"{f'{part.name}: ' if len(claim.parts) > 1 else ''}"
-        + (ratio if part.unit == RATIO else tables.points)(part.effect)
-        for part in claim.parts
-        if part.effect
-    ]
+    effects = _parts(claim, tables.points, ratio)
     counts = [(p.effect.tasks, p.effect.all_tasks) for p in claim.parts if p.effect]
     some = {f"({n} of {all_} tasks)" for n, all_ in counts if n < all_}
-    return " ".join(["; ".join(effects), *sorted(some)]).strip()
+    return " ".join([effects, *sorted(some)]).strip()
+
+
+def _parts(claim, points, ratio):
+    return "; ".join(
+        f"{f'{part.name}: ' if len(claim.parts) > 1 else ''}"
+        + (ratio if part.unit == RATIO else points)(part.effect)
+        for part in claim.parts
+        if part.effect
+    )
+
+
+def _at_each_meta_seed(claims):
+    effects = [part.effect for claim in claims for part in claim.parts if part.effect]
+    if not any(0 < len(effect.by_meta_seed) < ENOUGH for effect in effects):
+        return []
+    points, ratio = "{:+z.1f}", "{:.2f}"
+    table = _table(
+        claims,
+        lambda claim: _parts(
+            claim,
+            lambda effect: " / ".join(map(points.format, effect.by_meta_seed)),
+            lambda effect: " / ".join(map(ratio.format, np.exp(effect.by_meta_seed))),
+        ),
+    )
+    return [Paragraph(_BY_META_SEED), Table(table)]
 
 
 def _state(content):
@@ -110,15 +147,49 @@ def _chance(content):
     stuck = runs[runs["test_accuracy"] < _STUCK]
     if stuck.empty:
         return []
-    listed = ", ".join(
+    places = ", ".join(
         f"{content.names.task(task, regime)} {regime} {(part['task'] == task).sum()}"
         for regime in content.regimes
         for part in [stuck[stuck["regime"] == regime]]
         for task in names.tasks(part["task"])
     )
+    counts = stuck["optimizer"].value_counts()
+    listed = ", ".join(f"{o} {counts[o]}" for o in names.optimizers(counts.index))
     learned = (stuck["kind"] == "learned").sum()
     return [
         f"{len(stuck)} runs, {learned} of them of learned optimizers, did not learn: "
-        f"their test accuracy is below {100 * _STUCK:.0f} %, chance being 10 %. "
-        f"{listed}."
+        f"their test accuracy is below {100 * _STUCK:.0f} %, chance being 10 %. By "
+        f"task: {places}. By optimizer: {listed}."
     ]
+
+
+def _same(content):
+    """Tells where two claims are one, as no task was meta-trained on."""
+    judge = content.judge
+    same = [
+        f"`{regime}`"
+        for regime in content.regimes
+        if judge.unseen(judge.tasks(regime), regime) == judge.tasks(regime)
+    ]
+    if not (same and content.rules):
+        return []
+    return [
+        f"In regime {' and '.join(same)} no task was meta-trained on: "
+        f"claim {TRANSFER[0]} is claim {GENERALIZATION[0]} there, and no further "
+        "evidence."
+    ]
+
+
+def _without(claims, more):
+    """Tells which verdicts rest on CIFAR-10."""
+    others = {(e.name, e.regime, e.rule): e for e in more}
+    changed = [
+        f"{claim.name}, {claim.rule} {claim.regime} ({other.verdict})"
+        for claim in claims
+        for other in [others.get((WITHOUT.get(claim.name), claim.regime, claim.rule))]
+        if other and "not measured" not in (claim.verdict, other.verdict)
+        if claim.verdict != other.verdict
+    ]
+    if not changed:
+        return []
+    return [f"Without CIFAR-10 these verdicts would be others: {'; '.join(changed)}."]

@@ -46,7 +46,7 @@ def compared(measure, regime, rows, tasks, references, text, each=True):
     """Returns effects with intervals, one column a task and their mean.
 
     Args:
-        measure: An `Accuracy` or a `Flatness`.
+        measure: An `Accuracy` or an `AtLoss`.
         regime: Name of the regime.
         rows: List of the optimizers.
         tasks: List of the tasks.
@@ -85,7 +85,7 @@ def target_times(records, target, unit):
     cells = {}
     for (optimizer, task), found in times.groupby(["optimizer", "task"])[unit]:
         reached = np.isfinite(found).sum()
-        median = found.quantile(interpolation="higher")
+        median = np.median(found)
         middle = f"{median:.3g}" if unit.endswith("seconds") else f"{median:.0f}"
         middle = middle if np.isfinite(median) else "never"
         cells[optimizer, task] = f"{middle} ({reached}/{len(found)})"
@@ -93,7 +93,7 @@ def target_times(records, target, unit):
 
 
 def aggregates(accuracy, regime):
-    """Returns interquartile means and probabilities of improvement over all tasks.
+    """Returns means, interquartile means and probabilities of improvement.
 
     Args:
         accuracy: An `Accuracy`.
@@ -114,7 +114,8 @@ def aggregates(accuracy, regime):
         rows.append(
             {
                 "optimizer": optimizer,
-                "IQM of accuracy - Adam's": _interquartile(own, adam),
+                "mean": _mean(accuracy, regime, optimizer, adam),
+                "IQM": _interquartile(own, adam),
                 "P(above LO none)": _above(own, tables.get(none, {})),
                 "P(above tuned Adam)": _above(own, adam),
             }
@@ -134,7 +135,7 @@ def ratio(found):
 
 def ratio_of_pairs(found):
     """Returns a ratio as text, with the number of matched pairs of all."""
-    return f"{ratio(found)} ({found.pairs}/{found.pairs + found.unmatched})"
+    return f"{ratio(found)} ({found.pairs}/{found.pairs + found.left_out})"
 
 
 def number(value, digits):
@@ -159,6 +160,12 @@ def _interval(interval, digits, nothing=0.0, sign=""):
     ends = [end for end in (low, high) if end != nothing]
     digits += any(round(end - nothing, digits) == 0 for end in ends)
     return f"{mean:{sign}z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
+
+
+def _mean(accuracy, regime, optimizer, adam):
+    against = {} if optimizer == "Adam" else dict.fromkeys(adam, ["Adam"])
+    found = effect(accuracy, regime, [optimizer], against)
+    return points(found) if found else None
 
 
 def _interquartile(own, reference):
