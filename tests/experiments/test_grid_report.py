@@ -131,7 +131,7 @@ def test_files(tmp_path):
     text = (tmp_path / "REPORT.md").read_text()
     page = (tmp_path / "report.html").read_text()
     assert "### Loss landscapes" in text
-    assert "(figures/landscape_small_mnist_mlp_lstm.png)" in text
+    assert "(figures/landscapes_small_mnist_mlp_lstm.png)" in text
     assert page.count("data:image/png;base64,") == 6
     assert 'src="figures' not in page and "<script" not in page
     assert plt.get_fignums() == before

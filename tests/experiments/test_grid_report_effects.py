@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from lrlearn.experiments.grid_report.effects import (
+from lrlearn.experiments.grid_report.differences import (
     Accuracy,
     Matched,
-    effect,
     flatness,
     stopped_early,
 )
+from lrlearn.experiments.grid_report.effects import effect
 from lrlearn.experiments.grid_report.frames import frames
 from tests.experiments.grid_rows import gain, log_increase, make_rows, train_loss
 

@@ -5,7 +5,8 @@ import math
 
 from lrlearn.evaluation.bootstrap import verdict
 from lrlearn.experiments.grid_report import names
-from lrlearn.experiments.grid_report.effects import Effect, effect, flatness
+from lrlearn.experiments.grid_report.differences import flatness
+from lrlearn.experiments.grid_report.effects import Effect, effect
 
 POINTS, RATIO = "points", "ratio"
 ENOUGH = 5  # meta-seeds and seeds; with fewer, a verdict is provisional

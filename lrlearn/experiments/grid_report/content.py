@@ -7,7 +7,7 @@ from lrlearn.experiments.grid.grid import GRIDS
 from lrlearn.experiments.grid.optimizers import RULES
 from lrlearn.experiments.grid_report import matched, names, origin
 from lrlearn.experiments.grid_report.claims import Judge
-from lrlearn.experiments.grid_report.effects import Accuracy, Matched, stopped_early
+from lrlearn.experiments.grid_report.differences import Accuracy, Matched, stopped_early
 from lrlearn.experiments.grid_report.frames import Frames, frames, with_one_horizon
 
 

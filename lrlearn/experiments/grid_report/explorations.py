@@ -14,7 +14,7 @@ from lrlearn.experiments.grid_report.claims import (
     regularized,
     with_relu,
 )
-from lrlearn.experiments.grid_report.effects import AtLoss
+from lrlearn.experiments.grid_report.differences import AtLoss
 
 # Claims and what they are without CIFAR-10, where many runs stay at chance.
 WITHOUT = {

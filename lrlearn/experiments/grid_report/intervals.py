@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lrlearn.evaluation.bootstrap import cell_counts
-from lrlearn.experiments.grid_report.effects import NO_META_SEED
+from lrlearn.experiments.grid_report.differences import NO_META_SEED
 
 
 def intervals(frame, by, column, confidence=0.95, resamples=10_000):

@@ -11,6 +11,7 @@ from lrlearn.experiments.grid_report.document import Figure, Heading, Paragraph
 _DPI = 100
 # A palette makes the files a third as large. This method keeps rare colors apart.
 _COLORS, _METHOD = 256, Image.Quantize.MAXCOVERAGE
+_SUBJECTS = {"sharpness": "Sharpness on", "landscapes": "Loss around what was found on"}
 _LANDSCAPES = (
     Heading("Loss landscapes", 3),
     Paragraph(
@@ -56,7 +57,11 @@ class Pictures:
                 "matched training loss is fair; at the two small radii the gap is the "
                 "radius times the gradient norm."
             ),
-            *(block for place in places for block in self._sharpness(*place)),
+            *(
+                block
+                for place in places
+                for block in self._each_task("sharpness", figures.sharpness, *place)
+            ),
             *self._landscapes(places),
         ]
 
@@ -107,29 +112,25 @@ class Pictures:
                 blocks.append(self._save(figure, name, caption))
         return blocks
 
-    def _sharpness(self, regime, rule):
-        frame = self._content.of("sharpness", regime)
+    def _each_task(self, name, draw, regime, rule):
+        """Returns a figure of each task from the frame of that name."""
+        frame = self._content.of(name, regime)
         blocks = []
         for task in names.tasks(frame["task"]):
-            figure = figures.sharpness(frame[frame["task"] == task], rule)
+            figure = draw(frame[frame["task"] == task], rule)
             if figure:
                 title = self._content.names.task(task, regime)
-                caption = f"Sharpness on {title}, regime {regime}, {rule} rule."
-                name = f"sharpness_{regime}_{task.replace('/', '_')}_{rule}"
-                blocks.append(self._save(figure, name, caption))
+                caption = f"{_SUBJECTS[name]} {title}, regime {regime}, {rule} rule."
+                file = f"{name}_{regime}_{task.replace('/', '_')}_{rule}"
+                blocks.append(self._save(figure, file, caption))
         return blocks
 
     def _landscapes(self, places):
-        blocks = []
-        for regime, rule in places:
-            frame = self._content.of("landscapes", regime)
-            for task in names.tasks(frame["task"]):
-                figure = figures.landscape(frame[frame["task"] == task], rule)
-                if figure:
-                    title = self._content.names.task(task, regime)
-                    caption = f"Loss around {title}, regime {regime}, {rule} rule."
-                    name = f"landscape_{regime}_{task.replace('/', '_')}_{rule}"
-                    blocks.append(self._save(figure, name, caption))
+        blocks = [
+            block
+            for place in places
+            for block in self._each_task("landscapes", figures.landscape, *place)
+        ]
         return [*_LANDSCAPES, *blocks] if blocks else []
 
     def _save(self, figure, name, caption):

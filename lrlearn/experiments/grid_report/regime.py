@@ -3,8 +3,8 @@
 import pandas as pd
 
 from lrlearn.experiments.grid_report import costs, names, tables
+from lrlearn.experiments.grid_report.differences import flatness
 from lrlearn.experiments.grid_report.document import Heading, Paragraph, Table
-from lrlearn.experiments.grid_report.effects import flatness
 
 _BALLS = (("fixed", 0.05), ("relative", 0.02), ("adaptive", 0.1))
 _TIMES = {

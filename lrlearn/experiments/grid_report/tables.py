@@ -46,7 +46,7 @@ def compared(measure, regime, rows, tasks, references, text, each=True):
     """Returns effects with intervals, one column a task and their mean.
 
     Args:
-        measure: An `Accuracy` or an `AtLoss`.
+        measure: A measure of `differences`.
         regime: Name of the regime.
         rows: List of the optimizers.
         tasks: List of the tasks.
