@@ -69,9 +69,13 @@ def test_the_first_seed_has_a_landscape(rows):
         assert not any("landscape" in row["end"] for row in others)
 
 
-def test_run_again_nothing_is_done(directory, rows):
-    runner.run(TINY, directory, SIGNATURE, verbose=0)
+def test_run_again_nothing_is_done(directory, rows, capsys):
+    runner.run(TINY, directory, SIGNATURE)
     assert store.read(directory) == rows
+    told = capsys.readouterr().err
+    # Two seeds of each of three optimizers, and what was tuned with the two bases.
+    assert "Meta-training: 100%" in told and " 1/1 " in told
+    assert "Tuning and runs: 100%" in told and " 10/10 " in told
 
 
 def test_a_store_whose_cells_have_other_settings_is_refused(

@@ -43,19 +43,20 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
     with store.Writer(directory, grid.describe(), f"shard-{index}-of-{count}") as out:
         rows = {row["key"]: row for row in store.read(directory)}
         _check_settings(jobs, rows.values(), directory)
-        missing = [job for job in jobs if not rows.keys() >= set(job.keys)]
         execute = Executor(grid, rows)
-        with _bar(jobs, missing, verbose) as bar:
-            while missing and time.monotonic() < end:
-                job = missing.pop(0)
-                bar.set_postfix_str(_label(job))
-                signature = {"grid": grid.name, **provenance}
-                new = [{**row, **signature} for row in execute(job)]
-                new = [row for row in new if row["key"] not in rows]
-                out.append(new)
-                rows |= {row["key"]: row for row in new}
-                bar.update(len(new))
-    return sum(key not in rows for job in missing for key in job.keys)
+        for name, part in _phases(jobs):
+            missing = [job for job in part if not rows.keys() >= set(job.keys)]
+            with _bar(name, part, missing, verbose) as bar:
+                while missing and time.monotonic() < end:
+                    job = missing.pop(0)
+                    bar.set_postfix_str(_label(job))
+                    signature = {"grid": grid.name, **provenance}
+                    new = [{**row, **signature} for row in execute(job)]
+                    new = [row for row in new if row["key"] not in rows]
+                    out.append(new)
+                    rows |= {row["key"]: row for row in new}
+                    bar.update(len(new))
+    return sum(key not in rows for job in jobs for key in job.keys)
 
 
 def verify(grid, directory, key):
@@ -147,10 +148,22 @@ def data_of(name):
     }
 
 
-def _bar(jobs, missing, verbose):
+def _phases(jobs):
+    """Meta-trainings, and what comes after them.
+
+    A row of the first takes minutes, one of the second seconds: apart, each bar tells
+    the time that is left.
+    """
+    phases = {"Meta-training": [], "Tuning and runs": []}
+    for job in jobs:
+        phases["Meta-training" if job.kind == "meta" else "Tuning and runs"].append(job)
+    return [(name, part) for name, part in phases.items() if part]
+
+
+def _bar(name, jobs, missing, verbose):
     total = sum(len(job.cells) for job in jobs)
-    left = sum(len(job.cells) for job in missing)
-    return tqdm(total=total, initial=total - left, unit="row", disable=not verbose)
+    done = total - sum(len(job.cells) for job in missing)
+    return tqdm(desc=name, total=total, initial=done, unit="row", disable=not verbose)
 
 
 def _label(job):
