@@ -89,6 +89,6 @@ def test_an_end_that_seems_to_be_nothing_has_one_more_digit(ends, expected):
 
 def test_a_ratio_that_seems_to_be_one_has_one_more_digit():
     logs = np.log([1.261, 0.996, 1.793])
-    effect = Effect(Interval(*logs), 1, 1, 2, 3, 6, unmatched=1)
+    effect = Effect(Interval(*logs), 1, 1, 2, 3, 6, left_out=1)
     assert tables.ratio(effect) == "1.261 [0.996, 1.793]"
     assert tables.ratio_of_pairs(effect) == "1.261 [0.996, 1.793] (6/7)"
