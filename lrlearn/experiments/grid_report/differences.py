@@ -13,10 +13,11 @@ NO_META_SEED = -1  # in place of one, of what is made by hand
 
 
 class Accuracy:
-    """Differences of test accuracy at the end, in points.
+    """Differences of test accuracy, in points.
 
     Args:
-        runs: The frame `Frames.runs`.
+        runs: The frame `Frames.runs`, of accuracies at the end, or another one with one
+            row a run.
     """
 
     def __init__(self, runs):
