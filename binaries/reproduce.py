@@ -78,6 +78,9 @@ def main():
         run_main_job()
         return
     _check_no_main_flags()
+    # Where operations run at a time, meta-training on held-out loss comes out otherwise
+    # each time, and a row could not be run again to the bit.
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     if _VERIFY.value is None:
         run_grid(GRIDS[_GRID.value])
     else:
