@@ -1,5 +1,7 @@
 """`reproduce --grid` runs what is missing, and verifies; mistakes cost one line."""
 
+import os
+
 import pytest
 
 from lrlearn.experiments.grid import runner, store
@@ -27,6 +29,15 @@ def test_flags(run, calls, tmp_path):
     assert grid == GRIDS["smoke"] and directory == str(tmp_path)
     assert provenance["commit"] and "--shard=2/3" in provenance["command"]
     assert (shard, minutes) == ((2, 3), 1.5)
+
+
+def test_operations_run_one_at_a_time(run, calls, monkeypatch, tmp_path):
+    names = [f"TF_NUM_{where}OP_THREADS" for where in ("INTRA", "INTER")]
+    for name in names:
+        monkeypatch.setenv(name, "9")  # so that it is put back in the end
+        monkeypatch.delenv(name)
+    run("--grid=smoke", f"--store={tmp_path}")
+    assert [os.environ[name] for name in names] == ["1", "1"]
 
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/2/3", "", "²/³"])

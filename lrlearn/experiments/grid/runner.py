@@ -62,6 +62,10 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
 def verify(grid, directory, key):
     """Runs the job of a row again.
 
+    Numbers are the same to the bit on the same model of CPU, with the same versions,
+    and with one thread within and between TensorFlow's operations, which
+    `binaries.reproduce` sees to.
+
     Args:
         grid: The `Grid` that the row is of.
         directory: Path of the store.
