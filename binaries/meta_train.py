@@ -78,6 +78,9 @@ def main():
     """Meta-trains by the flags."""
     # Before anything else touches a device, as TensorFlow demands.
     strategy = _strategy(_DISTRIBUTION.value)
+    # It joins additions, w + a + b, to sums whose order depends on how threads happen
+    # to run: a run that was stopped would not go on to the same bits.
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
     horizon = cli.numbers(_HORIZON, int)
     rule = rule_flags.get(max(horizon, default=1))
     trainer = lrlearn.MetaTrainer(

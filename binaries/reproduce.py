@@ -78,8 +78,9 @@ def main():
         run_main_job()
         return
     _check_no_main_flags()
-    # Where operations run at a time, meta-training on held-out loss comes out otherwise
-    # each time, and a row could not be run again to the bit.
+    # TensorFlow's arithmetic optimization joins additions, w + a + b, to sums whose
+    # order depends on how threads happen to run: meta-training on held-out loss came
+    # out otherwise each time. With one thread between operations the order is fixed.
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     if _VERIFY.value is None:
         run_grid(GRIDS[_GRID.value])

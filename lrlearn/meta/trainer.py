@@ -154,7 +154,8 @@ class MetaTrainer:
 
         Called again, it goes on from the step reached; with a directory that holds a
         checkpoint of the same configuration, from there, exactly as if it had never
-        stopped.
+        stopped; to the bit where TensorFlow's `arithmetic_optimization` is off or
+        operations run one at a time, as sums take any order otherwise.
 
         Args:
             steps: Number of the last meta-step, counted from the first `fit`.

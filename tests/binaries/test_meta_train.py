@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 import lrlearn
 
@@ -30,6 +31,15 @@ def contents(directory):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
 
 
+@pytest.fixture(autouse=True)
+def options():
+    """TensorFlow's options, which are put back in the end."""
+    before = tf.config.optimizer.get_experimental_options()
+    yield tf.config.optimizer.get_experimental_options
+    kept = {"arithmetic_optimization": True, **before}
+    tf.config.optimizer.set_experimental_options(kept)
+
+
 @pytest.fixture
 def meta_train(run, tmp_path):
     def meta_train(*arguments, output="run"):
@@ -40,6 +50,30 @@ def meta_train(run, tmp_path):
 
 def test_help(check_help):
     check_help()
+
+
+@pytest.mark.slow
+def test_the_same_bits_again(run, tmp_path, options):
+    """On held-out loss of MNIST, where sums in any order showed most often."""
+    arguments = (
+        "--tasks=mnist/mlp,mnist/mlp_relu,mnist/mlp_tanh",
+        "--train_size=1000",
+        "--batch_size=64",
+        "--units=10,10",
+        "--features=normalized",
+        "--rule_output=adam",
+        "--coordinates=2000",
+        "--initializations=2",
+        "--meta_split=validation",
+        "--steps=8",
+    )
+    thetas = []
+    for name in "abc":
+        assert run(f"--output={tmp_path / name}", *arguments).code == 0
+        preset = tmp_path / name / "preset" / "theta.safetensors"
+        thetas.append(preset.read_bytes())
+    assert options()["arithmetic_optimization"] is False
+    assert len(set(thetas)) == 1
 
 
 def test_a_preset_is_saved_and_a_finished_run_is_left_alone(
