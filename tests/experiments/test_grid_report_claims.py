@@ -1,20 +1,25 @@
 """Claims and verdicts follow from rows whose effects are known."""
 
-import json
 
 import numpy as np
 import pytest
 
 from lrlearn.evaluation.bootstrap import Interval
-from lrlearn.experiments.grid_report import summary
 from lrlearn.experiments.grid_report.claims import Claim, Part, best_baselines
 from lrlearn.experiments.grid_report.content import content
-from lrlearn.experiments.grid_report.document import Table
 from lrlearn.experiments.grid_report.effects import Effect
 from lrlearn.experiments.grid_report.explorations import explorations
 from lrlearn.experiments.grid_report.frames import frames
+from tests.experiments.grid_effects import (
+    FLAT,
+    ONE,
+    OTHERS,
+    PLACES,
+    REGULARIZED,
+    TASKS,
+    ahead,
+)
 from tests.experiments.grid_rows import (
-    RULES,
     best_baseline,
     gain,
     log_increase,
@@ -22,18 +27,12 @@ from tests.experiments.grid_rows import (
     train_loss,
 )
 
-REGULARIZED = ("SAM", "GSAM", "GAM")
 NONE = ("{rule} none",)
 STEADY = ("SGD-M", "Adam", "RMSprop")
 STABLE = (("fixed", 0.1),)
-FLAT = (("relative", 0.02), ("fixed", 0.05))
-TASKS = [f"{d}/{n}" for d in ("mnist", "cifar10") for n in ("mlp", "mlp_relu", "cnn")]
 CIFAR10 = [task for task in TASKS if task.startswith("cifar10/")]
-OTHERS = [task for task in TASKS if task.startswith("mnist/")]
 RELU = [task for task in TASKS if task.endswith("/mlp_relu")]
 SEEN = {"small": ["mnist/mlp", "mnist/mlp_relu"], "full": []}
-PLACES = [(regime, rule) for regime in SEEN for rule in RULES]
-ONE = {"datasets": ("mnist",), "networks": ("mlp",), "regimes": ("full",)}
 
 
 def judged(content, regime, rule="LSTM"):
@@ -41,17 +40,6 @@ def judged(content, regime, rule="LSTM"):
     found = [*judge.claims(regime, rule), *judge.controls(regime, rule)]
     found += explorations(content, regime, rule)
     return {claim.name: claim for claim in found}
-
-
-def ahead(effect, regime, optimizers, references, tasks, *ball):
-    """An effect of optimizers beyond that of their references, mean over tasks."""
-
-    def mean(optimizers, task):
-        return np.mean([effect(o, task, regime, *ball) for o in optimizers])
-
-    return np.mean(
-        [mean(optimizers, task) - mean(references[task], task) for task in tasks]
-    )
 
 
 def of(rule, names):
@@ -66,11 +54,6 @@ def rows():
 @pytest.fixture(scope="module")
 def whole(rows):
     return content(rows)
-
-
-@pytest.fixture(scope="module")
-def screen(whole):
-    return summary.section(whole)
 
 
 @pytest.fixture(scope="module", params=PLACES, ids="-".join)
@@ -114,8 +97,10 @@ def test_gains_are_those_of_the_rows(claims, place, name, teachers, references):
     (part,) = claims[name].parts
     assert part.effect.interval == pytest.approx([expected] * 3, abs=1e-9)
     assert part.effect.tasks == len(tasks)
-    if name == "minus explicit SAM":  # which gains more than what it teaches
-        assert expected < 0
+    # Explicit SAM gains more than what it teaches, and MLP none more than MLP L2.
+    less = [("minus explicit SAM", "LSTM"), ("minus explicit SAM", "MLP")]
+    less += [("LO L2 minus LO none", "MLP")]
+    assert (expected > 0) == ((name, rule) not in less)
     assert claims[name].verdict == ("holds" if expected > 0 else "does not hold")
 
 
@@ -184,65 +169,6 @@ def test_flatness_is_that_at_matched_loss(
         assert part.effect.interval == pytest.approx([expected] * 3, abs=1e-9)
         assert part.effect.left_out == 0 and part.effect.tasks == len(tasks)
         assert part.verdict == ("holds" if expected < 0 else "does not hold")
-
-
-def test_the_first_screen_has_a_column_for_each_rule_and_regime(screen):
-    table, more = (
-        b.frame.set_index("claim") for b in screen[:-1] if isinstance(b, Table)
-    )
-    for regime, rule in PLACES:
-        optimizers = [f"{rule} {teacher}" for teacher in REGULARIZED]
-        pair = regime, optimizers, dict.fromkeys(TASKS, [f"{rule} none"]), TASKS
-        points, flat = table[f"{rule} {regime}"][["1. generalization", "2. flatness"]]
-        assert points.startswith(f"holds {ahead(gain, *pair):+.1f} [")
-        for ball in FLAT:
-            ratio = np.exp(ahead(log_increase, *pair, *ball))
-            assert "{} {}: {:.2f} [".format(*ball, ratio) in flat
-        others = ahead(gain, *pair[:-1], OTHERS)
-        # No verdict: it was asked after the data had been seen.
-        found = more[f"{rule} {regime}"]
-        assert found["1. without CIFAR-10"].startswith(f"{others:+.1f} [")
-        assert found["3. MLP-ReLU, bracketed"].endswith("] (72/72)")
-
-
-def test_effects_at_each_meta_seed_are_shown_while_they_are_few(screen):
-    *_, about, table = screen
-    assert "With so few meta-seeds" in about.text
-    optimizers = [f"LSTM {teacher}" for teacher in REGULARIZED]
-    none = dict.fromkeys(TASKS, ["LSTM none"])
-    pair = "small", optimizers, none, TASKS
-    column = table.frame.set_index("claim")["LSTM small"]
-    points = f"{ahead(gain, *pair):+.1f}"
-    assert column["1. generalization"] == f"{points} / {points}"
-    ratios = [f"{np.exp(ahead(log_increase, *pair, *ball)):.2f}" for ball in FLAT]
-    assert column["2. flatness"] == (
-        f"relative 0.02: {ratios[0]} / {ratios[0]}; "
-        f"fixed 0.05: {ratios[1]} / {ratios[1]}"
-    )
-    enough = make_rows(meta_seeds=5, seeds=2, **{**ONE, "records": 4})
-    texts = [getattr(b, "text", "") for b in summary.section(content(enough))]
-    assert not any("few meta-seeds" in text for text in texts)
-
-
-def test_what_rests_on_cifar10_is_named(rows, screen):
-    assert "Without CIFAR-10" not in _notes(screen)
-    runs = json.loads(json.dumps([row for row in rows if row["kind"] == "run"]))
-    for row in runs:
-        if row["cell"]["dataset"] == "mnist" and row["cell"]["teacher"] == "none":
-            row["end"]["test_accuracy"] = 0.85
-    text = _notes(summary.section(content(runs)))
-    assert "Without CIFAR-10 these verdicts would be others: " in text
-    assert "1. generalization, LSTM small (does not hold)" in text
-    assert "2. flatness" not in text
-
-
-def test_claims_that_are_one_are_named(screen):
-    text = "In regime `full` no task was meta-trained on: claim 4 is claim 1"
-    assert text in _notes(screen)
-
-
-def _notes(blocks):
-    return "\n".join(item for b in blocks for item in getattr(b, "items", ()))
 
 
 def test_pairs_are_counted(claims):
