@@ -1,4 +1,8 @@
-"""A document of few kinds of blocks, written as Markdown and as one HTML file."""
+"""A document of few kinds of blocks, written as Markdown and as one HTML file.
+
+Each block returns itself as text: `markdown()`, and `html(directory)`, where the
+directory is what the paths of figures start from.
+"""
 
 import base64
 import dataclasses
