@@ -1,6 +1,5 @@
 """Claims and verdicts follow from rows whose effects are known."""
 
-
 import numpy as np
 import pytest
 
