@@ -3,11 +3,13 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lrlearn.experiments.grid_report.content import content
 from lrlearn.experiments.grid_report.document import Table
 from lrlearn.experiments.grid_report.regime import Regime
+from lrlearn.experiments.grid_report.tables import target_times
 from tests.experiments.grid_rows import (
     BALLS,
     BASELINES,
@@ -254,3 +256,30 @@ def test_probabilities_of_improvement(tables, regime, name, rows):
 
     expected = {optimizer: [above(optimizer)] for optimizer in rows}
     check(all_together(tables, f"P(above {name})"), expected, abs=0.0051)
+
+
+@pytest.mark.parametrize(
+    "reached, expected",
+    [
+        ([10, 20], "15 (2/2)"),
+        ([10, 20, 60, 90], "40 (4/4)"),
+        ([10, 20, 60], "20 (3/3)"),
+        ([10, 20, np.inf, np.inf], "never (2/4)"),
+        ([np.inf, np.inf], "never (0/2)"),
+    ],
+    ids=str,
+)
+def test_times_are_medians(reached, expected):
+    """Each run has two records; the loss is at the target in the second, if ever."""
+    names = {"dataset": "mnist", "network": "mlp", "task": "mnist/mlp"}
+    names |= {"regime": "small", "optimizer": "Adam", "meta_seed": np.nan}
+    frame = pd.DataFrame(
+        {**names, "key": str(seed), "seed": seed, "step": at, "validation_loss": loss}
+        for seed, step in enumerate(reached)
+        for at, loss in ((0, 2.0), (min(step, 100), 1.0 if step < 100 else 1.5))
+    ).assign(gradients=0, training_cpu_seconds=0.0)
+    index = pd.MultiIndex.from_tuples(
+        [("mnist/mlp", "small")], names=["task", "regime"]
+    )
+    table = target_times(frame, pd.Series([1.0], index), "step")
+    assert table["mnist/mlp"].tolist() == [expected]
