@@ -145,6 +145,19 @@ def test_what_is_not_tuned_determines_the_keys_too(name, monkeypatch):
     assert others == others_after
 
 
+def test_rules_determine_the_keys_of_learned_optimizers(monkeypatch):
+    before = keys(SMOKE)
+    rule = lrlearn.rules.PerParameterMLP(horizon=7)
+    monkeypatch.setattr(cells, "make_rule", lambda name, recipe: rule)
+    learned = {
+        key
+        for job in Jobs(SMOKE, data).all()
+        if job.cell["optimizer"] in LEARNED
+        for key in job.keys
+    }
+    assert not before & learned
+
+
 def test_radii_determine_the_keys_of_runs(monkeypatch):
     before = keys(SMOKE)
     monkeypatch.setattr(cells, "RADII", {"fixed": (0.1,)})

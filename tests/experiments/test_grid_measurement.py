@@ -12,7 +12,12 @@ from lrlearn.experiments.grid.grid import GRIDS
 from lrlearn.experiments.grid.meta_training import load_task
 
 SPLITS = ("train", "validation", "test")
-MEASURES = dataclasses.replace(GRIDS["smoke"].measures, examples=(("*", 50),))
+# Numbers of examples that are all different.
+MEASURES = dataclasses.replace(
+    GRIDS["smoke"].measures,
+    examples=(("*", 50),),
+    eigenvalue_examples=(("*", 64),),
+)
 
 
 @pytest.fixture(scope="module")

@@ -91,9 +91,13 @@ def test_limits_follow_from_the_rows(tmp_path):
     for row in rows:
         if row["kind"] == "tuning" and row["cell"]["optimizer"] == "Adam":
             row["chosen"] = {"learning_rate": 0.001}
-    text = report(rows, tmp_path)["Limits"].replace("\n", " ")
+    limits = report(rows, tmp_path)["Limits"]
+    text = limits.replace("\n", " ")
     assert "Of 9 tunings, 1 chose the lowest and 8 the highest learning rate" in text
     assert "Lowest: Adam 1; highest: SGD-M 1, RMSprop 1, Adam-EMA 1, AdamW 1," in text
+    # No more than there are: 1,024 are asked for.
+    (row,) = rows_of(limits, "MNIST MLP†")
+    assert row == ["small", "100", "1000", "0.2", "64", "1000", "10", "1000", "100"]
     # 0.99 ** 100
     assert "After 100 steps, 37 % of the average of Adam-EMA are the initial" in text
 

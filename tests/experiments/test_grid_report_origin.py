@@ -1,10 +1,11 @@
 """Rows that cannot be compared are refused; others say what they are of."""
 
 import copy
+import dataclasses
 
 import pytest
 
-from lrlearn.experiments.grid.grid import GRIDS
+from lrlearn.experiments.grid.grid import GRIDS, Grid, Measures
 from lrlearn.experiments.grid.rows import KINDS
 from lrlearn.experiments.grid_report import forecast, origin
 from lrlearn.experiments.grid_report.content import content
@@ -49,6 +50,29 @@ def test_trials_are_counted_once_for_all_seeds(rows):
     tuning["trials"] += [{**trial, "seed": 1001} for trial in tuning["trials"]]
     tuning["settings"]["seeds"] = [1000, 1001]
     assert frames([tuning]).tuning["trials"].item() == count
+
+
+def test_the_forecast_is_in_proportion_to_steps_and_passes(rows):
+    """Rows of runs have 100 steps in 1 s, and take 1 s for all that is measured."""
+    flat = dataclasses.replace(Measures(), landscape_points=(("*", 0),))
+    grid = Grid(
+        "g",
+        **PART,
+        horizons=(("*", (200,)),),
+        optimizers=("Adam", "LSTM none"),
+        meta_seeds=3,
+        seeds=4,
+        tuning_seeds=2,
+        measures=flat,
+    )
+    # 8 times 7 balls of 10 points and the centre, records, Hessian, landscape.
+    passes = 8 * 71 * 1024 + 20 * 2000 + 2 * 100 * 1024
+    share = passes / (passes + 25**2 * 1024 / 3)
+    found = forecast.cpu_seconds(rows, grid)
+    assert found == pytest.approx(
+        # A tuning took 4 s for 100 steps and a seed.
+        {"meta": 3 * 50, "tuning": 4 * 2 * 2, "run": (4 + 3 * 4) * (2 + share)}
+    )
 
 
 def test_rows_of_other_measures_forecast_nothing(rows):

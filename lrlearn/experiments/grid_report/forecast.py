@@ -73,10 +73,11 @@ def _passes(measures):
     measures = Measures(**measures)
     points = _BALLS * measures.ascent_steps + 1
     sharpness = len(measures.sharpness_at) * points * measures.sharpness_examples
-    # Only forward, on three splits; a Hessian-vector product is two gradients.
+    # Only forward, a third of a pass: on three splits, and on the plane. A
+    # Hessian-vector product is two gradients.
     losses = measures.records * measures.examples
     curvature = 2 * measures.eigenvalue_iterations * measures.eigenvalue_examples
-    plane = measures.landscape_points**2 * measures.sharpness_examples
+    plane = measures.landscape_points**2 * measures.sharpness_examples / 3
     return sharpness + losses + curvature + plane
 
 
