@@ -1,6 +1,7 @@
 """A learned update rule as a Keras optimizer."""
 
 import numbers
+import warnings
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from keras import ops
 from lrlearn.optimizers import backends, presets
 from lrlearn.optimizers.flat_state import FlatState
 from lrlearn.optimizers.rule_weights import RuleWeights
+from lrlearn.optimizers.saved_values import SavedValues
 from lrlearn.rules import UpdateRule
 
 
@@ -80,8 +82,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.rule = rule
         self._preset = None
-        self._trained = False
-        self._theta = RuleWeights(rule, self.add_variable)
+        self._theta = RuleWeights(rule, self.add_variable, len(self.variables))
         if theta is not None:
             self.theta = theta
 
@@ -122,12 +123,12 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     @property
     def theta(self):
         """The rule's weights, a dict of NumPy arrays; `None` while untrained."""
-        return self._theta.numpy() if self._is_trained() else None
+        return self._theta.numpy() if self._theta.are_set() else None
 
     @theta.setter
     def theta(self, theta):
         self._theta.assign(theta)
-        self._trained, self._preset = True, None
+        self._preset = None
 
     def build(self, variables):
         """Makes the rule's state for all of the model's variables together."""
@@ -183,27 +184,36 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             self.assign_add(variable, ops.cast(d, variable.dtype))
 
     def set_weights(self, weights):
-        """Sets all the optimizer's variables; see `keras.optimizers.Optimizer`."""
-        super().set_weights(weights)
-        self._trained = self._theta.are_finite()
+        """Sets all the optimizer's variables; see `keras.optimizers.Optimizer`.
+
+        Raises:
+            ValueError: If they do not fit; none is then set.
+        """
+        if not self.built:
+            super().set_weights(weights)  # says so
+        values = [ops.convert_to_numpy(weight) for weight in weights]
+        saved = SavedValues(values, self.variables, self._theta)
+        misfit = saved.misfit()
+        if misfit:
+            self._keep_theta(saved)
+            raise ValueError(f"`weights` must fit {self.name!r}: {misfit}")
+        saved.assign()
 
     def load_own_variables(self, store):
-        """Sets all the optimizer's variables from a file."""
-        initial = (self._iterations, self._learning_rate, *self._theta.variables)
-        if len(store.keys()) == sum(_is_in(v, initial) for v in self.variables):
-            # Saved before it was built: there is no other state to load.
-            self._assign_from(store, initial)
+        """Sets all the optimizer's variables from a file; warns if it does not fit."""
+        saved = SavedValues.of(store, self.variables, self._theta)
+        misfit = saved.misfit()
+        if misfit:
+            self._keep_theta(saved)
+            message = f"Skipping variable loading for optimizer '{self.name}', because "
+            warnings.warn(message + misfit, stacklevel=2)
         else:
-            super().load_own_variables(store)
-            if not (self.built or self._theta.are_finite()):
-                # A copy of one in use, whose state Keras drops with a warning.
-                self._assign_from(store, self._theta.variables)
-        self._trained = self._theta.are_finite()
+            saved.assign()
 
-    def _assign_from(self, store, variables):
-        for i, variable in enumerate(self.variables):
-            if _is_in(variable, variables):
-                variable.assign(store[str(i)])
+    def _keep_theta(self, saved):
+        # A copy of one in use, without variables yet: Keras drops the state alone.
+        if not (self._trainable_variables or self._theta.are_set()):
+            saved.assign_theta_if_there()
 
     def get_config(self):
         """Returns the configuration: no weights, but the name of a built-in preset."""
@@ -239,21 +249,10 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         same = theta and all(np.array_equal(own[name], theta[name]) for name in own)
         return self._preset if same else None
 
-    def _is_trained(self):
-        # TensorFlow's checkpoints fill variables and tell no one.
-        if not self._trained and keras.backend.backend() == "tensorflow":
-            self._trained = self._theta.are_finite()
-        return self._trained
-
     def _check_trained(self):
-        if not self._is_trained():
+        if not self._theta.are_set():
             raise ValueError(
                 f"{self.name!r} is untrained: `theta` must be given before it is used. "
                 "Take a preset (LearnedOptimizer.from_preset), pass `theta`, or load "
                 "weights. Received: theta=None"
             )
-
-
-def _is_in(variable, variables):
-    # Not `in`: variables compare by value.
-    return any(variable is other for other in variables)
