@@ -53,3 +53,18 @@ def test_stateless_apply():
     adam.build([variable])
     with pytest.raises(ValueError, match="not supported with the TensorFlow backend"):
         adam.stateless_apply(adam.variables, [variable], [variable])
+
+
+def test_a_file_half_loaded_under_loss_scaling():
+    """`LossScaleOptimizer` counts variables, then sets those of the one inside."""
+    store, optimizers = {}, []
+    for learning_rate, w in ((0.5, W), (0.25, W[:2])):
+        optimizer = keras.optimizers.LossScaleOptimizer(
+            keras.optimizers.Adam(learning_rate)
+        )
+        optimizer.build([keras.Variable(w)])
+        optimizers.append(optimizer)
+    optimizers[0].save_own_variables(store)
+    with pytest.raises(ValueError, match="must match"):
+        optimizers[1].load_own_variables(store)
+    assert float(optimizers[1].learning_rate) == 0.5

@@ -55,7 +55,7 @@ def test_untrained_optimizer_refuses_to_run(make_model, fit, rule):
 
 
 def test_set_weights_trains(make_optimizer, rule):
-    """`set_weights` brings theta, state and iteration; NaN theta stay untrained."""
+    """`set_weights` brings theta, state and iteration; untrained ones stay so."""
     trained, other = make_optimizer(), LearnedOptimizer(rule)
     apply(trained, GRADIENTS)
     variable = keras.Variable(W)
@@ -84,6 +84,7 @@ def _with_bias(value):
         (lambda theta: {**theta, "extra": [0]}, "'extra' must be absent"),
         (_with_bias(np.nan), "must be finite.*'head/bias'"),
         (_with_bias(1e300), "must be finite.*'head/bias'"),
+        (_with_bias(np.finfo("float32").max), "must be less than.*'head/bias'"),
         (lambda theta: list(theta.values()), "must be a dict of names to arrays"),
     ],
 )
