@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from lrlearn.evaluation.ball_model import foretell_gradient, new_direction
-from lrlearn.evaluation.flat import project, unit
+from lrlearn.evaluation.flat import is_finite, project, unit
 from lrlearn.evaluation.increase import increase
 
 _MOMENTUM = 0.75
@@ -65,10 +65,11 @@ class Ascent:
 
     def _probe(self, seen):
         """Adds points in the Krylov directions of the last one, for the curvature."""
+        epsilon = self._function.epsilon
         return tf.while_loop(
             lambda *_: True,
             lambda *seen: self._remember(
-                seen, self._evaluate(self._radius * new_direction(*seen))
+                seen, self._evaluate(self._radius * new_direction(*seen, epsilon))
             ),
             seen,
             maximum_iterations=_PROBES,
@@ -78,7 +79,8 @@ class Ascent:
     def _step(self, point, previous, step_size, seen):
         climbed = self._evaluate(self._climb(point, previous, step_size))
         seen = self._remember(seen, climbed)
-        foretold = foretell_gradient(*seen, self.centre.gradient)
+        epsilon = self._function.epsilon
+        foretold = foretell_gradient(*seen, self.centre.gradient, epsilon)
         foretold = self._evaluate(self._radius * unit(foretold))
         seen = self._remember(seen, foretold)
         new = _best(climbed, foretold)
@@ -118,11 +120,12 @@ class Ascent:
     def _evaluate(self, e):
         """Returns the `Point` at `e`, one that is never best where not finite."""
         f, gradient = self._function.value_and_gradient(e)
-        finite = tf.math.is_finite(f) & tf.reduce_all(tf.math.is_finite(gradient))
-        rise = increase(self._f0, self.centre.gradient, f, gradient, e)
+        finite = is_finite(f, gradient)
+        epsilon = self._function.epsilon
+        rise = increase(self._f0, self.centre.gradient, f, gradient, e, epsilon)
         return Point(
             e,
-            tf.where(finite, rise, -float("inf")),
+            tf.where(finite, rise, rise.dtype.min),
             tf.where(finite, gradient, self.centre.gradient),
         )
 

@@ -8,7 +8,7 @@ from lrlearn.evaluation.flat import unit
 _SHIFTS = np.geomspace(1e-10, 2.0, 500)
 
 
-def foretell_gradient(directions, changes, gradient):
+def foretell_gradient(directions, changes, gradient, epsilon):
     r"""Returns the gradient at the best point of the ball that is known of.
 
     Where $f$ is quadratic with gradient $g$ and Hessian $H$ at the centre, the gradient
@@ -21,13 +21,14 @@ def foretell_gradient(directions, changes, gradient):
         directions: $U$, unit vectors or zeros, `[m, n]`.
         changes: $D$, differences to the gradient at the centre, `[m, n]`.
         gradient: $g$, `[n]`.
+        epsilon: Machine epsilon of the gradients, see `flat.Function`.
 
     Returns:
         A tensor `[n]`.
     """
     # In float64 since the directions are nearly parallel towards the end.
     u, d, g = (tf.cast(t, tf.float64) for t in (directions, changes, gradient))
-    basis = _orthonormal_basis(u, gradient.dtype)
+    basis = _orthonormal_basis(u, epsilon)
     curvature = tf.matmul(basis, tf.matmul(u, d, transpose_b=True))
     curvature = tf.matmul(curvature, basis, transpose_b=True)
     slope = tf.linalg.matvec(basis, tf.linalg.matvec(u, g))
@@ -36,10 +37,10 @@ def foretell_gradient(directions, changes, gradient):
     return gradient + tf.cast(tf.linalg.matvec(d, c, transpose_a=True), gradient.dtype)
 
 
-def new_direction(directions, changes):
+def new_direction(directions, changes, epsilon):
     """Returns the last change as a unit vector perpendicular to all directions."""
     u, v = tf.cast(directions, tf.float64), tf.cast(changes[-1], tf.float64)
-    basis = _orthonormal_basis(u, changes.dtype)
+    basis = _orthonormal_basis(u, epsilon)
     v = unit(v)
     coefficients = tf.linalg.matvec(basis, tf.linalg.matvec(u, v))
     coefficients = tf.linalg.matvec(basis, coefficients, transpose_a=True)
@@ -47,13 +48,13 @@ def new_direction(directions, changes):
     return tf.cast(unit(v), changes.dtype)
 
 
-def _orthonormal_basis(u, dtype):
+def _orthonormal_basis(u, epsilon):
     """Returns `B` such that the rows of `B u` that are not zero are orthonormal.
 
-    Directions that differ by no more than the rounding of `dtype` count as one.
+    Directions that differ by no more than the rounding errors count as one.
     """
     eigenvalues, vectors = tf.linalg.eigh(tf.matmul(u, u, transpose_b=True))
-    kept = eigenvalues > np.finfo(dtype.name).eps * eigenvalues[-1]
+    kept = eigenvalues > epsilon * eigenvalues[-1]
     scale = tf.where(kept, tf.math.rsqrt(tf.where(kept, eigenvalues, 1.0)), 0.0)
     return scale[:, None] * tf.transpose(vectors)
 

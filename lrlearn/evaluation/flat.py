@@ -1,5 +1,6 @@
 """Functions of a list of parameters as functions of one flat perturbation."""
 
+import ml_dtypes
 import tensorflow as tf
 
 from lrlearn.regularizers.gradients import value_and_gradients
@@ -9,8 +10,11 @@ class Function:
     """A scalar function around a point, of a perturbation that is one vector `[n]`.
 
     Args:
-        fn: Function of a list of tensors that returns a scalar.
+        fn: Function of a list of tensors, and of `args`, that returns a scalar. If it
+            has an attribute `compute_dtype`, that is the name of the coarsest type in
+            which it computes.
         params: List of tensors, the point.
+        args: Tuple of what `fn` gets after the parameters. Defaults to `()`.
         adaptive: Whether `fn` sees perturbations multiplied by the magnitudes of the
             parameters, elementwise. Defaults to `False`.
 
@@ -23,9 +27,12 @@ class Function:
             gradient `[n]` there.
     """
 
-    def __init__(self, fn, params, adaptive=False):
-        self._fn, self._params = fn, params
+    def __init__(self, fn, params, args=(), adaptive=False):
+        self._fn, self._params, self._args = fn, params, args
         self.dtype = dtype(params)
+        self._types = {self.dtype, *(w.dtype for w in params)}
+        if (name := getattr(fn, "compute_dtype", None)) is not None:
+            self._types.add(tf.as_dtype(name))
         w = self._flatten(params)
         self.zero = tf.zeros_like(w)
         self._scale = tf.abs(w) if adaptive else tf.ones([], self.dtype)
@@ -33,10 +40,28 @@ class Function:
         self.value = tf.function(self._value, autograph=False)
         self.value_and_gradient = tf.function(self.differentiate, autograph=False)
 
+    @property
+    def epsilon(self):
+        """The machine epsilon of the coarsest type on the way to a value.
+
+        The type of values is known from the first one on.
+        """
+        types = [t.as_numpy_dtype for t in self._types if t.is_floating]
+        return max(float(ml_dtypes.finfo(t).eps) for t in types)
+
     def differentiate(self, e):
-        """Does what `value_and_gradient` does, where it is differentiated again."""
-        f, gradients = value_and_gradients(self._fn, self._at(e))
+        """Does what `value_and_gradient` does, to be differentiated again."""
+        f, gradients = value_and_gradients(self._evaluate, self._at(e))
         return tf.cast(f, self.dtype), self._scale * self._flatten(gradients)
+
+    def defect(self, f, g):
+        """Returns what `defect` does of the value and gradient at 0, and of the point.
+
+        Args:
+            f: The value at 0.
+            g: The gradient at 0, `[n]`.
+        """
+        return defect(f, g, self._flatten(self._params))
 
     def hessian_vector_product(self, v):
         """Returns the Hessian at the point, times `v`."""
@@ -55,7 +80,12 @@ class Function:
         ]
 
     def _value(self, e):
-        return tf.cast(self._fn(self._at(e)), self.dtype)
+        return tf.cast(self._evaluate(self._at(e)), self.dtype)
+
+    def _evaluate(self, params):
+        f = tf.convert_to_tensor(self._fn(params, *self._args))
+        self._types.add(f.dtype)
+        return f
 
     def _at(self, e):
         return [w + d for w, d in zip(self._params, self.unflatten(e), strict=True)]
@@ -81,6 +111,11 @@ class HalfSquaredGradient:
         self.value = tf.function(self._value, autograph=False)
         self.value_and_gradient = tf.function(self._differentiate, autograph=False)
 
+    @property
+    def epsilon(self):
+        """That of the function."""
+        return self._function.epsilon
+
     def _value(self, e):
         _, g = self._function.differentiate(e)
         return tf.tensordot(g, g, 1) / 2
@@ -102,6 +137,23 @@ def as_tensors(params):
     return [tf.convert_to_tensor(w) for w in params]
 
 
+def is_finite(f, g):
+    """Returns whether a value and all of a gradient are finite, a boolean scalar."""
+    return tf.math.is_finite(f) & tf.reduce_all(tf.math.is_finite(g))
+
+
+def defect(*tensors):
+    """Returns 0, or NaN if an element is not finite: what a result is marked by.
+
+    A NaN of our own would stop `tf.debugging.enable_check_numerics` on good numbers.
+    """
+    return sum(
+        # The sine of infinity is NaN.
+        tf.sin(tf.reduce_sum(tf.where(tf.math.is_finite(t), tf.zeros_like(t), abs(t))))
+        for t in tensors
+    )
+
+
 def norm(v):
     """Returns the L2 norm; its squares neither overflow nor vanish."""
     largest = tf.reduce_max(tf.abs(v))
@@ -116,4 +168,4 @@ def unit(v):
 
 def project(v, radius):
     """Returns the nearest point to `v` of the ball of `radius` around 0."""
-    return v * tf.minimum(tf.math.divide_no_nan(radius, norm(v)), 1)
+    return v * tf.math.divide_no_nan(radius, tf.maximum(norm(v), radius))

@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.power_iteration import power_iteration
-from lrlearn.evaluation.validation import check_count
+from lrlearn.evaluation.validation import check_count, warn_if_nan
+
+_CAUSE = "loss, its gradient or a product with its Hessian"
 
 
 class EigenvalueResult(NamedTuple):
@@ -50,7 +52,8 @@ def top_eigenvalue(
     there, or between the two), and convergence is that of conjugate gradients.
 
     It has converged when $\|Hv - \lambda v\|$ is at most a quarter of `tolerance` times
-    $|\lambda|$, or drowns in the rounding errors of $H$. Some eigenvalue is that close
+    $|\lambda|$, or drowns in the rounding errors of $H$, those of the coarsest type in
+    which it is computed. Some eigenvalue is that close
     to $\lambda$ then, mostly much closer, and nearly always the top one, which is never
     below $\lambda$.
 
@@ -66,7 +69,9 @@ def top_eigenvalue(
         seed: Integer seed of the first $v$. Defaults to `0`.
 
     Returns:
-        An `EigenvalueResult`. Where the Hessian is not finite, its value is not either.
+        An `EigenvalueResult`. Its value and eigenvector are NaN, and a warning says so
+        if called eagerly, if the loss, its gradient or a product with its Hessian is
+        not finite at the parameters.
 
     Raises:
         ValueError: If `params` is empty or an argument is not one of these.
@@ -90,7 +95,9 @@ def top_eigenvalue(
     max_iterations = check_count("max_iterations", max_iterations)
     search = functools.partial(_search, loss_fn, tolerance, max_iterations)
     search = tf.function(search, autograph=False)
-    return search(flat.as_tensors(params), tf.constant(seed, tf.int32))
+    result = search(flat.as_tensors(params), tf.constant(seed, tf.int32))
+    warn_if_nan(result.value, _CAUSE)
+    return result
 
 
 def hessian_trace(loss_fn, params, probes=100, seed=0) -> TraceResult:
@@ -109,7 +116,9 @@ def hessian_trace(loss_fn, params, probes=100, seed=0) -> TraceResult:
         seed: Integer seed of the probes. Defaults to `0`.
 
     Returns:
-        A `TraceResult`. Where the Hessian is not finite, its value is not either.
+        A `TraceResult`. Both are NaN, and a warning says so if called eagerly, if the
+        loss, its gradient or a product with its Hessian is not finite at the
+        parameters.
 
     Raises:
         ValueError: If `params` is empty or `probes` is not a positive integer.
@@ -130,16 +139,27 @@ def hessian_trace(loss_fn, params, probes=100, seed=0) -> TraceResult:
     probes = check_count("probes", probes)
     estimate = functools.partial(_estimate_trace, loss_fn, probes)
     estimate = tf.function(estimate, autograph=False)
-    return estimate(flat.as_tensors(params), tf.constant(seed, tf.int32))
+    result = estimate(flat.as_tensors(params), tf.constant(seed, tf.int32))
+    warn_if_nan(result.value, _CAUSE)
+    if probes == 1:  # Out of the graph, in which `enable_check_numerics` would object.
+        nan = tf.constant(float("nan"), result.value.dtype)
+        result = result._replace(standard_error=nan)
+    return result
 
 
 def _search(loss_fn, tolerance, max_iterations, params, seed):
     loss = flat.Function(loss_fn, params)
     multiply = tf.function(loss.hessian_vector_product, autograph=False)
     shape = tf.shape(loss.zero)
-    v = tf.random.stateless_normal(shape, [seed, 0], dtype=loss.dtype)
-    *found, v = power_iteration(multiply, flat.unit(v), tolerance, max_iterations)
-    return EigenvalueResult(*found, loss.unflatten(v))
+    defect = loss.defect(*loss.value_and_gradient(loss.zero))
+    v = flat.unit(tf.random.stateless_normal(shape, [seed, 0], dtype=loss.dtype))
+    value, converged, iterations, v = power_iteration(
+        multiply, v, tolerance, max_iterations, loss.epsilon
+    )
+    defect += flat.defect(value)
+    vector = loss.unflatten(v + defect)
+    converged &= defect == 0
+    return EigenvalueResult(value + defect, converged, iterations, vector)
 
 
 def _estimate_trace(loss_fn, probes, params, seed):
@@ -158,6 +178,7 @@ def _estimate_trace(loss_fn, probes, params, seed):
         fn_output_signature=loss.dtype,
         parallel_iterations=1,
     )
-    value = tf.reduce_mean(values)
-    variance = tf.reduce_sum(tf.square(values - value)) / (probes - 1)
+    defect = loss.defect(*loss.value_and_gradient(loss.zero)) + flat.defect(values)
+    value = tf.reduce_mean(values) + defect
+    variance = tf.reduce_sum(tf.square(values - value)) / max(probes - 1, 1)
     return TraceResult(value, tf.sqrt(variance / probes))

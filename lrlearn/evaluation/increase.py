@@ -1,10 +1,9 @@
 """Differences of losses, safe from rounding."""
 
-import numpy as np
 import tensorflow as tf
 
 
-def increase(f0, g0, f, g, e):
+def increase(f0, g0, f, g, e, epsilon):
     r"""Returns $f(e) - f(0)$, accurate even where it drowns in rounding.
 
     A float32 loss near 1 is known to about 1e-7, which may be no less than what a
@@ -19,6 +18,8 @@ def increase(f0, g0, f, g, e):
         f: Value at `e`, a scalar.
         g: Gradient at `e`, `[n]`.
         e: Perturbation `[n]`.
+        epsilon: Machine epsilon of the coarsest type in which the values were computed,
+            a number; see `flat.Function`.
 
     Returns:
         A scalar tensor.
@@ -30,11 +31,10 @@ def increase(f0, g0, f, g, e):
         >>> zero, e = tf.zeros(1), tf.constant([1e-4])
         >>> float(f(e) - f(zero))
         0.0
-        >>> f"{float(increase(f(zero), 0 * e, f(e), 2 * e, e)):.2e}"
+        >>> f"{float(increase(f(zero), 0 * e, f(e), 2 * e, e, 1.2e-7)):.2e}"
         '1.00e-08'
     """
     difference = f - f0
-    epsilon = np.finfo(f.dtype.name).eps
     rounding = 8 * epsilon * tf.maximum(tf.abs(f), tf.abs(f0))
     trapezoid = tf.tensordot(g0 + g, e, 1) / 2
     close = tf.clip_by_value(trapezoid, difference - rounding, difference + rounding)

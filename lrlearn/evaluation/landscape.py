@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.model_loss import model_loss
-from lrlearn.evaluation.validation import check_count
+from lrlearn.evaluation.validation import check_count, warn_if_nan
 
 
 def loss_landscape(
@@ -78,7 +78,8 @@ def landscape(loss_fn, params, directions, span=1.0, points=25) -> pd.DataFrame:
 
     Returns:
         A `pandas.DataFrame` with one row a point and the columns `alpha`, `beta` and
-        `loss`.
+        `loss`, which is kept as it is if it is not finite. A warning is given if the
+        loss or its gradient is not finite at the parameters themselves.
 
     Raises:
         ValueError: If `params` is empty, or an argument is not one of these.
@@ -108,8 +109,9 @@ def landscape(loss_fn, params, directions, span=1.0, points=25) -> pd.DataFrame:
     steps = span * (2 * np.arange(points) - (points - 1)) / (points - 1)
     alpha, beta = (a.ravel() for a in np.meshgrid(steps, steps, indexing="ij"))
     evaluate = tf.function(functools.partial(_losses, loss_fn), autograph=False)
-    losses = evaluate(params, *ends, alpha, beta).numpy()
-    return pd.DataFrame({"alpha": alpha, "beta": beta, "loss": losses})
+    losses, defect = evaluate(params, *ends, alpha, beta)
+    warn_if_nan(defect, result="the landscape may mislead")
+    return pd.DataFrame({"alpha": alpha, "beta": beta, "loss": losses.numpy()})
 
 
 def random_directions(params, seed=0):
@@ -179,7 +181,9 @@ def _filter_norms(w):
 
 
 def _losses(loss_fn, params, d1, d2, alpha, beta):
-    dtype = flat.dtype(params)
+    loss_fn = tf.function(loss_fn, autograph=False)  # Traced once.
+    function = flat.Function(loss_fn, params)
+    defect = function.defect(*function.value_and_gradient(function.zero))
 
     def loss(coefficients):
         a, b = coefficients
@@ -187,8 +191,9 @@ def _losses(loss_fn, params, d1, d2, alpha, beta):
             w + tf.cast(a, w.dtype) * d + tf.cast(b, w.dtype) * e
             for w, d, e in zip(params, d1, d2, strict=True)
         ]
-        return tf.cast(loss_fn(moved), dtype)
+        return tf.cast(loss_fn(moved), function.dtype)
 
-    return tf.map_fn(
-        loss, (alpha, beta), fn_output_signature=dtype, parallel_iterations=1
+    losses = tf.map_fn(
+        loss, (alpha, beta), fn_output_signature=function.dtype, parallel_iterations=1
     )
+    return losses, defect

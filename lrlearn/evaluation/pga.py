@@ -7,7 +7,7 @@ import tensorflow as tf
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.ascent import Ascent
 from lrlearn.evaluation.increase import increase
-from lrlearn.evaluation.validation import check_count, check_radius
+from lrlearn.evaluation.validation import check_count, check_radius, warn_if_nan
 
 _OBJECTIVES = ("loss", "gradient_norm")
 
@@ -54,7 +54,9 @@ class PGA:
     has a component along every eigenvector: the gradient's direction alone can be a
     saddle point, and at a minimum there is none. It is the first candidate
     nevertheless, so that no result is below what SAM's perturbation reaches. Points
-    where $F$ or its gradient is not finite are passed over.
+    where $F$ or its gradient is not finite are passed over. If the loss or its gradient
+    is not finite at the parameters themselves, or they are not, all of the result is
+    NaN, and a warning says so if it was called eagerly.
 
     A search takes 40 values, about `10 + 2 steps` gradients, and the memory of some 32
     copies of the parameters in float32 and again in float64. Small rises are computed
@@ -125,7 +127,9 @@ class PGA:
         check_radius(radius)
         params = flat.as_tensors(params)
         radius = tf.cast(radius, flat.dtype(params))
-        return self._compiled(params, args, radius, tf.constant(seed, tf.int32))
+        result = self._compiled(params, args, radius, tf.constant(seed, tf.int32))
+        warn_if_nan(result.value)
+        return result
 
     def search(self, params, args, radius, seed):
         """Does what `__call__` does, for tensors, as part of a graph.
@@ -139,7 +143,7 @@ class PGA:
         Returns:
             A `PGAResult`.
         """
-        loss = flat.Function(lambda w: self.loss_fn(w, *args), params, self.adaptive)
+        loss = flat.Function(self.loss_fn, params, args, self.adaptive)
         function = loss if self.objective == "loss" else flat.HalfSquaredGradient(loss)
         ascent = Ascent(function, radius)
         e, rise = tf.map_fn(
@@ -179,7 +183,7 @@ def pga(
             `False`.
 
     Returns:
-        A `PGAResult`.
+        A `PGAResult`, NaN as `PGA` says.
 
     Raises:
         ValueError: If an argument is not one of these.
@@ -201,8 +205,10 @@ def pga(
 
 
 def _result(loss, objective, e):
-    f0, g0 = loss.value_and_gradient(tf.zeros_like(e))
+    f0, g0 = loss.value_and_gradient(loss.zero)
     f, g = loss.value_and_gradient(e)
-    norm = flat.norm(g)
+    rise = increase(f0, g0, f, g, e, loss.epsilon)
+    defect = loss.defect(f0, g0)
+    f, norm, rise, e = (part + defect for part in (f, flat.norm(g), rise, e))
     value = f if objective == "loss" else norm
-    return PGAResult(value, f, norm, increase(f0, g0, f, g, e), loss.unflatten(e))
+    return PGAResult(value, f, norm, rise, loss.unflatten(e))

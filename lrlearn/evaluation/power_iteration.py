@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from lrlearn.evaluation import flat
@@ -20,7 +19,7 @@ class _Iterate(NamedTuple):
     hp: Any
 
 
-def power_iteration(multiply, v, tolerance, max_iterations):
+def power_iteration(multiply, v, tolerance, max_iterations, epsilon):
     """Returns the top eigenvalue; `top_eigenvalue` describes the method.
 
     Args:
@@ -28,6 +27,7 @@ def power_iteration(multiply, v, tolerance, max_iterations):
         v: Unit vector to start from, `[n]`.
         tolerance: Largest relative error.
         max_iterations: Most iterations.
+        epsilon: Machine epsilon of the products, see `flat.Function`.
 
     Returns:
         A tuple of the eigenvalue, whether it has converged, the iterations taken and
@@ -40,7 +40,7 @@ def power_iteration(multiply, v, tolerance, max_iterations):
 
     hv, zero = multiply(v), tf.zeros_like(v)
     i, iterate, size = tf.while_loop(
-        lambda _, iterate, size: _excess(iterate, tolerance, size) > 0,
+        lambda _, iterate, size: _excess(iterate, tolerance, epsilon * size) > 0,
         step,
         (tf.constant(0), _Iterate(v, hv, zero, zero), flat.norm(hv)),
         maximum_iterations=max_iterations,
@@ -49,19 +49,15 @@ def power_iteration(multiply, v, tolerance, max_iterations):
     # Anew, since rounding errors add up in the combinations.
     iterate = iterate._replace(hv=multiply(iterate.v))
     value = tf.tensordot(iterate.v, iterate.hv, 1)
-    converged = _excess(iterate, tolerance, size) <= 0
+    converged = _excess(iterate, tolerance, epsilon * size) <= 0
     return value, converged, i, iterate.v
 
 
-def _excess(iterate, tolerance, size):
-    """Returns how far the residual is above what is tolerated; NaN ends the search.
-
-    `size` is the largest norm of an image, the scale of the rounding errors.
-    """
+def _excess(iterate, tolerance, rounding):
+    """Returns how far the residual is above what is tolerated; NaN ends the search."""
     v, hv, *_ = iterate
     value = tf.tensordot(v, hv, 1)
-    rounding = 10 * np.finfo(v.dtype.name).eps * size
-    tolerated = _MARGIN * tolerance * tf.abs(value) + rounding
+    tolerated = _MARGIN * tolerance * tf.abs(value) + 10 * rounding
     return flat.norm(hv - value * v) - tolerated
 
 
@@ -103,16 +99,15 @@ def _best_combination(basis, residuals):
         A tensor `[3]`, NaN where there is none.
     """
     matrix = tf.cast(tf.matmul(basis, residuals, transpose_b=True), tf.float64)
-    finite = tf.reduce_all(tf.math.is_finite(matrix))
-    # `eigh` raises an error where a matrix is not finite.
-    matrix = tf.where(finite, matrix + tf.transpose(matrix), 0.0)
+    defect = flat.defect(matrix)
+    # `eigh` raises an error if a matrix is not finite.
+    matrix = tf.where(defect == 0, matrix + tf.transpose(matrix), 0.0)
     matrix = tf.math.divide_no_nan(matrix, tf.reduce_max(tf.abs(matrix)))
     # That of `v` is 0, so that zeros would be as good.
     absent = tf.reduce_all(basis == 0, axis=1)
     matrix = matrix - tf.linalg.diag(tf.cast(absent, tf.float64))
     _, vectors = tf.linalg.eigh(matrix)
-    c = tf.where(finite, vectors[:, -1], float("nan"))
-    return tf.cast(c, basis.dtype)
+    return tf.cast(vectors[:, -1] + defect, basis.dtype)
 
 
 def _normalized(v, image):

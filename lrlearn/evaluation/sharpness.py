@@ -8,7 +8,7 @@ from lrlearn.evaluation import flat
 from lrlearn.evaluation.increase import increase
 from lrlearn.evaluation.model_loss import model_loss
 from lrlearn.evaluation.pga import PGA
-from lrlearn.evaluation.validation import check_radius
+from lrlearn.evaluation.validation import check_radius, warn_if_nan
 
 _RADII = (0.001, 0.005, 0.05, 0.1)
 COLUMNS = (
@@ -39,7 +39,10 @@ class SharpnessEvaluator:
 
     The maxima are those that `PGA` finds: lower bounds, and tight ones on convex
     quadratics. A point in a small ball lies in a larger one too, so that no maximum
-    is below that of a smaller radius.
+    is below that of a smaller radius. Points where the loss or its gradient is not
+    finite are passed over, and only the surrogate gap is what it is there. If the
+    parameters themselves are such a point, or not finite, all columns are NaN, and a
+    warning says so.
 
     Args:
         loss_fn: Function of a list of tensors (and of `args`, see `__call__`) that
@@ -101,28 +104,31 @@ class SharpnessEvaluator:
                 "`relative` and `adaptive` exclude each other. Received: both"
             )
         params = flat.as_tensors(params)
-        scale = tf.linalg.global_norm(params) if relative else 1.0
         dtype = flat.dtype(params)
-        absolute = tf.constant(radii, dtype) * tf.cast(scale, dtype)
+        norm = tf.linalg.global_norm([tf.cast(w, dtype) for w in params])
+        absolute = tf.constant(radii, dtype) * (norm if relative else 1.0)
         rows = self._rows(params, args, absolute, tf.constant(seed, tf.int32)).numpy()
+        warn_if_nan(rows[:, COLUMNS.index("max_loss")])
         table = pd.DataFrame(grow_with_radius(rows, radii), columns=COLUMNS)
         table.insert(0, "radius", radii)
         return table
 
     def _measure(self, params, args, radii, seed):
-        loss = flat.Function(lambda w: self._loss_fn(w, *args), params, self._adaptive)
+        loss = flat.Function(self._loss_fn, params, args, self._adaptive)
         f0, g0 = loss.value_and_gradient(loss.zero)
+        defect = loss.defect(f0, g0) + flat.defect(radii)
+        radii = tf.where(defect == 0, radii, tf.zeros_like(radii))
 
         def row(radius):
             highest = self._highest.search(params, args, radius, seed)
             steepest = self._steepest.search(params, args, radius, seed)
             e = radius * flat.unit(g0)
-            gap = increase(f0, g0, *loss.value_and_gradient(e), e)
+            gap = increase(f0, g0, *loss.value_and_gradient(e), e, loss.epsilon)
             return tf.stack(
                 [f0, highest.loss, highest.increase, steepest.gradient_norm, gap]
             )
 
-        return tf.map_fn(row, radii, parallel_iterations=1)
+        return tf.map_fn(row, radii, parallel_iterations=1) + defect
 
 
 def sharpness(

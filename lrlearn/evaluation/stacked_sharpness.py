@@ -6,7 +6,7 @@ import tensorflow as tf
 from lrlearn.evaluation import flat, stacking
 from lrlearn.evaluation.increase import increase
 from lrlearn.evaluation.sharpness import COLUMNS, grow_with_radius
-from lrlearn.evaluation.validation import check_count, check_radius
+from lrlearn.evaluation.validation import check_count, check_radius, warn_if_nan
 
 RADII = {
     "fixed": (0.001, 0.005, 0.05, 0.1),
@@ -33,7 +33,8 @@ class StackedSharpness:
 
     A point where the loss or the gradient is not finite is passed over, as in `PGA`;
     only the surrogate gap is then what it is there. Where the gradient is not finite,
-    the search ends. If the centre is such a point, all columns are NaN.
+    the search ends. If the centre of a network is such a point, or its parameters are
+    not finite, all its columns are NaN, and a warning says so.
 
     Args:
         loss_fn: Function of `(params, state)`, the lists of tensors of one network,
@@ -99,13 +100,14 @@ class StackedSharpness:
             ValueError: If `params` is empty.
         """
         state = [tf.convert_to_tensor(s) for s in state]
-        rows = self._rows(flat.as_tensors(params), state)
-        return [self._records(network) for network in rows.numpy()]
+        rows = self._rows(flat.as_tensors(params), state).numpy()
+        warn_if_nan(rows[..., COLUMNS.index("max_loss")])
+        return [self._records(network) for network in rows]
 
     def _measure(self, params, state):
         """Returns the columns, `[K, balls, columns]`."""
         sequential = stacking.is_sequential(params)
-        f0, balls, centre = stacking.map_stacked(
+        f0, balls, centre, defects = stacking.map_stacked(
             self._start, (params, state), sequential
         )
 
@@ -132,15 +134,15 @@ class StackedSharpness:
             parallel_iterations=1,
         )
         rows = tf.concat([centre[..., :1], maxima, gap], axis=-1)
-        return tf.where(_finite(centre), rows, float("nan"))
+        return rows + defects[:, None, None]
 
     def _function(self, params, state):
-        return flat.Function(lambda w: self._loss_fn(w, state), params)
+        return flat.Function(self._loss_fn, params, (state,))
 
     def _start(self, element):
         """Returns the loss, `(radius, scale, gradient)` and point 0 of each ball.
 
-        The balls of one network are `|e/scale| <= radius`.
+        The balls of one network are `|e/scale| <= radius`. Its defect comes last.
         """
         params, state = element
         function = self._function(params, state)
@@ -153,7 +155,8 @@ class StackedSharpness:
         norms = tf.stack([flat.norm(g) for g in tf.unstack(scales * g0)])
         f = tf.fill([len(self._balls)], f0)
         centre = tf.stack([f, tf.zeros_like(f), norms], axis=1)
-        return f0, (tf.stack(radii), scales, scales * g0), centre
+        balls = tf.stack(radii), scales, scales * g0
+        return f0, balls, centre, function.defect(f0, g0)
 
     def _records(self, rows):
         table = np.split(rows, np.cumsum([len(r) for r in self._radii.values()])[:-1])
@@ -175,7 +178,8 @@ def _climb(function, f0, radius, scale, g0, g):
     e = radius * flat.unit(g)
     f, g = function.value_and_gradient(scale * e)
     g = scale * g
-    return g, tf.stack([f, increase(f0, g0, f, g, e), flat.norm(g)])
+    rise = increase(f0, g0, f, g, e, function.epsilon)
+    return g, tf.stack([f, rise, flat.norm(g)])
 
 
 def _finite(points):

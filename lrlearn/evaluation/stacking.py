@@ -31,7 +31,12 @@ def map_stacked(fn, elements, sequential=False):
         array([3., 7.], dtype=float32)
     """
     if not sequential:
-        return tf.vectorized_map(fn, elements, fallback_to_while_loop=False)
+        try:
+            return tf.vectorized_map(fn, elements, fallback_to_while_loop=False)
+        except ValueError as error:
+            # What `tf.debugging.enable_check_numerics` adds has no form for them.
+            if "CheckNumericsV2" not in str(error):
+                raise
     function = tf.function(fn, autograph=False)
     element = tf.nest.map_structure(
         lambda t: tf.TensorSpec(t.shape[1:], t.dtype), elements

@@ -2,7 +2,9 @@
 
 import math
 import numbers
+import warnings
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -22,3 +24,18 @@ def check_count(name, count, minimum=1):
             f"`{name}` must be an integer >= {minimum}. Received: {name}={count!r}"
         )
     return int(count)
+
+
+def warn_if_nan(values, cause="loss or its gradient", result="the result is NaN"):
+    """Warns if values that mark the results of a function of the package hold NaN.
+
+    Args:
+        values: An array or tensor; symbolic ones cannot tell.
+        cause: What is not finite then.
+        result: What comes of it.
+    """
+    if not tf.is_symbolic_tensor(values) and np.isnan(values).any():
+        message = (
+            f"The {cause} is not finite at the parameters, or they are not: {result}"
+        )
+        warnings.warn(message, stacklevel=3)

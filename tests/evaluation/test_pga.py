@@ -125,24 +125,11 @@ def test_is_finite(loss_fn, radius, objective):
     assert np.linalg.norm(worst.perturbation[0]) <= radius * (1 + 1e-5)
 
 
-@pytest.mark.parametrize("objective", ["loss", "gradient_norm"])
-@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_gives_none_that_is(factor, objective):
-    """Without a crash."""
-    worst = pga(
-        lambda w: factor * (1.0 + tf.reduce_sum(w[0] ** 2)),
-        [tf.zeros(2)],
-        0.1,
-        objective,
-        steps=2,
-    )
-    assert not np.isfinite([worst.value, worst.loss, worst.increase]).any()
-
-
-def test_a_gradient_that_is_infinite_at_the_start_only():
-    """The rise of sqrt(w) from 0 is sqrt(radius), though its slope there is not."""
-    worst = pga(lambda w: tf.reduce_sum(tf.sqrt(w[0])), [tf.zeros(1)], 0.04)
-    assert float(worst.increase) == pytest.approx(0.2, rel=1e-3)
+def test_an_objective_whose_gradient_is_not_finite_at_the_start_only():
+    """The slope of w^1.5 is 1.5 sqrt(w), 0 at 0, though its own slope is infinite."""
+    loss_fn = lambda w: tf.reduce_sum(w[0] ** 1.5)  # noqa: E731
+    worst = pga(loss_fn, [tf.zeros(1)], 0.04, "gradient_norm")
+    assert float(worst.value) == pytest.approx(0.3, rel=1e-3)
 
 
 def test_leaves_a_gradient_direction_that_is_hardly_a_saddle_point():
@@ -264,14 +251,14 @@ def test_increase_stays_within_rounding_of_the_difference():
     """The trapezoidal rule alone would not."""
     # The trapezoid sees gradients 0 at both ends of a full wave and misses a step.
     f0, f, g, e = (tf.constant(x) for x in (1.0, 3.0, [0.0], [1.0]))
-    assert float(increase(f0, g, f, g, e)) == pytest.approx(2.0, abs=1e-5)
+    assert float(increase(f0, g, f, g, e, 1e-7)) == pytest.approx(2.0, abs=1e-5)
 
 
 @pytest.mark.parametrize(("end", "expected"), [(np.nan, np.nan), (np.inf, np.inf)])
 def test_increase_of_a_loss_that_is_not_finite(end, expected):
     """It is the difference, whatever the slopes are."""
     f0, f, g, e = (tf.constant(x) for x in (1.0, end, [1.0], [1.0]))
-    np.testing.assert_equal(float(increase(f0, g, f, g, e)), expected)
+    np.testing.assert_equal(float(increase(f0, g, f, g, e, 1e-7)), expected)
 
 
 @pytest.mark.parametrize("radius", [-1.0, float("nan"), float("inf")])
