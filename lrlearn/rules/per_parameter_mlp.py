@@ -13,6 +13,7 @@ _DECAYS = (0.5, 0.9, 0.99)
 _TIME_SCALES = (10.0, 100.0, 1000.0)
 _EPSILON = 1e-12
 _LARGEST_RATIO = 10.0
+_SMALLEST = float(np.finfo("float32").tiny)  # less may be 0, whose log is not finite
 
 
 @register_keras_serializable(package="lrlearn")
@@ -132,7 +133,7 @@ class PerParameterMLP(UpdateRule):
             *m_hat,
             g * scale,
             ops.clip(g * ops.rsqrt(v_f), -_LARGEST_RATIO, _LARGEST_RATIO),
-            ops.log(v / v_f) / features.P,
+            ops.log(ops.maximum(v / v_f, _SMALLEST)) / features.P,
             features.log_and_sign(g)[0],
             1.0 - ops.square(m_hat[-1]),
             w,

@@ -109,6 +109,19 @@ def test_gradients(make_optimizer, rule, sequence):
 
 
 @pytest.mark.usefixtures("checked")
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("large", [1e10, 1e16, LARGEST])
+def test_large_gradients_among_others(make_optimizer, rule, large):
+    """Whose scale is nothing beside that of their rows and columns."""
+    g = np.full((3, 4), large, "float32")
+    g[1:, 1:] = [[0.0, 1e-40, 1e-20], [1e-3, 1.0, 1e3]]
+    optimizer, variable = make_optimizer(rule), keras.Variable(np.ones_like(g))
+    for sign in (1, -1, 0):
+        optimizer.apply([ops.convert_to_tensor(sign * g)], [variable])
+    assert np.isfinite(variable.numpy()).all()
+
+
+@pytest.mark.usefixtures("checked")
 @pytest.mark.parametrize("preset", ["mlp_sam", "lstm_sam", "lstm_paper_gam"])
 def test_presets(preset):
     """Run."""
