@@ -1,5 +1,6 @@
 """A Keras model that is trained with a regularizer's gradients."""
 
+import functools
 import inspect
 
 import keras
@@ -7,7 +8,8 @@ from keras import ops
 
 from lrlearn import regularizers
 from lrlearn.models.late_phase import LatePhase
-from lrlearn.models.training_loss import TrainingLoss
+from lrlearn.models.settings import settings
+from lrlearn.models.training_loss import TrainingLoss, parameters
 from lrlearn.regularizers.gradients import differentiate, fill
 
 
@@ -52,10 +54,9 @@ class SharpnessAwareModel(keras.Model):
         ['loss']
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.regularizer, self.start_fraction = None, 0.0
-        self._start = None
+    # Keras's own constructor already asks for these.
+    _regularizer = _start = _train_function = _traced = None
+    start_fraction = 0.0
 
     @classmethod
     def from_model(cls, model):
@@ -105,7 +106,7 @@ class SharpnessAwareModel(keras.Model):
                 "`start_fraction` must be at least 0 and below 1. "
                 f"Received: {start_fraction=}"
             )
-        regularizer = _checked(regularizer)
+        regularizer = regularizers.get(regularizer)
         super().compile(*args, **kwargs)
         self.regularizer, self.start_fraction = regularizer, start_fraction
         self._start = None
@@ -127,11 +128,37 @@ class SharpnessAwareModel(keras.Model):
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
+    @property
+    def regularizer(self):
+        """The regularizer; it, and its attributes, may change between two steps."""
+        return self._regularizer
+
+    @regularizer.setter
+    def regularizer(self, regularizer):
+        self._regularizer = regularizers.get(regularizer)
+
+    @property
+    def train_function(self):
+        """What takes a step, made anew if what it was made for has changed."""
+        if self._train_function is not None and self._traced != self._settings():
+            self._train_function = None
+            self.make_train_function()
+        return self._train_function
+
+    @train_function.setter
+    def train_function(self, function):
+        self._train_function, self._traced = function, self._settings()
+
+    def _settings(self):
+        """Returns a string that tells what a compiled step holds as constants."""
+        return settings([self.regularizer, self.start_fraction, self._start])
+
     def fit(self, *args, **kwargs):
         """Trains the model; see `keras.Model.fit`."""
         if self.start_fraction:
             call = inspect.signature(super().fit).bind(*args, **kwargs)
-            phase = LatePhase(self.start_fraction, self._start_at)
+            start_at = functools.partial(setattr, self, "_start")
+            phase = LatePhase(self.start_fraction, start_at)
             given = call.arguments.get("callbacks") or []
             given = given if isinstance(given, list | tuple) else [given]
             call.arguments["callbacks"] = [phase, *given]
@@ -140,7 +167,7 @@ class SharpnessAwareModel(keras.Model):
 
     def train_step(self, *args):
         """Takes one step; see `keras.Model.train_step`."""
-        if self.regularizer is None or not self.trainable_variables:
+        if self.regularizer is None or not parameters(self):
             return super().train_step(*args)
         if keras.backend.backend() == "jax":
             return self._stateless_step(*args)
@@ -184,11 +211,12 @@ class SharpnessAwareModel(keras.Model):
 
         The variables' other state goes on as the plain pass leaves it.
         """
-        params = [ops.convert_to_tensor(v.value) for v in self.trainable_variables]
+        values = [ops.convert_to_tensor(v.value) for v in self.trainable_variables]
         (loss, (y_pred, state)), gradients = differentiate(
-            training_loss.forward, params, training_loss.scale
+            training_loss.forward, values, training_loss.scale
         )
-        g = fill(gradients, params)
+        params = training_loss.of_parameters(values)
+        g = fill(training_loss.of_parameters(gradients), params)
 
         def field():
             return self._regularizer_now().field(training_loss, params, loss, g)
@@ -198,15 +226,7 @@ class SharpnessAwareModel(keras.Model):
         else:
             field_or_g = field()
         training_loss.assign(state)
-        # As in Keras, what the loss does not depend on is left alone.
-        return (
-            loss,
-            y_pred,
-            [
-                None if plain is None else x
-                for plain, x in zip(gradients, field_or_g, strict=True)
-            ],
-        )
+        return loss, y_pred, training_loss.replace(gradients, field_or_g)
 
     def _regularizer_now(self):
         """Returns the regularizer as it is at this step."""
@@ -226,29 +246,14 @@ class SharpnessAwareModel(keras.Model):
         ):
             variable.assign(value)
 
-    def _start_at(self, iteration):
-        """Sets the optimizer's iteration from which on the regularizer is used."""
-        if iteration != self._start:
-            self._start = iteration
-            self.make_train_function(force=True)  # the last one holds it as a constant
-
     def _is_late(self):
         if self._start is None:
             raise ValueError(
-                "`start_fraction` must be 0 unless `fit` is used, which alone knows "
-                f"the number of steps. Received: start_fraction={self.start_fraction}"
+                "`start_fraction` must be 0 unless `fit` starts with it, which alone "
+                "knows the number of steps. "
+                f"Received: start_fraction={self.start_fraction}"
             )
         return ops.greater_equal(self.optimizer.iterations, self._start)
-
-
-def _checked(regularizer):
-    try:
-        return regularizers.get(regularizer)
-    except ValueError:
-        raise ValueError(
-            "`regularizer` must be an lrlearn.regularizers.Regularizer, None or one of "
-            f"{regularizers.names()}. Received: {regularizer=}"
-        ) from None
 
 
 def _single(tensors):

@@ -3,12 +3,17 @@
 import keras
 from keras import ops
 
+from lrlearn.models.native_state import NativeState
+from lrlearn.models.passes import Pass, run_pass
+from lrlearn.models.wrapped_modules import scoped
+
 
 class TrainingLoss:
-    """A model's loss on a batch: a function of its trainable variables' values.
+    """A model's loss on a batch: a function of its parameters.
 
-    Each call starts from the same state (of seed generators, batch normalization and
-    metrics), so that dropout draws the same masks each time, and changes nothing.
+    Each call starts from the same state (of seed generators, batch normalization,
+    recurrent layers and metrics), so that dropout draws the same masks each time, and
+    changes nothing; but `forward` is to be called once, and first.
 
     Args:
         model: A compiled `keras.Model`.
@@ -23,50 +28,101 @@ class TrainingLoss:
 
     def __init__(self, model, x, y, sample_weight):
         self._model, self._data = model, (x, y, sample_weight)
-        self._state = [(v, ops.convert_to_tensor(v.value)) for v in self._variables()]
         scale = model.optimizer.scale_loss(1.0)
         # The number itself is what comes back where there is no scaling.
         self.scale = None if isinstance(scale, float) and scale == 1.0 else scale
         self._replicas = _num_replicas()
+        self._native = NativeState(model, self._run_as_it_is)
+        self._written = []
 
     def __call__(self, params):
-        """Returns the loss, a scalar, at a list of tensors."""
-        return self.forward(params)[0]
+        """Returns the loss, a scalar, at a list of tensors, values of `parameters`."""
+        values = zip(parameters(self._model), params, strict=True)
+        with self._native.undone():
+            return self._run(Pass(values))[0]
 
-    def forward(self, params):
-        """Returns `(loss, (predictions, state))`, the state for `assign`."""
-        x, y, sample_weight = self._data
-        mapping = [
-            *zip(self._model.trainable_variables, params, strict=True),
-            *self._state,
-        ]
-        with keras.StatelessScope(mapping, collect_losses=True) as scope:
-            y_pred = self._model(x, training=True)
-            loss = self._model.compute_loss(x, y, y_pred, sample_weight, training=True)
-        if self._replicas > 1:
-            # Keras divides it among the replicas, over which gradients are summed.
-            loss = loss * self._replicas
-        state = [scope.get_current_value(v) for v in self._variables()]
-        return loss, (y_pred, state)
+    def forward(self, values):
+        """Returns `(loss, (predictions, state))`, the state for `assign`.
+
+        Args:
+            values: List of tensors, those of all trainable variables.
+        """
+        scope = Pass(zip(self._model.trainable_variables, values, strict=True))
+        loss, y_pred = self._run(scope)
+        self._written = [variable for variable, _ in scope.writes]
+        return loss, (y_pred, [value for _, value in scope.writes])
 
     def assign(self, state):
-        """Sets the variables that `forward` changed to what it returned."""
-        old = {id(variable): value for variable, value in self._state}
-        for variable, value in zip(self._variables(), state, strict=True):
-            if value is not None and value is not old.get(id(variable)):
-                variable.assign(value)
+        """Sets the variables that `forward` wrote to what it returned."""
+        for variable, value in zip(self._written, state, strict=True):
+            variable.assign(value)
+
+    def of_parameters(self, values):
+        """Returns of a list, one value a trainable variable, those of `parameters`."""
+        pairs = zip(self._model.trainable_variables, values, strict=True)
+        return [value for v, value in pairs if not overwritten(v)]
+
+    def replace(self, gradients, field):
+        """Returns gradients of all trainable variables, with a field for those in it.
+
+        As in Keras, what the loss does not depend on is left alone.
+
+        Args:
+            gradients: A list of tensors and `None`.
+            field: A list of tensors, one for each of `parameters`.
+        """
+        field = iter(field)
+        variables = self._model.trainable_variables
+        both = [
+            (g, g if overwritten(v) else next(field))
+            for v, g in zip(variables, gradients, strict=True)
+        ]
+        return [None if g is None else new for g, new in both]
 
     def for_optimizer(self, gradients):
         """Returns gradients as of the loss that Keras would differentiate."""
         if self.scale is None and self._replicas == 1:
             return gradients
-        factor = (1.0 if self.scale is None else self.scale) / self._replicas
-        return [g if g is None else g * ops.cast(factor, g.dtype) for g in gradients]
+        scale = 1.0 if self.scale is None else self.scale
+        return [
+            g if g is None else g * ops.cast(scale / replicas, g.dtype)
+            for g, replicas in zip(gradients, self._replicas_of_each(), strict=True)
+        ]
 
-    def _variables(self):
-        # Keras may make those of metrics during the first call.
-        model = self._model
-        return [*model.non_trainable_variables, *model.metrics_variables]
+    def _replicas_of_each(self):
+        """Returns by how many replicas the loss of each variable was multiplied."""
+        return [
+            1 if overwritten(v) else self._replicas
+            for v in self._model.trainable_variables
+        ]
+
+    def _run_as_it_is(self):
+        return self._run(Pass([(v, v.value) for v in self._model.trainable_variables]))
+
+    def _run(self, scope):
+        with scope, scoped(self._model):
+            loss, y_pred = run_pass(self._model, self._data, training=True)
+        if self._replicas > 1:
+            # Keras divides it among the replicas, over which gradients are summed.
+            loss = loss * self._replicas
+        return loss, y_pred
+
+
+def parameters(model):
+    """Returns the trainable variables that optimizers move along a gradient.
+
+    Keras overwrites others, such as the scales of float8 layers, with what stands in
+    the place of their gradients: they are not weights.
+
+    Args:
+        model: A built Keras model or layer.
+    """
+    return [v for v in model.trainable_variables if not overwritten(v)]
+
+
+def overwritten(variable):
+    """Returns whether Keras overwrites a variable with its gradient."""
+    return getattr(variable, "overwrite_with_gradient", False)
 
 
 def _num_replicas():

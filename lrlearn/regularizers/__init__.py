@@ -67,8 +67,8 @@ def get(identifier, **arguments):
     name = name.lower() if isinstance(name, str) else name
     if not isinstance(name, str) or name not in _NAMES:
         raise ValueError(
-            "`identifier` must be a Regularizer, None or one of "
-            f"{tuple(_NAMES)}. Received: {identifier=}"
+            "`regularizer` must be an lrlearn.regularizers.Regularizer, None or one of "
+            f"{tuple(_NAMES)}. Received: regularizer={identifier!r}"
         )
     cls = _NAMES[name]
     valid = list(inspect.signature(cls).parameters) if cls else []
