@@ -18,7 +18,13 @@ from tqdm.auto import tqdm
 import lrlearn
 from binaries import cli, model_flags, task_flags
 from lrlearn import plots
-from lrlearn.evaluation import hessian_trace, model_loss, sharpness, top_eigenvalue
+from lrlearn.evaluation import (
+    hessian_trace,
+    model_loss,
+    parameters,
+    sharpness,
+    top_eigenvalue,
+)
 
 matplotlib.use("Agg")
 
@@ -78,7 +84,7 @@ def _measure(model, x, y, radii):
 
 def _curvature(model, x, y):
     """Returns what --hessian adds, as a dict of columns."""
-    loss_fn, weights = model_loss(model, x, y), model.trainable_variables
+    loss_fn, weights = model_loss(model, x, y), parameters(model)
     top = top_eigenvalue(loss_fn, weights, seed=_SEED.value)
     trace = hessian_trace(loss_fn, weights, seed=_SEED.value)
     return {

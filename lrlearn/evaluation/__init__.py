@@ -26,6 +26,7 @@ from lrlearn.evaluation.stacked_training import StackedTraining
 from lrlearn.evaluation.statistics import mean_interval, summarize
 from lrlearn.evaluation.training import Training
 from lrlearn.evaluation.tuning import tune_learning_rate
+from lrlearn.models.training_loss import parameters
 
 __all__ = [
     "EigenvalueResult",
@@ -44,6 +45,7 @@ __all__ = [
     "loss_landscape",
     "mean_interval",
     "model_loss",
+    "parameters",
     "performance_profiles",
     "pga",
     "probability_of_improvement",

@@ -9,10 +9,11 @@ import tensorflow as tf
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.model_loss import model_loss
 from lrlearn.evaluation.validation import check_count, warn_if_nan
+from lrlearn.models.training_loss import parameters
 
 
 def loss_landscape(
-    model, x, y, *, span=1.0, points=25, seed=0, loss=None
+    model, x, y=None, *, span=1.0, points=25, seed=0, loss=None, sample_weight=None
 ) -> pd.DataFrame:
     """Returns the loss of a Keras model on a plane through its weights.
 
@@ -24,14 +25,17 @@ def loss_landscape(
 
     Args:
         model: A built Keras model.
-        x: Inputs, an array or a structure of them.
-        y: Targets.
+        x: Inputs, an array or a structure of them, or a finite data set of batches;
+            what `model.evaluate` takes.
+        y: Targets, unless `x` is a data set. Defaults to `None`.
         span: Largest multiple of a direction, positive. Defaults to `1.0`.
         points: Points along each direction, at least 2; the model itself is one of
             them where it is odd. Defaults to `25`.
         seed: Integer seed of the directions. Defaults to `0`.
-        loss: Loss name, Keras loss or function of `(y_true, y_pred)`; `None` for the
-            one that the model is compiled with. Defaults to `None`.
+        loss: A loss as of `keras.Model.compile`: a name, Keras loss, function of
+            `(y_true, y_pred)`, or a structure of them; `None` for the one that the
+            model is compiled with. Defaults to `None`.
+        sample_weight: Weights of the examples, or `None`. Defaults to `None`.
 
     Returns:
         A `pandas.DataFrame` with one row a point and the columns `alpha`, `beta` (the
@@ -39,8 +43,8 @@ def loss_landscape(
         `lrlearn.plots.loss_landscape` draws.
 
     Raises:
-        ValueError: If the model is not built or has no single loss, the data are empty
-            or of different lengths, or an argument is not one of these.
+        ValueError: If the model is not built or has no loss, `model.evaluate` would
+            not take the data, or an argument is not one of these.
 
     Reference:
         [Li et al., 2018](https://arxiv.org/abs/1712.09913), section 4.
@@ -61,8 +65,8 @@ def loss_landscape(
         >>> bool(np.isclose(centre["loss"].item(), loss))
         True
     """
-    loss_fn = model_loss(model, x, y, loss)
-    params = model.trainable_variables
+    loss_fn = model_loss(model, x, y, loss, sample_weight)
+    params = parameters(model)
     return landscape(loss_fn, params, random_directions(params, seed), span, points)
 
 

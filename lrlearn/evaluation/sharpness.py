@@ -9,6 +9,7 @@ from lrlearn.evaluation.increase import increase
 from lrlearn.evaluation.model_loss import model_loss
 from lrlearn.evaluation.pga import PGA
 from lrlearn.evaluation.validation import check_radius, warn_if_nan
+from lrlearn.models.training_loss import parameters
 
 _RADII = (0.001, 0.005, 0.05, 0.1)
 COLUMNS = (
@@ -134,7 +135,7 @@ class SharpnessEvaluator:
 def sharpness(
     model,
     x,
-    y,
+    y=None,
     radii=_RADII,
     relative=False,
     loss=None,
@@ -142,35 +143,40 @@ def sharpness(
     restarts=1,
     seed=0,
     adaptive=False,
+    sample_weight=None,
 ) -> pd.DataFrame:
     """Returns how far the loss of a Keras model rises around its weights.
 
-    `SharpnessEvaluator` says what is measured. The model runs in inference mode and is
-    left as it was. All examples go through it at once: hand over as many as fit into
+    `SharpnessEvaluator` says what is measured. `clean_loss` is the loss of
+    `model.evaluate` for the examples as one batch. The model runs in inference mode and
+    is left as it was. All examples go through it at once: hand over as many as fit into
     memory (a few thousand are representative).
 
     Args:
         model: A built Keras model.
-        x: Inputs, an array or a structure of them.
-        y: Targets.
+        x: Inputs, an array or a structure of them, or a finite data set of batches;
+            what `model.evaluate` takes.
+        y: Targets, unless `x` is a data set. Defaults to `None`.
         radii: L2 radii over all trainable weights jointly. Defaults to
             `(0.001, 0.005, 0.05, 0.1)`.
         relative: Whether `radii` are multiples of the weights' L2 norm. Defaults to
             `False`.
-        loss: Loss name, Keras loss or function of `(y_true, y_pred)`; `None` for the
-            one that the model is compiled with. Defaults to `None`.
+        loss: A loss as of `keras.Model.compile`: a name, Keras loss, function of
+            `(y_true, y_pred)`, or a structure of them; `None` for the one that the
+            model is compiled with. Defaults to `None`.
         steps: Iterations of `PGA`. Defaults to `20`.
         restarts: Starts of `PGA`. Defaults to `1`.
         seed: Integer seed of the searches. Defaults to `0`.
         adaptive: Whether distances are relative to each weight. Defaults to `False`.
+        sample_weight: Weights of the examples, or `None`. Defaults to `None`.
 
     Returns:
         A `pandas.DataFrame` with one row a radius and the columns `radius`,
         `clean_loss`, `max_loss`, `increase`, `max_gradient_norm` and `surrogate_gap`.
 
     Raises:
-        ValueError: If the model is not built or has no single loss, the data are empty
-            or of different lengths, or an argument is not one of these.
+        ValueError: If the model is not built or has no loss, `model.evaluate` would
+            not take the data, or an argument is not one of these.
 
     Example:
         >>> import keras
@@ -184,11 +190,9 @@ def sharpness(
         >>> bool((table["increase"] >= table["surrogate_gap"]).all())
         True
     """
-    loss_fn = model_loss(model, x, y, loss)
+    loss_fn = model_loss(model, x, y, loss, sample_weight)
     evaluator = SharpnessEvaluator(loss_fn, steps, restarts, adaptive)
-    return evaluator(
-        model.trainable_variables, radii=radii, relative=relative, seed=seed
-    )
+    return evaluator(parameters(model), radii=radii, relative=relative, seed=seed)
 
 
 def grow_with_radius(rows, radii):

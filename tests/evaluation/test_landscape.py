@@ -146,8 +146,11 @@ def test_losses_that_are_not_finite_are_kept():
         ({"span": float("inf")}, "`span` must be a positive number"),
         ({"points": 1}, "`points` must be an integer >= 2. Received: points=1"),
         ({"points": 2.5}, "`points` must be an integer >= 2"),
-        ({"x": np.zeros((0, 4, 4, 2)), "y": np.zeros(0)}, "same number of examples"),
-        ({"loss": ["mse"]}, "`loss` must be given, as one loss"),
+        (
+            {"x": np.zeros((0, 4, 4, 2)), "y": np.zeros(0)},
+            "must be what `keras.Model.evaluate` takes|must hold at least",
+        ),
+        ({"loss": "msee"}, "`loss` must be|The loss must be"),
     ],
 )
 def test_arguments_must_be_valid(model, data, arguments, message):

@@ -147,8 +147,5 @@ def test_a_model_of_mixed_precision(regression, policy, smallest):
     model = keras.Sequential([keras.Input([6]), dense])
     model.set_weights([minimum[:, None]])
     radii = RADII[smallest <= RADII]
-    loss_fn = model_loss(model, x, y, "mse")
-    loss_fn.compute_dtype = policy.removeprefix("mixed_")
-    evaluator = SharpnessEvaluator(loss_fn, steps=5)
-    table = evaluator(model.trainable_variables, radii=radii.tolist())
+    table = sharpness(model, x, y, radii.tolist(), loss="mse", steps=5)
     np.testing.assert_allclose(table["increase"], top * radii**2 / 2, rtol=0.05)

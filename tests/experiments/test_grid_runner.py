@@ -221,7 +221,8 @@ def test_a_run_that_diverges_is_a_row_like_any_other(rows):
     tuning = copy.deepcopy(row_of(rows, "tuning", "late SAM"))
     tuning["chosen"] = {"base": "SGD-M", "learning_rate": float("inf"), "rho": 0.1}
     execute = execution.Executor(TINY, {tuning["key"]: tuning})
-    found = execute(job)
+    with pytest.warns(UserWarning, match="not finite at the parameters"):
+        found = execute(job)
     assert [row["diverged"] for row in found] == [True, True]
     assert not np.isfinite(found[0]["records"][-1]["train_loss"])
     assert json.loads(json.dumps(found[0]))["key"] == job.keys[0]
