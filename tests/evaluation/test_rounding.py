@@ -8,7 +8,6 @@ import tensorflow as tf
 from lrlearn.evaluation import (
     SharpnessEvaluator,
     StackedSharpness,
-    model_loss,
     pga,
     sharpness,
     top_eigenvalue,
