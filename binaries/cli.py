@@ -111,14 +111,22 @@ def _parse(value):
 
 
 def _commit():
-    """The commit that this file is of; with a "+" where the tree has changed since."""
-    git = ["git", "-C", str(pathlib.Path(__file__).parent), "describe"]
+    """The commit of lrlearn's own checkout, with a "+" if the tree has changed since.
+
+    A copy that is installed, be it inside another repository, has its version instead.
+    """
+    root = pathlib.Path(__file__).resolve().parents[1]
+    if _git(root, "rev-parse", "--show-toplevel") == str(root):
+        commit = _git(root, "describe", "--always", "--dirty=+", "--abbrev=40")
+        if commit:
+            return commit
+    return f"lrlearn {importlib.metadata.version('lrlearn')}"
+
+
+def _git(directory, *arguments):
+    """Returns what git prints; nothing if it fails or is not there."""
+    git = ["git", "-C", str(directory), *arguments]
     try:
-        done = subprocess.run(
-            [*git, "--always", "--dirty=+", "--abbrev=40"],
-            capture_output=True,
-            text=True,
-        )
+        return subprocess.run(git, capture_output=True, text=True).stdout.strip()
     except OSError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
+        return ""

@@ -1,6 +1,10 @@
 """Programs end on a mistake with one line, and sign their results."""
 
+import importlib.metadata
+import importlib.util
 import json
+import shutil
+import subprocess
 import warnings
 
 import pytest
@@ -105,3 +109,39 @@ def test_provenance(monkeypatch):
     assert content["command"].endswith("'--output=my runs'")
     assert set(content["versions"]) == {"lrlearn", "keras", "tensorflow", "numpy"}
     assert content["commit"] and content["date"]
+
+
+def _commit_of(directory):
+    """Returns the commit that a copy of the program in a directory reports."""
+    (directory / "binaries").mkdir(parents=True)
+    copied = shutil.copy(cli.__file__, directory / "binaries")
+    spec = importlib.util.spec_from_file_location("copied_cli", copied)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.provenance()["commit"]
+
+
+def _repository(path):
+    path.mkdir(parents=True)
+    commit = ["commit", "--allow-empty", "--quiet", "--message=first"]
+    name = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "--quiet"], [*name, *commit]):
+        subprocess.run(["git", "-C", str(path), *command], check=True)
+    head = ["git", "-C", str(path), "rev-parse", "HEAD"]
+    return subprocess.run(head, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_commit_is_that_of_its_own_checkout(tmp_path):
+    """Not that of a repository around it, in which it is installed."""
+    version = f"lrlearn {importlib.metadata.version('lrlearn')}"
+    head = _repository(tmp_path / "own").strip()
+    assert _commit_of(tmp_path / "own").removesuffix("+") == head
+    _repository(tmp_path / "other")
+    assert _commit_of(tmp_path / "other/.venv/site-packages") == version
+    assert _commit_of(tmp_path / "none") == version
+
+
+def test_without_git_it_is_the_version(monkeypatch, tmp_path):
+    """The program is not installed everywhere."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.provenance()["commit"].startswith("lrlearn ")
