@@ -7,20 +7,20 @@ from lrlearn.evaluation.aggregates import (
     probability_of_improvement,
 )
 from lrlearn.evaluation.bootstrap import Interval, hierarchical_bootstrap
+from lrlearn.evaluation.gradient_ascent import PGA, PGAResult, pga
 from lrlearn.evaluation.hessian import (
     EigenvalueResult,
     TraceResult,
     hessian_trace,
     top_eigenvalue,
 )
-from lrlearn.evaluation.landscape import (
+from lrlearn.evaluation.landscapes import (
     landscape,
     loss_landscape,
     random_directions,
 )
-from lrlearn.evaluation.model_loss import model_loss
-from lrlearn.evaluation.pga import PGA, PGAResult, pga
-from lrlearn.evaluation.sharpness import SharpnessEvaluator, sharpness
+from lrlearn.evaluation.measured_loss import model_loss
+from lrlearn.evaluation.sharpness_evaluator import SharpnessEvaluator, sharpness
 from lrlearn.evaluation.stacked_sharpness import StackedSharpness
 from lrlearn.evaluation.stacked_training import StackedTraining
 from lrlearn.evaluation.statistics import mean_interval, summarize

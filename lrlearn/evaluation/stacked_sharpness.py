@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from lrlearn.evaluation import flat, stacking
 from lrlearn.evaluation.increase import increase
-from lrlearn.evaluation.sharpness import COLUMNS, grow_with_radius
+from lrlearn.evaluation.sharpness_evaluator import COLUMNS, grow_with_radius
 from lrlearn.evaluation.validation import check_count, check_radius, warn_if_nan
 
 RADII = {

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrlearn.evaluation.hessian import top_eigenvalue
-from lrlearn.evaluation.landscape import landscape, random_directions
+from lrlearn.evaluation.landscapes import landscape, random_directions
 from lrlearn.evaluation.stacked_sharpness import StackedSharpness
 from lrlearn.evaluation.stacking import is_sequential, map_stacked
 

@@ -7,7 +7,7 @@ import pandas as pd
 import tensorflow as tf
 
 from lrlearn.evaluation import flat
-from lrlearn.evaluation.model_loss import model_loss
+from lrlearn.evaluation.measured_loss import model_loss
 from lrlearn.evaluation.validation import check_count, warn_if_nan
 from lrlearn.models.training_loss import parameters
 

@@ -5,9 +5,9 @@ import pandas as pd
 import tensorflow as tf
 
 from lrlearn.evaluation import flat
+from lrlearn.evaluation.gradient_ascent import PGA
 from lrlearn.evaluation.increase import increase
-from lrlearn.evaluation.model_loss import model_loss
-from lrlearn.evaluation.pga import PGA
+from lrlearn.evaluation.measured_loss import model_loss
 from lrlearn.evaluation.validation import check_radius, warn_if_nan
 from lrlearn.models.training_loss import parameters
 
