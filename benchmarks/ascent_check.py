@@ -75,7 +75,7 @@ def _trained(task):
         for seed in range(_SEEDS.value):
             training.run(_TRAINING_STEPS, seed)
             model = training.model
-            variables = model.trainable_variables, model.non_trainable_variables
+            variables = task.variables(model)
             runs[task.name, name, seed] = [[v.numpy() for v in vs] for vs in variables]
     return runs
 

@@ -41,7 +41,8 @@ class Training:
         self.model = task.model_fn()
         if not self.model.built:
             self.model(task.train[0][:1])
-        optimizer.build(self.model.trainable_variables)
+        self._params, self._state = task.variables(self.model)
+        optimizer.build(self._params)
         self._fresh = [v.numpy() for v in optimizer.variables]
         self._steps = tf.function(self._take_steps, autograph=False)
         self._metrics = tf.function(self._measure, autograph=False)
@@ -92,15 +93,14 @@ class Training:
 
     def _reset(self, seed, learning_rate):
         params, state = self.task.init(seed)
-        for variable, value in zip(self._variables(), [*params, *state], strict=True):
+        for variable, value in zip(
+            [*self._params, *self._state], [*params, *state], strict=True
+        ):
             variable.assign(value)
         for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
         if learning_rate is not None:
             self.optimizer.learning_rate = learning_rate
-
-    def _variables(self):
-        return [*self.model.trainable_variables, *self.model.non_trainable_variables]
 
     def _take_steps(self, seed, first, last):
         def body(step):
@@ -111,8 +111,8 @@ class Training:
         tf.while_loop(lambda step: step < last, body, (first,))
 
     def _step(self, x, y):
-        params = [tf.convert_to_tensor(v) for v in self.model.trainable_variables]
-        state = [tf.convert_to_tensor(v) for v in self.model.non_trainable_variables]
+        params = [tf.convert_to_tensor(v) for v in self._params]
+        state = [tf.convert_to_tensor(v) for v in self._state]
         states = []
 
         def loss_fn(params):
@@ -121,10 +121,8 @@ class Training:
             return loss
 
         _, gradients = self._gradients_of()(loss_fn, params)
-        self.optimizer.apply(gradients, self.model.trainable_variables)
-        for variable, value in zip(
-            self.model.non_trainable_variables, states[0], strict=True
-        ):
+        self.optimizer.apply(gradients, self._params)
+        for variable, value in zip(self._state, states[0], strict=True):
             variable.assign(value)
 
     def _gradients_of(self):
@@ -146,8 +144,8 @@ class Training:
         return record
 
     def _measure(self, x, y):
-        params = [tf.convert_to_tensor(v) for v in self.model.trainable_variables]
-        state = [tf.convert_to_tensor(v) for v in self.model.non_trainable_variables]
+        params = [tf.convert_to_tensor(v) for v in self._params]
+        state = [tf.convert_to_tensor(v) for v in self._state]
         loss, outputs, _ = self.task.evaluate_loss(params, state, x, y, training=False)
         return loss, _accuracy(y, outputs)
 

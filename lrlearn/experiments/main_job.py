@@ -193,10 +193,10 @@ class _Comparison:
             self._job.steps, keys["seed"], rate, self._job.record_every
         )
         self._trajectories.append(trajectory.assign(learning_rate=rate, **keys))
-        model = training.model
+        params, state = training.task.variables(training.model)
         measured = sharpness(
-            model.trainable_variables,
-            [tf.convert_to_tensor(v) for v in model.non_trainable_variables],
+            params,
+            [tf.convert_to_tensor(v) for v in state],
             radii=RADII,
         )
         self._sharpness.append(measured.assign(**keys))

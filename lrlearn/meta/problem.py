@@ -83,7 +83,7 @@ class Problem:
         self.regularizer = regularizer
         self.meta_loss = meta_loss
         self.meta_split = meta_split
-        weights = task.model.trainable_variables
+        weights, _ = task.variables(task.model)
         n = sum(int(np.prod(w.shape)) for w in weights)
         padding = aligned(n) - n
         self.shapes = [*(tuple(w.shape) for w in weights), (padding,)]
@@ -111,7 +111,7 @@ class Problem:
         """Returns an `Optimizee` whose leaves only stand for its tensors."""
         return Optimizee(
             w=None,
-            model_state=list(self.task.model.non_trainable_variables),
+            model_state=self.task.variables(self.task.model)[1],
             **rule.initial_state(1),
             step=None,
         )

@@ -3,11 +3,13 @@
 import random
 from contextlib import contextmanager
 
-import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from lrlearn.models.passes import Pass, run_pass
+from lrlearn.models.training_loss import parameters
+from lrlearn.models.with_loss import WithLoss
 from lrlearn.tasks import checks
 
 SPLITS = ("train", "validation", "test")
@@ -20,8 +22,9 @@ class Task:
 
     $$L(w) = \frac 1 B \sum_{b=1}^B \ell(y_b, f_w(x_b)) + \sum_j R_j(w),$$
 
-    with $R_j$ the model's own losses (weight and activity regularizers, `add_loss`).
-    Masks and sample weights are not supported.
+    as `keras.Model.compile` makes it of $\ell$, masks included, with $R_j$ the model's
+    own losses (weight and activity regularizers, `add_loss`). Sample weights are not
+    supported, nor is state in other than Keras's variables.
 
     Args:
         model_fn: Function without arguments that builds a new Keras model. Initializers
@@ -78,7 +81,8 @@ class Task:
         self.test = checks.examples("test", test)
         self.batch_size = checks.batch_size(batch_size)
         self.name = name or "task"
-        self._model = None
+        self._model = self._measured = None
+        self._strangers = []
         self._tensors = {}
 
     @property
@@ -89,13 +93,42 @@ class Task:
                 model, outputs = self._build(seed=0)
             for split in SPLITS:
                 checks.labels(self.loss, split, getattr(self, split), outputs)
+            with tf.init_scope():
+                self._measured = WithLoss(model, self.loss)
+            self._strangers = self._find_strangers(model)
             self._model = model
         return self._model
 
     @property
     def num_params(self):
         """Number of trainable parameters."""
-        return sum(int(np.prod(w.shape)) for w in self.model.trainable_variables)
+        return sum(int(np.prod(w.shape)) for w in parameters(self.model))
+
+    def variables(self, model):
+        """Returns a model's variables in the order in which `init` has their values.
+
+        Args:
+            model: What `model_fn` built, and is built.
+
+        Returns:
+            A tuple `(params, state)` of lists of variables: those that are trained, and
+            all others that the model has or that a call writes, such as the state of
+            recurrent layers and Keras's global seed generator.
+        """
+        template, params = self.model, parameters(model)
+        strangers = self._strangers
+        if strangers and model is not template:
+            strangers = self._find_strangers(model)
+        own = [v for v in model.variables if not _is_in(v, params)]
+        return params, [*own, *strangers]
+
+    def _find_strangers(self, model):
+        """Returns the variables that a call writes and the model does not know of."""
+        with tf.init_scope():
+            x, y = (tf.convert_to_tensor(a[:1]) for a in self.train)
+            with Pass([(v, v.value) for v in model.variables]) as scope:
+                run_pass(WithLoss(model, self.loss), (x, y, None), training=True)
+        return [v for v, _ in scope.writes if not _is_in(v, model.variables)]
 
     def init(self, seed, scale=1.0):
         """Returns the values of a fresh initialisation.
@@ -108,8 +141,7 @@ class Task:
             scale: Factor on the trainable values. Defaults to `1.0`.
 
         Returns:
-            A tuple `(params, state)` of lists of arrays: the model's trainable and
-            non-trainable variables.
+            A tuple `(params, state)` of lists of arrays, values of `variables`.
         """
         template = self.model
         with tf.init_scope():
@@ -119,16 +151,23 @@ class Task:
                     "`model_fn` must build a new model on each call. "
                     f"Received: the same model twice, {model.name!r}"
                 )
-            params = [w.numpy() for w in model.trainable_variables]
-            state = [v.numpy() for v in model.non_trainable_variables]
+            variables = self.variables(model)
+            params = [w.numpy() for w in variables[0]]
+            state = [
+                # Keras's global seed generator is that of all models.
+                np.array([seed, 0]).astype(v.dtype)
+                if _is_in(v, self._strangers)
+                else v.numpy()
+                for v in variables[1]
+            ]
         return [(scale * w).astype(w.dtype) for w in params], state
 
     def evaluate_loss(self, params, state, x, y, training=False):
         """Returns the loss on a batch, as a pure function of parameters and state.
 
         Args:
-            params: List of tensors, the trainable variables.
-            state: List of tensors, the non-trainable variables (statistics of batch
+            params: List of tensors, values of the `variables` that are trained.
+            state: List of tensors, those of the others (statistics of batch
                 normalization, seeds of dropout).
             x: Inputs `[batch, ...]`.
             y: Targets `[batch, ...]`.
@@ -138,24 +177,15 @@ class Task:
             A tuple `(loss, outputs, state)`: a float32 scalar, the model's outputs, and
             the state after the call.
         """
-        model = self.model
-        variables = model.trainable_variables, model.non_trainable_variables
-        mapping = [
-            *zip(variables[0], params, strict=True),
-            *zip(variables[1], state, strict=True),
+        params_of, state_of = self.variables(self.model)
+        values = [
+            *zip(params_of, params, strict=True),
+            *zip(state_of, state, strict=True),
         ]
-        # Not `model.stateless_call`: it runs `call` alone, so a layer whose `training`
-        # is implied, not handed on, would silently run in inference mode.
-        with keras.StatelessScope(mapping, collect_losses=True) as scope:
-            outputs = model(x, training=training)
-            penalties = model.losses
-        state = [tf.convert_to_tensor(scope.get_current_value(v)) for v in variables[1]]
-        loss = ops.mean(ops.cast(self.loss(y, outputs), "float32"))
-        return (
-            sum((ops.cast(p, "float32") for p in penalties), loss),
-            outputs,
-            state,
-        )
+        with Pass(values) as scope:
+            loss, outputs = run_pass(self._measured, (x, y, None), training)
+        state = [tf.convert_to_tensor(scope.get_current_value(v)) for v in state_of]
+        return ops.mean(ops.cast(loss, "float32")), outputs, state
 
     def batch(self, split, seed):
         """Returns a random batch, drawn with replacement; usable in a `tf.function`.
@@ -211,3 +241,8 @@ def _seeded(seed):
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
+
+
+def _is_in(variable, variables):
+    # Not `in`: variables compare by value.
+    return any(variable is other for other in variables)
