@@ -55,7 +55,7 @@ class SharpnessAwareModel(keras.Model):
     """
 
     # Keras's own constructor already asks for these.
-    _regularizer = _start = _train_function = _traced = None
+    _regularizer = _start = _train_function = _traced = _shardings = None
     start_fraction = 0.0
 
     @classmethod
@@ -109,7 +109,7 @@ class SharpnessAwareModel(keras.Model):
         regularizer = regularizers.get(regularizer)
         super().compile(*args, **kwargs)
         self.regularizer, self.start_fraction = regularizer, start_fraction
-        self._start = None
+        self._start = self._shardings = None
 
     def get_compile_config(self):
         """Returns what `compile` was called with, as JSON types."""
@@ -152,6 +152,16 @@ class SharpnessAwareModel(keras.Model):
     def _settings(self):
         """Returns a string that tells what a compiled step holds as constants."""
         return settings([self.regularizer, self.start_fraction, self._start])
+
+    def _get_state_sharding_spec(self):
+        """Returns how JAX's devices share the state.
+
+        It is kept, for variables have no values in the middle of Keras's `fit`.
+        """
+        if self._shardings is None:
+            spec = super()._get_state_sharding_spec()
+            self._shardings = lambda: spec
+        return self._shardings()
 
     def fit(self, *args, **kwargs):
         """Trains the model; see `keras.Model.fit`."""

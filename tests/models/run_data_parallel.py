@@ -6,7 +6,7 @@ import numpy as np
 
 from lrlearn.regularizers import SAM
 from tests.models.conftest import TARGETS, X, linear, same_model, sharpness_aware, train
-from tests.models.quadratic import RATE, RHO, W, close, sam
+from tests.models.quadratic import RATE, RHO, W, close, gradient, sam
 
 assert len(jax.devices()) == 2
 
@@ -33,7 +33,24 @@ def check_perturbation():
     close(kernel, W - RATE * sam(W))
 
 
+def check_change():
+    """A radius may change while Keras holds the variables' values elsewhere."""
+    model = linear()
+    model.compile(keras.optimizers.SGD(RATE), "mse", regularizer=SAM(0.0))
+
+    def change(batch, logs):
+        model.regularizer.rho = RHO
+
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=change)
+    twice = {"x": np.tile(X, (2, 1)), "y": np.tile(TARGETS, (2, 1))}
+    settings = {"batch_size": 24, "shuffle": False, "verbose": 0}
+    model.fit(**twice, **settings, callbacks=[callback])
+    expected = W - RATE * gradient(W)
+    close(model.get_weights()[0], expected - RATE * sam(expected))
+
+
 if __name__ == "__main__":
     check_classifier()
     check_perturbation()
+    check_change()
     print("done")
