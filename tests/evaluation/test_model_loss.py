@@ -137,7 +137,7 @@ def test_is_that_of_evaluate(name):
 
 def test_measures_have_it():
     """The clean loss, and the middle of the landscape."""
-    model, data, expected = _compiled("mask and weights")
+    model, data, expected = _compiled("weights")
     table = sharpness(model, **data, radii=[0.01], steps=1)
     np.testing.assert_allclose(table["clean_loss"], expected, rtol=2e-6)
     table = loss_landscape(model, **data, points=3)

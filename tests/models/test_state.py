@@ -69,7 +69,7 @@ def test_unseeded_noise(regularizer, mode):
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras fails on stateful RNNs there")
-@in_all_ways
+@pytest.mark.parametrize("regularizer, mode", [HOW[0], HOW[2]])  # XLA takes long
 def test_stateful_recurrent_layers(regularizer, mode):
     """Their state goes on from batch to batch; also both ways, and of stacked cells."""
 
