@@ -50,7 +50,7 @@ def _check_numerics():
         # Each compiles a graph of its own; the others take as long and say less.
         p
         if p in ("minimum", "saddle point", "constant")
-        else pytest.param(p, marks=slow)
+        else pytest.param(p, marks=pytest.mark.slow)
         for p in PROBLEMS
     ],
 )
