@@ -1,9 +1,10 @@
 """The benchmarks' results as a file and as a table."""
 
 import json
-import os
 
 import pandas as pd
+
+from lrlearn.files import write_atomically
 
 
 def write(path, content):
@@ -13,12 +14,7 @@ def write(path, content):
         path: A `pathlib.Path`.
         content: A JSON-able dict.
     """
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_text(json.dumps(content, indent=1) + "\n")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(path, json.dumps(content, indent=1) + "\n")
 
 
 def tables(results):

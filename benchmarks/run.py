@@ -17,7 +17,7 @@ from benchmarks import cases, machine, report
 from benchmarks.collect import collect
 from binaries import cli
 
-_OUTPUT = flags.DEFINE_string("output", "results/benchmarks", "Output directory.")
+_OUTPUT = flags.DEFINE_string("output", "benchmarks/results", "Output directory.")
 _NAME = flags.DEFINE_string("name", None, "Name of the file; default: the groups.")
 _GROUPS = flags.DEFINE_list("groups", list(cases.GROUPS), "Groups of cases.")
 _ONLY = flags.DEFINE_string("only", "", "Substring of <group>/<case> to be measured.")

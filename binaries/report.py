@@ -13,8 +13,8 @@ import matplotlib
 from absl import flags
 
 from binaries import cli
-from lrlearn.experiments.grid import store
-from lrlearn.experiments.grid_report import report
+from paper.grid import store
+from paper.grid_report import report
 
 matplotlib.use("Agg")
 

@@ -20,9 +20,9 @@ import matplotlib
 from absl import flags
 
 from binaries import cli
-from lrlearn.experiments import MainJob, report, run
-from lrlearn.experiments.grid import runner
-from lrlearn.experiments.grid.grid import GRIDS
+from paper import MainJob, report, run
+from paper.grid import runner
+from paper.grid.grid import GRIDS
 
 matplotlib.use("Agg")
 

@@ -11,7 +11,7 @@ from lrlearn.optimizers import LearnedOptimizer
 __version__ = "0.1.0"
 
 _ANYWHERE = ("models", "optimizers", "regularizers", "rules")
-_ON_TENSORFLOW = ("evaluation", "experiments", "meta", "plots", "tasks")
+_ON_TENSORFLOW = ("evaluation", "meta", "plots", "tasks")
 
 __all__ = ["LearnedOptimizer", "SharpnessAwareModel", *_ANYWHERE]
 if keras.backend.backend() == "tensorflow":

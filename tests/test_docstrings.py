@@ -7,9 +7,18 @@ import pkgutil
 import pytest
 
 import lrlearn
+import paper
 
-_WALK = pkgutil.walk_packages(lrlearn.__path__, "lrlearn.")
-MODULES = ["lrlearn", *(module.name for module in _WALK)]
+
+def _modules(package):
+    yield package.__name__
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        # Programs, whose flags exclude one another.
+        if not module.name.startswith("paper.checks."):
+            yield module.name
+
+
+MODULES = [*_modules(lrlearn), *_modules(paper)]
 
 
 @pytest.mark.parametrize("name", MODULES)

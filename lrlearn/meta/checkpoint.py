@@ -1,12 +1,13 @@
 """Checkpoints of meta-training: arrays and JSON, written atomically."""
 
 import json
-import os
 import pathlib
 import warnings
 
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+
+from lrlearn.files import write_atomically
 
 _CONFIG = "config.json"
 _PATTERN = "checkpoint-*.safetensors"
@@ -52,7 +53,7 @@ class CheckpointDirectory:
 
     def write_text(self, name, text):
         """Writes a text file beside the checkpoints."""
-        write_atomically(self.path / name, text.encode())
+        write_atomically(self.path / name, text)
 
     def load(self):
         """Returns `(arrays, state)` of the newest whole checkpoint.
@@ -88,7 +89,7 @@ class CheckpointDirectory:
             if self._checkpoints():
                 raise ValueError(f"{self.path} holds checkpoints but no {_CONFIG}.")
             self.path.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, json.dumps(config, indent=1).encode())
+            write_atomically(file, json.dumps(config, indent=1))
             return
         try:
             found = json.loads(file.read_text())
@@ -104,20 +105,6 @@ class CheckpointDirectory:
                 f"`checkpoint_dir` must be new or of the same configuration. Received: "
                 f"{self.path}, which differs in {differing}"
             )
-
-
-def write_atomically(path, data):
-    """Writes bytes to a file so that a reader sees all of them or the old ones."""
-    path = pathlib.Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read(path):

@@ -4,16 +4,14 @@ import contextlib
 import hashlib
 import http.client
 import io
-import os
 import re
-import tempfile
 import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from pathlib import Path
 from urllib.parse import urldefrag
 
+from lrlearn.files import write_atomically
 from lrlearn.optimizers.preset_format import LIMITS, read_limited
 
 _SCHEMES = ("https://", "http://", "file://")
@@ -88,7 +86,7 @@ def write_archive(path, files):
         for name, content in files.items():
             # `ZipInfo` has a fixed date: the same files have the same hash.
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    _replace(path, packed.getvalue())
+    write_atomically(path, packed.getvalue())
     return _sha256(packed.getvalue())
 
 
@@ -120,7 +118,7 @@ def _content(url, digest, folder):
     # The preset is here, even where it cannot be kept.
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
+        write_atomically(path, content)
     return content
 
 
@@ -153,14 +151,6 @@ def _download(url):
             f"A preset's zip file must have at most {_LIMIT} bytes. Received: {url}"
         )
     return content
-
-
-def _replace(path, content):
-    """Writes a file, whole or not at all, also where several processes do."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".preset-") as tmp:
-        partial = Path(tmp) / path.name
-        partial.write_bytes(content)
-        os.replace(partial, path)
 
 
 def _sha256(content):

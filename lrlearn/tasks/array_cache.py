@@ -1,12 +1,14 @@
 """Arrays kept in files, since reading data sets is slow."""
 
 import hashlib
+import io
 import os
 import pathlib
-import uuid
 import warnings
 
 import numpy as np
+
+from lrlearn.files import write_atomically
 
 _STAMP = "stamp"
 
@@ -46,14 +48,10 @@ def write(file, stamp, arrays):
         stamp: String to tell whether the arrays still hold.
         arrays: Dict of arrays.
     """
-    partial = file.with_name(f"{file.name}.{uuid.uuid4().hex}.part")
+    archive = io.BytesIO()
+    np.savez(archive, **arrays, **{_STAMP: np.array(stamp)})
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(partial, "xb") as f:
-                np.savez(f, **arrays, **{_STAMP: np.array(stamp)})
-            os.replace(partial, file)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_atomically(file, archive.getvalue())
     except OSError as error:
         warnings.warn(f"Could not cache the data in {file}: {error}", stacklevel=2)

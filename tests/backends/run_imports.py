@@ -28,7 +28,7 @@ if __name__ == "__main__":
     lrlearn.SharpnessAwareModel  # noqa: B018
     by_lrlearn = use(lrlearn.LearnedOptimizer.from_preset("mlp_sam"))
     answers = {}
-    for name in ("MetaTrainer", "meta", "evaluation", "tasks", "experiments"):
+    for name in ("MetaTrainer", "meta", "evaluation", "tasks", "plots"):
         try:
             getattr(lrlearn, name)
         except ImportError as error:

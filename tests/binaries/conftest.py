@@ -21,17 +21,19 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def program(request):
-    """The module in `binaries` that the test module names as `PROGRAM`.
+    """The module that the test module names as `PROGRAM`.
 
     All flags are in one global registry, and programs share names: what the program
     defines is taken back.
     """
     app.define_help_flags()
     before = set(flags.FLAGS)
-    yield importlib.import_module(f"binaries.{request.module.PROGRAM}")
+    yield importlib.import_module(request.module.PROGRAM)
     for name in set(flags.FLAGS) - before:
         delattr(flags.FLAGS, name)
-    for name in [name for name in sys.modules if name.startswith("binaries.")]:
+    for name in [
+        name for name in sys.modules if name.startswith(("binaries.", "tools."))
+    ]:
         del sys.modules[name]
 
 

@@ -12,7 +12,7 @@ from absl import flags
 
 from binaries import cli
 
-PROGRAM = "cli"
+PROGRAM = "binaries.cli"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import lrlearn
 from tests.binaries.saved_models import make_model, save_two
 
-PROGRAM = "evaluate_pga"
+PROGRAM = "binaries.evaluate_pga"
 EXAMPLES = 16
 
 

@@ -7,7 +7,7 @@ import pytest
 from lrlearn.optimizers import preset_source, presets
 from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
 
-PROGRAM = "make_cards"
+PROGRAM = "tools.make_cards"
 BUILT_IN = sorted(preset_source.built_in())
 
 
@@ -40,6 +40,7 @@ METADATA = {"tasks": ["net", "other"], "horizon": [5, 1234], "regularizer": "sam
 def _results(program, tmp_path, monkeypatch):
     """A folder of results made by hand; the program looks there."""
     monkeypatch.setattr(program, "_RESULTS", tmp_path)
+    monkeypatch.setattr(program, "_BENCHMARKS", tmp_path)
     for suffix in ("", "_small"):
         (tmp_path / f"rule_accuracy{suffix}.csv").write_text(RUNS.strip())
         others = RUNS.strip().replace("mine", "other")
@@ -87,7 +88,6 @@ def test_cost(program, results, monkeypatch):
     """The median over files, of the steps of one network."""
     networks = {"Net": ("net", ["a", "b", "c"]), "One": ("one", ["a"])}
     monkeypatch.setattr(program, "_NETWORKS", networks)
-    (results / "benchmarks").mkdir()
     for file, ratio in {"a": 7.0, "b": 1.234, "c": 2.0}.items():
         rows = [
             (group, case, optimizer, factor * ratio)
@@ -104,7 +104,7 @@ def test_cost(program, results, monkeypatch):
         ]
         columns = ("group", "case", "optimizer", "ratio")
         content = {"rows": [dict(zip(columns, row, strict=True)) for row in rows]}
-        (results / "benchmarks" / f"{file}.json").write_text(json.dumps(content))
+        (results / f"{file}.json").write_text(json.dumps(content))
     assert program._cost(CoordinatewiseLSTM((4, 4)))["rows"] == [
         {"": "this preset", "Net": 6.0, "One": 42.0},
         {"": "SAM around Adam", "Net": 2.0, "One": 14.0},

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import lrlearn
 
-PROGRAM = "meta_train"
+PROGRAM = "binaries.meta_train"
 SMALL = (
     "--train_size=20",
     "--batch_size=4",

@@ -10,7 +10,7 @@ import pytest
 import lrlearn
 from tests.binaries.saved_models import make_model, save_two
 
-PROGRAM = "plot_landscape"
+PROGRAM = "binaries.plot_landscape"
 EXAMPLES = 16
 
 

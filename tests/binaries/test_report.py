@@ -2,10 +2,10 @@
 
 import json
 
-from lrlearn.experiments.grid.store import VERSION
-from tests.experiments.grid_rows import make_rows
+from paper.grid.store import VERSION
+from tests.paper.grid_rows import make_rows
 
-PROGRAM = "report"
+PROGRAM = "binaries.report"
 
 
 def write_store(directory):

@@ -5,10 +5,10 @@ import json
 import pandas as pd
 import pytest
 
-from lrlearn.experiments import MainJob
-from tests.experiments.results import NETWORKS, OPTIMIZERS, make_results
+from paper import MainJob
+from tests.paper.results import NETWORKS, OPTIMIZERS, make_results
 
-PROGRAM = "reproduce"
+PROGRAM = "binaries.reproduce"
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import os
 
 import pytest
 
-from lrlearn.experiments.grid import runner, store
-from lrlearn.experiments.grid.grid import GRIDS
-from tests.experiments.grid_rows import make_rows
+from paper.grid import runner, store
+from paper.grid.grid import GRIDS
+from tests.paper.grid_rows import make_rows
 
-PROGRAM = "reproduce"
+PROGRAM = "binaries.reproduce"
 (ROW,) = make_rows(
     ("mnist",), ("mlp",), ("full",), ("Adam",), explicit=(), rules=(), seeds=1
 )[-1:]

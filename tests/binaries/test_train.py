@@ -10,7 +10,7 @@ import pytest
 import lrlearn
 from lrlearn.evaluation import Training
 
-PROGRAM = "train"
+PROGRAM = "binaries.train"
 SMALL = ("--train_size=40", "--batch_size=20")
 
 

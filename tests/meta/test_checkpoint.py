@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from lrlearn.meta import checkpoint
-from lrlearn.meta.checkpoint import CheckpointDirectory, write_atomically
+from lrlearn.meta.checkpoint import CheckpointDirectory
 
 CONFIG = {"seed": 0, "horizon": (100, 1000)}
 
@@ -110,17 +109,3 @@ def test_workers_keep_their_own(tmp_path):
         _save(CheckpointDirectory(tmp_path, CONFIG, worker=worker), worker + 1)
     assert (tmp_path / "checkpoint-00000001.safetensors").exists()
     assert (tmp_path / "worker1" / "checkpoint-00000002.safetensors").exists()
-
-
-def test_write_atomically_leaves_the_old_file(tmp_path, monkeypatch):
-    """Where writing fails; and nothing half-written beside it."""
-    file = tmp_path / "file"
-    write_atomically(file, b"old")
-
-    def fail(descriptor):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(checkpoint.os, "fsync", fail)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(file, b"new")
-    assert _files(tmp_path) == {"file": b"old"}

@@ -24,7 +24,7 @@ METADATA = {
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_built_in_cards_are_those_of_the_code(name):
-    """`python -m binaries.make_cards` writes them."""
+    """`python -m tools.make_cards` writes them."""
     rule, _, metadata = presets.load_preset(name)
     text = (BUILT_IN[name].path / "README.md").read_text(encoding="utf-8")
     assert text == card(name, rule, metadata)

@@ -1,5 +1,0 @@
-"""Experiments: meta-training, evaluation and plots put together."""
-
-from lrlearn.experiments.main_job import MainJob, Results, run
-
-__all__ = ["MainJob", "Results", "run"]

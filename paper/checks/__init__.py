@@ -1,0 +1,1 @@
+"""Checks of the methods that the study stands on."""

@@ -1,0 +1,49 @@
+"""How far replay and full tape are apart, on a real problem.
+
+An LSTM of 2x20 units trains the digits MLP for 20 steps; the error is
+|replay - full tape| / |full tape|, over all of theta.
+
+    python -m paper.checks.estimator_agreement
+"""
+
+import tensorflow as tf
+
+import lrlearn
+from lrlearn.meta import FullTape, Replay
+from lrlearn.meta.problem import Problem
+from lrlearn.regularizers import GAM, GSAM, SAM
+
+REGULARIZERS = {
+    "none": None,
+    "SAM": SAM(0.1),
+    "GSAM": GSAM(0.1),
+    "GAM, algorithm2": GAM(),
+    "GAM, released": GAM(variant="released"),
+    "GAM, hvp": GAM(variant="hvp"),
+}
+
+
+def main():
+    """Prints a table."""
+    rule = lrlearn.rules.CoordinatewiseLSTM((20, 20))
+    task = lrlearn.tasks.load("digits/mlp")
+    for name, regularizer in REGULARIZERS.items():
+        problem = Problem(task, regularizer)
+        replay, full = (_gradient(e, problem, rule) for e in (Replay(), FullTape()))
+        error = tf.norm(replay - full) / tf.norm(full)
+        print(f"{name:<17}{float(error):.1e}")
+
+
+def _gradient(estimator, problem, rule):
+    @tf.function(autograph=False)
+    def estimate(theta, optimizee):
+        seed = tf.constant([0, 0])
+        return estimator.estimate(problem, rule, theta, optimizee, seed, 20).gradient
+
+    theta = {name: tf.constant(value) for name, value in rule.init_theta().items()}
+    gradient = estimate(theta, problem.start(rule, seed=0))
+    return tf.concat([tf.reshape(gradient[name], [-1]) for name in sorted(theta)], 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+r"""Accuracy of every preset on MNIST beside Adam tuned on validation data.
+
+    python -m paper.checks.preset_accuracy --tasks=mnist/mlp
+    python -m paper.checks.preset_accuracy --tasks=mnist/mlp --train_size=1000 \
+        --label_noise=0.2 --batch_size=64 --name=preset_accuracy_small
+
+Writes a CSV file with one row a run and record, and prints means over seeds.
+"""
+
+import json
+import pathlib
+
+import keras
+import pandas as pd
+from absl import flags
+from tqdm.auto import tqdm
+
+import lrlearn
+from binaries import cli
+from lrlearn.evaluation import Training, summarize, tune_learning_rate
+
+_TASKS = flags.DEFINE_list("tasks", ["mnist/mlp"], "Tasks.")
+_PRESETS = flags.DEFINE_list("presets", None, "Presets or directories; default: all.")
+_TRAIN_SIZE = flags.DEFINE_integer("train_size", None, "Training examples.")
+_LABEL_NOISE = flags.DEFINE_float("label_noise", 0.0, "Fraction of wrong labels.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Batch size.")
+_STEPS = flags.DEFINE_list("steps", ["200", "1000"], "Steps at which to evaluate.")
+_SEEDS = flags.DEFINE_integer("seeds", 5, "Number of seeds.")
+_OUTPUT = flags.DEFINE_string("output", "paper/results", "Output directory.")
+_NAME = flags.DEFINE_string("name", "preset_accuracy", "Name of the files.")
+
+_RATES = (0.0003, 0.001, 0.003, 0.01, 0.03)
+_TUNING_SEEDS = (1000, 1001)
+
+
+def main():
+    """Runs the benchmark by the flags."""
+    presets = _PRESETS.value or sorted(lrlearn.LearnedOptimizer.presets)
+    rows = []
+    for name in _TASKS.value:
+        task = lrlearn.tasks.load(
+            name,
+            train_size=_TRAIN_SIZE.value,
+            label_noise=_LABEL_NOISE.value,
+            batch_size=_BATCH_SIZE.value,
+        )
+        rows += _adam(task)
+        for preset in tqdm(presets, desc=name, unit="preset"):
+            optimizer = lrlearn.LearnedOptimizer.from_preset(preset)
+            rows += _runs(task, preset, Training(task, optimizer), _steps())
+    frame = pd.concat(rows, ignore_index=True)
+    output = pathlib.Path(_OUTPUT.value)
+    output.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(output / f"{_NAME.value}.csv", index=False)
+    provenance = json.dumps(cli.provenance(), indent=2)
+    (output / f"{_NAME.value}.json").write_text(provenance + "\n")
+    metrics = ["validation_accuracy", "test_accuracy", "train_loss"]
+    summary = summarize(frame, ["task", "step", "optimizer"], metrics)
+    print(summary.round(4).to_string())
+
+
+def _adam(task):
+    """Adam, with the learning rate tuned for each number of steps on its own."""
+    training = Training(task, keras.optimizers.Adam())
+    rows = []
+    for steps in _steps():
+        rate, _ = tune_learning_rate(training, _RATES, steps, _TUNING_SEEDS)
+        rows += _runs(task, "adam", training, [steps], rate)
+    return rows
+
+
+def _runs(task, name, training, steps, rate=None):
+    rows = []
+    for seed in range(_SEEDS.value):
+        for number in steps:
+            last = training.run(number, seed, rate).tail(1)
+            keys = {"task": task.name, "optimizer": name, "seed": seed}
+            rows.append(last.assign(learning_rate=rate, **keys))
+    return rows
+
+
+def _steps():
+    return [int(steps) for steps in _STEPS.value]
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,92 @@
+"""Meta-training by a recipe, and update rules as rows of a store."""
+
+import base64
+
+import keras
+import numpy as np
+
+import lrlearn
+from paper.grid.grid import REGIMES
+from paper.grid.optimizers import TEACHERS
+
+
+def make_rule(name, recipe):
+    """Returns the update rule `"LSTM"` or `"MLP"` of a `MetaRecipe`."""
+    if name == "LSTM":
+        return lrlearn.rules.CoordinatewiseLSTM(
+            recipe.lstm_units, features="normalized", output="adam"
+        )
+    return lrlearn.rules.PerParameterMLP(horizon=max(recipe.horizon))
+
+
+def meta_train(learned, meta_seed, recipe):
+    """Meta-trains an update rule.
+
+    Args:
+        learned: A `Learned`.
+        meta_seed: Integer seed of everything random.
+        recipe: A `MetaRecipe`.
+
+    Returns:
+        A dict with `theta` (see `pack`) and `score`, the best meta-validation score.
+    """
+    schedule = keras.optimizers.schedules.CosineDecay(
+        recipe.rate(learned.rule), recipe.steps, alpha=recipe.final_rate
+    )
+    trainer = lrlearn.MetaTrainer(
+        make_rule(learned.rule, recipe),
+        [load_task(recipe.dataset, n, recipe.regime) for n in recipe.networks],
+        TEACHERS[learned.teacher],
+        estimator=lrlearn.meta.Replay(coordinates=recipe.coordinates),
+        unroll=recipe.unroll,
+        horizon=recipe.horizon,
+        initializations=recipe.initializations,
+        initial_scale=recipe.initial_scale,
+        meta_split="validation" if learned.teacher == "held-out" else "train",
+        meta_optimizer=keras.optimizers.Adam(schedule, global_clipnorm=recipe.clipnorm),
+        validation_every=max(1, recipe.steps // recipe.validations(learned.rule)),
+        validation_steps=recipe.validation_steps,
+        seed=meta_seed,
+    )
+    history = trainer.fit(recipe.steps, verbose=0)
+    score = float(history.frame()["score"].min())
+    return {"theta": pack(trainer.theta), "score": score}
+
+
+def load_task(dataset, network, regime):
+    """Returns a task in a regime, by their names."""
+    regime = REGIMES[regime]
+    return lrlearn.tasks.load(
+        f"{dataset}/{network}",
+        train_size=regime.train_size,
+        label_noise=regime.label_noise,
+        batch_size=regime.batch_size,
+    )
+
+
+def pack(theta):
+    """Returns arrays as JSON types, exactly.
+
+    Example:
+        >>> import numpy as np
+        >>> from paper.grid.meta_training import pack, unpack
+        >>> unpack(pack({"w": np.ones((1, 2), "float32")}))
+        {'w': array([[1., 1.]], dtype=float32)}
+    """
+    return {
+        name: {
+            "shape": list(array.shape),
+            "float32": base64.b64encode(array.astype("<f4").tobytes()).decode(),
+        }
+        for name, array in theta.items()
+    }
+
+
+def unpack(packed):
+    """Returns the arrays that `pack` was given."""
+    return {
+        name: np.frombuffer(base64.b64decode(value["float32"]), "<f4")
+        .astype("float32")
+        .reshape(value["shape"])
+        for name, value in packed.items()
+    }

@@ -1,0 +1,218 @@
+"""Keys follow from all that determines a row; shards need nothing of each other."""
+
+import collections
+import dataclasses
+
+import keras
+import pytest
+
+import lrlearn
+from paper.grid import cells
+from paper.grid.cells import Jobs
+from paper.grid.grid import GRIDS, Grid, Measures, MetaRecipe
+from paper.grid.optimizers import LEARNED, OPTIMIZERS, TUNED
+
+SMOKE = GRIDS["smoke"]
+PLACE = ("digits", "mlp", "small")
+
+
+def data(name, checksum=0):
+    return {"name": name, "checksum": checksum}
+
+
+def keys(grid, data=data):
+    return {key for job in Jobs(grid, data).all() for key in job.keys}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_every_row_has_a_key_of_its_own(name):
+    jobs = Jobs(GRIDS[name], data).all()
+    found = [key for job in jobs for key in job.keys]
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("name", ["full", "first_pass"])
+def test_every_optimizer_runs_on_every_task_with_every_seed(name):
+    grid = GRIDS[name]
+    runs = collections.Counter(
+        (cell["optimizer"], cell["dataset"], cell["network"], cell["regime"])
+        for job in Jobs(grid, data).all()
+        if job.kind == "run"
+        for cell in job.cells
+    )
+    assert len(runs) == len(OPTIMIZERS) * 18
+    for (optimizer, *_), count in runs.items():
+        assert count == grid.seeds * (grid.meta_seeds if optimizer in LEARNED else 1)
+
+
+def test_horizons_of_the_full_grid_are_the_papers():
+    jobs = Jobs(GRIDS["full"], data).all()
+    steps = {
+        (c["regime"], c["dataset"], c["steps"])
+        for job in jobs
+        if job.kind == "run"
+        for c in job.cells
+    }
+    assert steps == {
+        ("full", "mnist", 1000),
+        ("full", "fashion_mnist", 1000),
+        ("full", "cifar10", 2000),
+        *(("small", name, 2000) for name in ("mnist", "fashion_mnist", "cifar10")),
+    }
+
+
+def test_hand_designed_optimizers_get_as_many_trials():
+    assert len({len(tuned.trials) for tuned in TUNED.values()}) == 1
+    trials = [tuple(map(str, tuned.trials)) for tuned in TUNED.values()]
+    assert all(len(set(t)) == len(t) for t in trials)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_shards_are_parts_that_need_no_other(count):
+    everything = Jobs(SMOKE, data).all()
+    shards = [Jobs(SMOKE, data).shard(i + 1, count) for i in range(count)]
+    found = [key for jobs in shards for job in jobs for key in job.keys]
+    assert sorted(found) == sorted(key for job in everything for key in job.keys)
+    for jobs in shards:
+        done = set()
+        for job in jobs:
+            assert all(done >= set(needed.keys) for needed in job.needs.values())
+            done |= set(job.keys)
+
+
+CHANGES = {
+    "horizon": {"horizons": (("*", (50,)),)},
+    "seeds": {"seeds": 3},
+    "records": {"measures": dataclasses.replace(SMOKE.measures, records=5)},
+    "examples": {"measures": dataclasses.replace(SMOKE.measures, examples=(("*", 7),))},
+}
+KEPT = {"horizon": {"meta"}, "seeds": {"meta", "tuning"}}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_determines_a_row_changes_its_key_and_no_other(name):
+    before = Jobs(SMOKE, data).all()
+    after = Jobs(dataclasses.replace(SMOKE, **CHANGES[name]), data).all()
+    kept = KEPT.get(name, {"meta", "tuning"})
+    for kind in ("meta", "tuning", "run"):
+        sides = [
+            {key for job in jobs if job.kind == kind for key in job.keys}
+            for jobs in (before, after)
+        ]
+        assert (sides[0] == sides[1]) == (kind in kept)
+        assert kind in kept or not sides[0] & sides[1]
+
+
+def test_a_change_of_the_recipe_changes_the_runs_of_learned_optimizers_only():
+    recipe = dataclasses.replace(SMOKE.recipe, steps=5)
+    before, after = keys(SMOKE), keys(dataclasses.replace(SMOKE, recipe=recipe))
+    learned = {
+        key
+        for job in Jobs(SMOKE, data).all()
+        if job.cell["optimizer"] in LEARNED
+        for key in job.keys
+    }
+    assert before - after == learned
+
+
+OTHERWISE = {
+    "Adam-EMA": {"fixed": {"use_ema": True, "ema_momentum": 0.9}},
+    "SGD-M": {"fixed": {"momentum": 0.5}},
+    "RMSprop": {"optimizer": keras.optimizers.Adam},
+    "GSAM": {"regularizer": lambda: lrlearn.regularizers.GSAM(alpha=0.1)},
+    "late SAM": {"start_fraction": 0.5},
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_what_is_not_tuned_determines_the_keys_too(name, monkeypatch):
+    def found():
+        jobs = Jobs(GRIDS["full"], data)
+        place = ("mnist", "mlp", "full")
+        return [
+            {
+                *jobs.tuning(optimizer, place, 10).keys,
+                *jobs.run(optimizer, place, 10).keys,
+            }
+            for optimizer in (name, "Adam")
+        ]
+
+    own, others = found()
+    changed = dataclasses.replace(TUNED[name], **OTHERWISE[name])
+    monkeypatch.setitem(TUNED, name, changed)
+    own_after, others_after = found()
+    assert not own & own_after
+    assert others == others_after
+
+
+def test_rules_determine_the_keys_of_learned_optimizers(monkeypatch):
+    before = keys(SMOKE)
+    rule = lrlearn.rules.PerParameterMLP(horizon=7)
+    monkeypatch.setattr(cells, "make_rule", lambda name, recipe: rule)
+    learned = {
+        key
+        for job in Jobs(SMOKE, data).all()
+        if job.cell["optimizer"] in LEARNED
+        for key in job.keys
+    }
+    assert not before & learned
+
+
+def test_radii_determine_the_keys_of_runs(monkeypatch):
+    before = keys(SMOKE)
+    monkeypatch.setattr(cells, "RADII", {"fixed": (0.1,)})
+    runs = {
+        key for job in Jobs(SMOKE, data).all() if job.kind == "run" for key in job.keys
+    }
+    assert not before & runs
+
+
+def test_optimizers_are_made_with_what_is_fixed_and_what_was_tuned():
+    hyperparameters = {"base": "Adam", "learning_rate": 0.25, "rho": 0.1}
+    ema = TUNED["Adam-EMA"].make(hyperparameters)
+    assert (ema.use_ema, ema.ema_momentum, float(ema.learning_rate)) == (
+        True,
+        0.99,
+        0.25,
+    )
+    assert TUNED["SGD-M"].make(hyperparameters).momentum == 0.9
+    decayed = TUNED["AdamW"].make({"learning_rate": 0.25, "weight_decay": 0.5})
+    assert decayed.weight_decay == 0.5
+
+
+def test_other_data_change_every_key():
+    assert not keys(SMOKE) & keys(SMOKE, lambda name: data(name, checksum=1))
+
+
+def test_explicit_optimizers_need_both_bases():
+    grid = dataclasses.replace(SMOKE, networks=("mlp",), optimizers=("SAM",))
+    jobs = Jobs(grid, data).all()
+    assert [job.cell["optimizer"] for job in jobs if job.kind == "tuning"] == [
+        "SGD-M",
+        "Adam",
+        "SAM",
+    ]
+    assert [job.cell["optimizer"] for job in jobs if job.kind == "run"] == ["SAM"]
+
+
+def test_meta_trained_tasks_are_marked():
+    grid = Grid("g", datasets=("mnist", "cifar10"), recipe=MetaRecipe())
+    marked = {
+        (c["dataset"], c["network"], c["regime"])
+        for job in Jobs(grid, data).all()
+        if job.kind == "run" and job.settings["meta_trained"]
+        for c in job.cells
+    }
+    assert marked == {("mnist", "mlp", "small"), ("mnist", "mlp_relu", "small")}
+
+
+def test_a_task_without_a_pattern_is_refused():
+    with pytest.raises(ValueError, match="must match 'small/mnist/mlp'. Received"):
+        Grid("g", horizons=(("full/*", (10,)),)).horizons_of("small", "mnist", "mlp")
+
+
+def test_late_sam_counts_its_gradients():
+    late, gam = TUNED["late SAM"], TUNED["GAM"]
+    assert [late.gradients(step, 80) for step in (0, 70, 80)] == [0, 70, 90]
+    assert gam.gradients(80, 80) == 320
+    assert Measures().of("small/mnist/mlp").sharpness_at[-1] == 1.0

@@ -1,0 +1,158 @@
+"""Panels of lines and effects: what is drawn, and that it can be read."""
+
+import itertools
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from paper import grid_figures
+
+ORDER = ["Adam", "SGD-M", "SAM", "LO none", "LO SAM", "LO GSAM", "LO GAM"]
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def lines(rows=("a", "b"), columns=("x", "y"), order=ORDER, log=True):
+    keys = itertools.product(rows, columns, order, (0, 10, 20))
+    frame = pd.DataFrame(keys, columns=["row", "column", "optimizer", "x"])
+    mean = np.random.default_rng(0).uniform(0.1, 1, len(frame))
+    return frame.assign(mean=mean, half=0.05, log=log)
+
+
+def overlaps(figure):
+    """Pairs of texts that lie on each other."""
+    figure.canvas.draw()
+    texts = [t for axes in figure.axes for t in _texts(axes)]
+    texts += figure.legends[0].get_texts()
+    boxes = [t.get_window_extent() for t in texts if t.get_text()]
+    return [
+        pair for pair in itertools.combinations(boxes, 2) if pair[0].overlaps(pair[1])
+    ]
+
+
+def _texts(axes):
+    """Labels of axes, and those of ticks within their limits."""
+    low, high = axes.get_xlim()
+    x = [t for t in axes.get_xticklabels() if low <= t.get_position()[0] <= high]
+    low, high = sorted(axes.get_ylim())
+    y = [t for t in axes.get_yticklabels() if low <= t.get_position()[1] <= high]
+    return [axes.title, axes.xaxis.label, axes.yaxis.label, *x, *y]
+
+
+def test_lines_are_the_means_and_look_different():
+    data = lines()
+    figure = grid_figures.line_panels(data, ORDER)
+    assert len(figure.axes) == 4
+    for axes, (row, column) in zip(
+        figure.axes, itertools.product("ab", "xy"), strict=True
+    ):
+        panel = data[(data["row"] == row) & (data["column"] == column)]
+        drawn = {line.get_label(): line for line in axes.get_lines()}
+        assert set(drawn) == set(ORDER)
+        for name, line in drawn.items():
+            rows = panel[panel["optimizer"] == name]
+            np.testing.assert_array_equal(line.get_xdata(), rows["x"])
+            np.testing.assert_array_equal(line.get_ydata(), rows["mean"])
+        for look in ("get_color", "get_marker"):
+            assert len({getattr(line, look)() for line in drawn.values()}) == 7
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ORDER
+
+
+def test_bands_are_the_intervals():
+    data = lines(("a",), ("x",), ORDER[:1])
+    (axes,) = grid_figures.line_panels(data, ORDER).axes
+    (band,) = axes.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert heights.max() == pytest.approx(data["mean"].max() + 0.05)
+    assert heights.min() == pytest.approx(data["mean"].min() - 0.05)
+
+
+def test_an_optimizer_looks_the_same_whatever_else_is_drawn():
+    def look(order):
+        figure = grid_figures.line_panels(lines(order=order), ORDER)
+        lines_ = figure.axes[0].get_lines()
+        return {line.get_label(): line.get_color() for line in lines_}
+
+    assert look(["LO SAM", "SAM"]).items() <= look(ORDER).items()
+
+
+def test_axes_are_logarithmic_where_they_can_be():
+    def scale(data):
+        return grid_figures.line_panels(data, ORDER).axes[0].get_yscale()
+
+    assert scale(lines()) == "log" and scale(lines(log=False)) == "linear"
+    assert scale(lines().assign(mean=-1.0)) == "linear"
+    some = lines()
+    some.loc[0, "mean"] = 0.0
+    assert scale(some) == "linear"
+
+
+@pytest.mark.parametrize("high", [2, 20, 1e4])
+def test_logarithmic_axes_have_a_few_plain_numbers(high):
+    data = lines(("a",), ("x",))
+    data["mean"] = 0.01 * high ** (data["x"] / 20)
+    (axes,) = grid_figures.line_panels(data, ORDER).axes
+    low, top = axes.get_ylim()
+    ticks = axes.yaxis.get_ticklabels(which="both")
+    shown = [t for t in ticks if low <= t.get_position()[1] <= top and t.get_text()]
+    assert 2 <= len(shown) <= 7
+    for tick in shown:
+        assert tick.get_text() == f"{tick.get_position()[1]:g}"
+
+
+def test_runs_that_diverged_leave_gaps_and_do_not_squeeze_the_others():
+    data = lines(("a",), ("x",))
+    data.loc[0, ["mean", "half"]] = np.inf, np.nan
+    data.loc[4, "mean"] = 1e6
+    (axes,) = grid_figures.line_panels(data, ORDER).axes
+    axes.figure.canvas.draw()
+    assert axes.get_ylim()[1] < 100
+    everywhere = data.assign(mean=np.inf, half=np.nan)
+    grid_figures.line_panels(everywhere, ORDER).canvas.draw()
+
+
+@pytest.mark.parametrize("rows, columns", [("a", "x"), ("abc", "xyz"), ("abc", "wxyz")])
+@pytest.mark.parametrize("high", [1.3, 20.0, 1e5])
+def test_no_label_lies_on_another(rows, columns, high):
+    data = lines(rows, columns)
+    mean = np.geomspace(1e-3, 1e-3 * high, len(data))
+    figure = grid_figures.line_panels(data.assign(mean=mean), ORDER)
+    assert overlaps(figure) == []
+
+
+def effects():
+    tasks = ["Fashion-MNIST MLP-ReLU", "CIFAR-10 (JPEG copy) MLP-ReLU", "MNIST CNN†"]
+    panels = [
+        f"{rule} rule, {g}" for rule in ("LSTM", "MLP") for g in ("full", "small")
+    ]
+    keys = itertools.product(panels, tasks, ORDER[4:])
+    frame = pd.DataFrame(keys, columns=["column", "task", "optimizer"])
+    mean = np.random.default_rng(0).uniform(-3, 3, len(frame))
+    return frame.assign(mean=mean, low=mean - 1, high=mean + 2)
+
+
+def test_effects_and_their_intervals():
+    data = effects()
+    figure = grid_figures.effects(data, ORDER, "Points", margin=0.5)
+    assert len(figure.axes) == 4 and overlaps(figure) == []
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ORDER[4:]
+    axes = figure.axes[1]
+    assert axes.get_title() == "LSTM rule, small"
+    (drawn,) = (c for c in axes.containers if c.get_label() == "LO GAM")
+    rows = data[
+        (data["column"] == "LSTM rule, small") & (data["optimizer"] == "LO GAM")
+    ]
+    np.testing.assert_allclose(drawn[0].get_xdata(orig=False), rows["mean"])
+    ends = [segment[:, 0] for segment in drawn[2][0].get_segments()]
+    np.testing.assert_allclose(ends, rows[["low", "high"]])
+    assert list(np.round(drawn[0].get_ydata(orig=False))) == [0, 1, 2]

@@ -1,0 +1,258 @@
+"""Claims and verdicts follow from rows whose effects are known."""
+
+import numpy as np
+import pytest
+
+from lrlearn.evaluation.bootstrap import Interval
+from paper.grid_report.claims import Claim, Part, best_baselines
+from paper.grid_report.content import content
+from paper.grid_report.effects import Effect
+from paper.grid_report.explorations import explorations
+from paper.grid_report.frames import frames
+from tests.paper.grid_effects import (
+    FLAT,
+    ONE,
+    OTHERS,
+    PLACES,
+    REGULARIZED,
+    TASKS,
+    ahead,
+)
+from tests.paper.grid_rows import (
+    best_baseline,
+    gain,
+    log_increase,
+    make_rows,
+    train_loss,
+)
+
+NONE = ("{rule} none",)
+STEADY = ("SGD-M", "Adam", "RMSprop")
+STABLE = (("fixed", 0.1),)
+CIFAR10 = [task for task in TASKS if task.startswith("cifar10/")]
+RELU = [task for task in TASKS if task.endswith("/mlp_relu")]
+SEEN = {"small": ["mnist/mlp", "mnist/mlp_relu"], "full": []}
+
+
+def judged(content, regime, rule="LSTM"):
+    judge = content.judge
+    found = [*judge.claims(regime, rule), *judge.controls(regime, rule)]
+    found += explorations(content, regime, rule)
+    return {claim.name: claim for claim in found}
+
+
+def of(rule, names):
+    return [name.format(rule=rule) for name in names]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return make_rows(datasets=("mnist", "cifar10"), noise=0.0)
+
+
+@pytest.fixture(scope="module")
+def whole(rows):
+    return content(rows)
+
+
+@pytest.fixture(scope="module", params=PLACES, ids="-".join)
+def place(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def claims(whole, place):
+    return judged(whole, *place)
+
+
+@pytest.mark.parametrize(
+    "name, teachers, references",
+    [
+        ("1. generalization", REGULARIZED, NONE),
+        ("1. with SAM only", ["SAM"], NONE),
+        ("1. with GSAM only", ["GSAM"], NONE),
+        ("1. with GAM only", ["GAM"], NONE),
+        ("1. without CIFAR-10", REGULARIZED, NONE),
+        ("4. transfer", REGULARIZED, NONE),
+        ("4. without CIFAR-10", REGULARIZED, NONE),
+        ("LO L2 minus LO none", ["L2"], NONE),
+        ("LO held-out minus LO none", ["held-out"], NONE),
+        ("minus LO L2", REGULARIZED, ["{rule} L2"]),
+        ("minus LO held-out", REGULARIZED, ["{rule} held-out"]),
+        ("minus the best tuned baseline", REGULARIZED, None),
+        ("minus explicit SAM", REGULARIZED, ["SAM"]),
+    ],
+)
+def test_gains_are_those_of_the_rows(claims, place, name, teachers, references):
+    regime, rule = place
+    left_out = CIFAR10 if name.endswith("without CIFAR-10") else []
+    left_out = [*left_out, *(SEEN[regime] if name.startswith("4.") else [])]
+    against = {
+        task: of(rule, references or [best_baseline(task, regime)]) for task in TASKS
+    }
+    optimizers = [f"{rule} {teacher}" for teacher in teachers]
+    tasks = [task for task in TASKS if task not in left_out]
+    expected = ahead(gain, regime, optimizers, against, tasks)
+    (part,) = claims[name].parts
+    assert part.effect.interval == pytest.approx([expected] * 3, abs=1e-9)
+    assert part.effect.tasks == len(tasks)
+    # Explicit SAM gains more than what it teaches, and MLP none more than MLP L2.
+    less = [("minus explicit SAM", "LSTM"), ("minus explicit SAM", "MLP")]
+    less += [("LO L2 minus LO none", "MLP")]
+    assert (expected > 0) == ((name, rule) not in less)
+    assert claims[name].verdict == ("holds" if expected > 0 else "does not hold")
+
+
+@pytest.mark.parametrize("where, tasks", [("", TASKS), (", without CIFAR-10", OTHERS)])
+def test_accuracy_is_that_at_matched_loss(claims, place, where, tasks):
+    regime, rule = place
+
+    def points(optimizer, task):
+        """At the loss that the slower one of it and of LO none ends with."""
+        pair = optimizer, f"{rule} none"
+        losses = [[train_loss(o, task, regime, s, 1.0) for o in pair] for s in (0, 1)]
+        starts = train_loss(optimizer, task, regime, 0, 0.0)
+        speeds = np.log(starts / np.array(losses))
+        progress = speeds.min(axis=1, keepdims=True) / speeds
+        own, other = (gain(o, task, regime) for o in pair)
+        return own - other + 30 * np.mean(progress[:, 0] - progress[:, 1])
+
+    optimizers = [f"{rule} {teacher}" for teacher in REGULARIZED]
+    expected = np.mean([points(o, task) for o in optimizers for task in tasks])
+    (part,) = claims[f"1. at matched loss{where}"].parts
+    assert part.effect.interval.mean == pytest.approx(expected)
+    assert part.effect.left_out == 0
+
+
+@pytest.mark.parametrize("where, tasks", [("", TASKS), (", without CIFAR-10", OTHERS)])
+def test_accuracy_stopped_early_is_that_of_records(claims, place, where, tasks):
+    """Made-up runs are best at their end."""
+    regime, rule = place
+    optimizers = [f"{rule} {teacher}" for teacher in REGULARIZED]
+    none = dict.fromkeys(tasks, [f"{rule} none"])
+    expected = ahead(gain, regime, optimizers, none, tasks)
+    (part,) = claims[f"1. stopped early{where}"].parts
+    assert part.effect.interval.mean == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "name, teachers, references, balls, tasks",
+    [
+        ("2. flatness", REGULARIZED, NONE, FLAT, TASKS),
+        ("2. without CIFAR-10", REGULARIZED, NONE, FLAT, OTHERS),
+        ("3. stability, MLP-ReLU", REGULARIZED, STEADY, STABLE, RELU),
+        ("3. stability, all tasks", REGULARIZED, STEADY, STABLE, TASKS),
+        ("3. MLP-ReLU, of LO none", ["none"], STEADY, STABLE, RELU),
+        ("3. MLP-ReLU, without CIFAR-10", REGULARIZED, STEADY, STABLE, RELU[:1]),
+        (
+            "3. MLP-ReLU, of LO none, without CIFAR-10",
+            ["none"],
+            STEADY,
+            STABLE,
+            RELU[:1],
+        ),
+        ("3. MLP-ReLU, bracketed", REGULARIZED, STEADY, STABLE, RELU),
+        ("3. MLP-ReLU, to LO none", REGULARIZED, NONE, STABLE, RELU),
+        ("3. all tasks, of LO none", ["none"], STEADY, STABLE, TASKS),
+    ],
+)
+def test_flatness_is_that_at_matched_loss(
+    claims, place, name, teachers, references, balls, tasks
+):
+    regime, rule = place
+    optimizers = [f"{rule} {teacher}" for teacher in teachers]
+    against = dict.fromkeys(tasks, of(rule, references))
+    for part, ball in zip(claims[name].parts, balls, strict=True):
+        expected = ahead(log_increase, regime, optimizers, against, tasks, *ball)
+        assert part.name == "{} {}".format(*ball)
+        assert part.effect.interval == pytest.approx([expected] * 3, abs=1e-9)
+        assert part.effect.left_out == 0 and part.effect.tasks == len(tasks)
+        assert part.verdict == ("holds" if expected < 0 else "does not hold")
+
+
+def test_pairs_are_counted(claims):
+    effect = claims["1. generalization"].parts[0].effect
+    # 6 tasks, 3 teachers, 2 meta-seeds, 2 seeds
+    assert effect.pairs == 6 * 3 * 2 * 2
+    assert (effect.meta_seeds, effect.seeds) == (2, 2)
+    steady = claims["3. stability, MLP-ReLU"].parts[0].effect
+    assert steady.pairs == 2 * 3 * 3 * 2 * 2
+
+
+def test_few_seeds_are_provisional(whole):
+    assert all(claim.provisional for claim in judged(whole, "small").values())
+    options = {**ONE, "rules": ("LSTM",), "records": 4}
+    enough = judged(content(make_rows(meta_seeds=5, seeds=5, **options)), "full")
+    assert not any(claim.provisional for claim in enough.values())
+    fewer = judged(content(make_rows(meta_seeds=4, seeds=5, **options)), "full")
+    assert fewer["1. generalization"].provisional
+
+
+def test_tasks_that_lack_an_optimizer_are_left_out(rows):
+    lacking = [
+        row
+        for row in rows
+        if row["kind"] != "run"
+        or (row["cell"]["optimizer"], row["cell"]["network"]) != ("LSTM GAM", "mlp")
+    ]
+    claims = judged(content(lacking), "small")
+    (part,) = claims["1. generalization"].parts
+    assert (part.effect.tasks, part.effect.all_tasks) == (4, 6)
+    left = [task for task in TASKS if not task.endswith("/mlp")]
+    optimizers = [f"LSTM {teacher}" for teacher in REGULARIZED]
+    none = dict.fromkeys(left, ["LSTM none"])
+    expected = ahead(gain, "small", optimizers, none, left)
+    assert part.effect.interval.mean == pytest.approx(expected)
+    assert claims["1. with SAM only"].parts[0].effect.tasks == 6
+
+
+def test_what_was_not_measured_has_no_verdict():
+    claims = judged(content(make_rows(**ONE, teachers=("SAM",))), "full")
+    claim = claims["1. generalization"]
+    assert claim.parts[0].effect is None and claim.verdict == "not measured"
+    assert not claim.provisional
+
+
+@pytest.mark.parametrize(
+    "verdicts, expected",
+    [
+        (("holds", "holds"), "holds"),
+        (("holds", "undecided"), "undecided"),
+        (("undecided", "does not hold"), "does not hold"),
+        (("holds", "not measured"), "not measured"),
+    ],
+)
+def test_all_parts_must_hold(verdicts, expected):
+    ends = {"holds": (-3, -1), "undecided": (-1, 1), "does not hold": (1, 3)}
+    parts = [
+        Part("", _effect(*ends[v]) if v in ends else None, "ratio") for v in verdicts
+    ]
+    assert [part.verdict for part in parts] == list(verdicts)
+    assert Claim("", "full", "LSTM", tuple(parts)).verdict == expected
+
+
+def _effect(low, high):
+    return Effect(Interval((low + high) / 2, low, high), 1, 1, 5, 5, 25)
+
+
+def test_the_best_baseline_is_that_of_best_validation_accuracy(rows):
+    places = [(task, regime) for task in TASKS for regime in ("small", "full")]
+    expected = {place: best_baseline(*place) for place in places}
+    assert best_baselines(frames(rows).runs) == expected
+    # SGD-M on most tasks, but not on all: each has its own.
+    assert list(expected.values()).count("SGD-M") == 9 and len(expected) == 12
+
+
+def test_the_best_baseline_is_that_of_all():
+    rows = make_rows(rules=(), explicit=())
+    first = next(row["cell"] for row in rows if row["kind"] == "run")
+    place = [first[name] for name in ("dataset", "network", "regime")]
+
+    def kept(row):
+        cell = row["cell"]
+        here = [cell.get(name) for name in ("dataset", "network", "regime")] == place
+        return not (here and cell["optimizer"] == "RMSprop")
+
+    found = best_baselines(frames([row for row in rows if kept(row)]).runs)
+    task = f"{place[0]}/{place[1]}"
+    assert (task, place[2]) not in found and found

@@ -1,0 +1,179 @@
+r"""Writes what was measured into the built-in presets, and their model cards anew.
+
+    python -m tools.make_cards
+
+Reads `paper/results` and `benchmarks/results`; run `paper.checks.preset_accuracy`
+before, if presets were made anew.
+"""
+
+import json
+import pathlib
+
+import pandas as pd
+
+from binaries import cli
+from lrlearn.evaluation import summarize
+from lrlearn.optimizers import preset_source, presets
+from lrlearn.rules import PerParameterMLP
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_RESULTS = _ROOT / "paper" / "results"
+_BENCHMARKS = _ROOT / "benchmarks" / "results"
+_DATA = {"": "all images", "_small": "1,000 images, 20 % wrong labels"}
+_ACCURACY = (
+    "Test accuracy in %, mean ± half of the 95 % interval over {seeds} seeds of the "
+    "trained networks, of one meta-seed, beside Adam with its learning rate chosen on "
+    "validation data for each number of steps. From `paper/results/{file}*.csv`."
+)
+_COST = (
+    "CPU time of a training step, Adam's being 1, in `model.fit` without XLA at batch "
+    "128 on one core. From `benchmarks/results` (ResNet-20: median of three runs)."
+)
+_NETWORKS = {
+    "MLP 784-20-10": ("mlp_20", ["all"]),
+    "MLP 784-128-128-10": ("mlp_128_128", ["all"]),
+    "CNN": ("cnn", ["training_step_cnn"]),
+    "ResNet-20": ("resnet_20", ["all", "all_earlier", "training_step_resnet"]),
+}
+
+
+def main():
+    """Rewrites every built-in preset; the weights stay as they are."""
+    for name, folder in preset_source.built_in().items():
+        rule, theta, metadata = presets.load_preset(name)
+        facts = measured(name, rule, metadata)
+        presets.save_preset(folder.path, rule, theta, {**metadata, **facts})
+        print(folder.path / "README.md")
+
+
+def measured(name, rule, metadata):
+    """Returns the metadata that are measured or known of a built-in preset.
+
+    Args:
+        name: Its name.
+        rule: Its `UpdateRule`.
+        metadata: Its metadata from meta-training.
+    """
+    return {
+        "results": _accuracy(name),
+        "cost": _cost(rule),
+        "limits": _limits(name, rule, metadata),
+    }
+
+
+def _accuracy(name):
+    file, frame = _runs(name)
+    summary = _summary(frame)
+    rows = [
+        {
+            "task": task,
+            "data": data,
+            "steps": step,
+            "this preset": _interval(summary.loc[data, task, step, name]),
+            "Adam, tuned": _interval(summary.loc[data, task, step, "adam"]),
+        }
+        for data, task, step in summary.index.droplevel("optimizer").unique()
+    ]
+    return {
+        "about": _ACCURACY.format(seeds=frame["seed"].nunique(), file=file),
+        "rows": rows,
+    }
+
+
+def _runs(name):
+    """Returns the first file that knows the preset, and its rows."""
+    frames = {file: _read(file) for file in ("rule_accuracy", "preset_accuracy")}
+    file = next(f for f, frame in frames.items() if name in set(frame["optimizer"]))
+    return file, frames[file]
+
+
+def _summary(frame):
+    """Returns means and intervals of the test accuracy, in %."""
+    keys = ["data", "task", "step", "optimizer"]
+    return 100 * summarize(frame, keys, ["test_accuracy"])["test_accuracy"]
+
+
+def _read(file):
+    frames = [
+        pd.read_csv(_RESULTS / f"{file}{suffix}.csv").assign(data=data)
+        for suffix, data in _DATA.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _interval(row):
+    return f"{row['mean']:.1f} ± {row['interval']:.1f}"
+
+
+def _cost(rule):
+    subjects = {"this preset": _subject(rule), "SAM around Adam": "sam"}
+    rows = [
+        {"": title} | {n: _ratio(subject, *case) for n, case in _NETWORKS.items()}
+        for title, subject in subjects.items()
+    ]
+    return {"about": _COST, "rows": rows}
+
+
+def _subject(rule):
+    """Returns the rule's name in the benchmarks."""
+    if isinstance(rule, PerParameterMLP):
+        return "per_parameter_mlp"
+    return f"lstm_{len(rule.units)}x{rule.units[0]}"
+
+
+def _ratio(subject, case, files):
+    """Returns the median over files of the time of a step, Adam's being 1."""
+    paths = [_BENCHMARKS / f"{file}.json" for file in files]
+    rows = [row for path in paths for row in json.loads(path.read_text())["rows"]]
+    frame = pd.DataFrame(rows).query("group == 'training_step' and case == @case")
+    return round(float(frame.query("optimizer == @subject")["ratio"].median()), 2)
+
+
+def _limits(name, rule, metadata):
+    means = _summary(_runs(name)[1])["mean"].unstack("optimizer")
+    limits = [
+        "One meta-seed: another may differ by as much as such presets do.",
+        _against_adam(means[name] - means["adam"]),
+        f"Meta-trained on {', '.join(metadata['tasks'])}, in runs of at most "
+        f"{metadata['horizon'][1]:,} steps; on other networks, or far beyond, it may "
+        "stall or diverge. Try it on validation data.",
+    ]
+    if metadata["regularizer"] != "none":
+        limits += [
+            _against_no_teacher(name, means),
+            "That it had a teacher does not show that it finds flatter minima; see "
+            "what was measured, in `paper/results/reproduce`.",
+        ]
+    if not isinstance(rule, PerParameterMLP):
+        limits.append("An LSTM for each parameter takes memory, and time (see Cost).")
+    if name in ("lstm_none", "lstm_sam", "lstm_gsam", "lstm_gam"):
+        limits.append(
+            "The recipe of `lstm_none`, `lstm_sam`, `lstm_gsam` and `lstm_gam` was "
+            "changed after test results like these had been seen."
+        )
+    return limits
+
+
+def _against_adam(gain):
+    counts = [
+        f"{(part < 0).sum()} of {len(part)} after {step:,} steps"
+        for step, part in gain.groupby("step")
+    ]
+    return f"Rows above where tuned Adam has the higher mean: {', '.join(counts)}."
+
+
+def _against_no_teacher(name, means):
+    base = f"{name.rpartition('_')[0]}_none"
+    gain = (means[name] - means[base]).loc[_DATA[""]]
+    points = [
+        f"{points:+.1f} on {task} after {step:,} steps"
+        for (task, step), points in gain.items()
+    ]
+    return (
+        f"Points of test accuracy on {_DATA['']} against `{base}`, which had no "
+        f"teacher: {', '.join(points)}."
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)
