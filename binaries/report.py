@@ -14,7 +14,7 @@ from absl import flags
 
 from binaries import cli
 from paper.grid import store
-from paper.grid_report import report
+from paper.report import report
 
 matplotlib.use("Agg")
 

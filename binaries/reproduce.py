@@ -20,7 +20,7 @@ import matplotlib
 from absl import flags
 
 from binaries import cli
-from paper import MainJob, report, run
+from paper import MainJob, main_report, run
 from paper.grid import runner
 from paper.grid.grid import GRIDS
 
@@ -159,9 +159,9 @@ def run_main_job():
     results = run(job)
     cpu_seconds = round(time.process_time(), 1)
     provenance = {**cli.provenance(), "cpu_seconds": cpu_seconds}
-    paths = report.write(results, job, output, provenance)
+    paths = main_report.write(results, job, output, provenance)
     print()
-    print(report.summary_table(results).to_string())
+    print(main_report.summary_table(results).to_string())
     print(f"\nMean ± half of the 95 % interval over {job.seeds} seeds. Rules were")
     print(f"meta-trained on {', '.join(job.meta_networks)}; other networks are unseen.")
     print("`increase r`: largest increase of the loss within radius r (PGA).")

@@ -43,7 +43,7 @@ def test_without_flags_it_is_the_main_job(run, jobs, tmp_path):
 
 
 def test_flags(run, program, jobs, tmp_path, monkeypatch):
-    monkeypatch.setattr(program.report, "write", lambda *arguments: [])
+    monkeypatch.setattr(program.main_report, "write", lambda *arguments: [])
     arguments = ["--meta_steps=7", "--steps=8", "--seeds=2", "--seed=5"]
     arguments += ["--dataset=mnist", f"--output={tmp_path}"]
     assert run(*arguments).code == 0

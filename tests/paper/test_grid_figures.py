@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper import grid_figures
+from paper.report import grid_figures
 
 ORDER = ["Adam", "SGD-M", "SAM", "LO none", "LO SAM", "LO GSAM", "LO GAM"]
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from paper.grid.grid import GRIDS, Grid
-from paper.grid_report import figures
-from paper.grid_report.frames import frames
-from paper.grid_report.report import write
+from paper.report import figures
+from paper.report.frames import frames
+from paper.report.report import write
 from tests.paper.grid_rows import EFFECTS, make_rows
 
 SMALL = {"datasets": ("mnist",), "networks": ("mlp",), "records": 4}

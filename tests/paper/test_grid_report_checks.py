@@ -5,7 +5,7 @@ import itertools
 import pandas as pd
 import pytest
 
-from paper.grid_report import checks
+from paper.report import checks
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from lrlearn.evaluation.bootstrap import Interval
-from paper.grid_report.claims import Claim, Part, best_baselines
-from paper.grid_report.content import content
-from paper.grid_report.effects import Effect
-from paper.grid_report.explorations import explorations
-from paper.grid_report.frames import frames
+from paper.report.claims import Claim, Part, best_baselines
+from paper.report.content import content
+from paper.report.effects import Effect
+from paper.report.explorations import explorations
+from paper.report.frames import frames
 from tests.paper.grid_effects import (
     FLAT,
     ONE,

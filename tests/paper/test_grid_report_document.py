@@ -6,7 +6,7 @@ import html.parser
 import pandas as pd
 import pytest
 
-from paper.grid_report.document import (
+from paper.report.document import (
     Bullets,
     Code,
     Figure,

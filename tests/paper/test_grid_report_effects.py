@@ -4,14 +4,14 @@ import math
 
 import pytest
 
-from paper.grid_report.differences import (
+from paper.report.differences import (
     Accuracy,
     Matched,
     flatness,
     stopped_early,
 )
-from paper.grid_report.effects import effect
-from paper.grid_report.frames import frames
+from paper.report.effects import effect
+from paper.report.frames import frames
 from tests.paper.grid_rows import gain, log_increase, make_rows, train_loss
 
 ONE = {"datasets": ("mnist",), "networks": ("mlp",), "regimes": ("full",)}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper.grid_report.frames import IDENTIFIERS, METRICS, frames
+from paper.report.frames import IDENTIFIERS, METRICS, frames
 from tests.paper.grid_rows import make_rows
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from lrlearn.evaluation.bootstrap import Interval
-from paper.grid_report import tables
-from paper.grid_report.effects import Effect
-from paper.grid_report.intervals import intervals
+from paper.report import tables
+from paper.report.effects import Effect
+from paper.report.intervals import intervals
 
 RNG = np.random.default_rng(0)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper.grid_report.frames import frames
-from paper.grid_report.matched import (
+from paper.report.frames import frames
+from paper.report.matched import (
     matched_accuracies,
     matched_pairs,
     target_losses,

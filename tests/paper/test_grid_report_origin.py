@@ -7,9 +7,9 @@ import pytest
 
 from paper.grid.grid import GRIDS, Grid, Measures
 from paper.grid.rows import KINDS
-from paper.grid_report import forecast, origin
-from paper.grid_report.content import content
-from paper.grid_report.frames import frames
+from paper.report import forecast, origin
+from paper.report.content import content
+from paper.report.frames import frames
 from tests.paper.grid_rows import make_rows
 
 PART = {"datasets": ("mnist",), "networks": ("mlp",), "regimes": ("small",)}

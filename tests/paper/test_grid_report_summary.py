@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from paper.grid_report import summary
-from paper.grid_report.content import content
-from paper.grid_report.document import Table
+from paper.report import summary
+from paper.report.content import content
+from paper.report.document import Table
 from tests.paper.grid_effects import (
     FLAT,
     ONE,

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper.grid_report.content import content
-from paper.grid_report.document import Table
-from paper.grid_report.regime import Regime
-from paper.grid_report.tables import target_times
+from paper.report.content import content
+from paper.report.document import Table
+from paper.report.regime import Regime
+from paper.report.tables import target_times
 from tests.paper.grid_rows import (
     BALLS,
     BASELINES,

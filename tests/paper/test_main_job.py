@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import lrlearn
-from paper import MainJob, report, run
+from paper import MainJob, main_report, run
 from paper.main_job import BASELINES, RADII
 
 LEARNED = ["LO", "LO-SAM"]
@@ -90,7 +90,7 @@ def test_learning_rates_are_tuned_for_baselines_only(results):
 
 
 def test_the_table_can_be_made(results):
-    table = report.summary_table(results)
+    table = main_report.summary_table(results)
     assert list(table.index) == [("mlp", name) for name in OPTIMIZERS]
 
 

@@ -7,7 +7,7 @@ Each measure has `pairs`, a frame of differences on a task, meta-seeds by seeds,
 import numpy as np
 import pandas as pd
 
-from paper.grid_report.matched import matched_pairs
+from paper.report.matched import matched_pairs
 
 NO_META_SEED = -1  # in place of one, of what is made by hand
 

@@ -7,10 +7,10 @@ from lrlearn.evaluation.aggregates import (
     interquartile_mean,
     probability_of_improvement,
 )
-from paper.grid_report import names
-from paper.grid_report.effects import aligned, effect
-from paper.grid_report.intervals import intervals
-from paper.grid_report.matched import time_to_target
+from paper.report import names
+from paper.report.effects import aligned, effect
+from paper.report.intervals import intervals
+from paper.report.matched import time_to_target
 
 
 def measured(frame, column, digits=".3g", best=False, diverged=()):

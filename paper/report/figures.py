@@ -7,13 +7,12 @@ import pandas as pd
 
 from lrlearn.evaluation.aggregates import performance_profiles
 from lrlearn.plots import loss_landscape
-from paper import grid_figures
 from paper.grid.optimizers import RULES
-from paper.grid_report import names
-from paper.grid_report.claims import MARGINS, POINTS
-from paper.grid_report.effects import effect
-from paper.grid_report.intervals import intervals
-from paper.grid_report.matched import time_to_target
+from paper.report import grid_figures, names
+from paper.report.claims import MARGINS, POINTS
+from paper.report.effects import effect
+from paper.report.intervals import intervals
+from paper.report.matched import time_to_target
 
 _HAND = ("Adam", "SGD-M", "SAM")
 _QUANTITIES = {

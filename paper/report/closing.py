@@ -4,9 +4,9 @@ import pandas as pd
 
 from paper.grid.grid import GRIDS
 from paper.grid.optimizers import EMA_MOMENTUM
-from paper.grid_report import checks, costs, forecast, names, origin
-from paper.grid_report.claims import ENOUGH
-from paper.grid_report.document import (
+from paper.report import checks, costs, forecast, names, origin
+from paper.report.claims import ENOUGH
+from paper.report.document import (
     Bullets,
     Code,
     Heading,

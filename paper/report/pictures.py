@@ -5,8 +5,8 @@ import numpy as np
 from PIL import Image
 
 from paper.grid.optimizers import RULES
-from paper.grid_report import figures, names
-from paper.grid_report.document import Figure, Heading, Paragraph
+from paper.report import figures, names
+from paper.report.document import Figure, Heading, Paragraph
 
 _DPI = 100
 # A palette makes the files a third as large. This method keeps rare colors apart.

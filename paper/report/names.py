@@ -46,7 +46,7 @@ def in_order(values, known):
     """Returns the distinct values, those that are known first and in their order.
 
     Example:
-        >>> from paper.grid_report.names import in_order
+        >>> from paper.report.names import in_order
         >>> in_order(["x", "b", "a", "b"], ["a", "b", "c"])
         ['a', 'b', 'x']
     """

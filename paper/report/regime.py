@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from paper.grid_report import costs, names, tables
-from paper.grid_report.differences import flatness
-from paper.grid_report.document import Heading, Paragraph, Table
+from paper.report import costs, names, tables
+from paper.report.differences import flatness
+from paper.report.document import Heading, Paragraph, Table
 
 _BALLS = (("fixed", 0.05), ("relative", 0.02), ("adaptive", 0.1))
 _TIMES = {

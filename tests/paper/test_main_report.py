@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from lrlearn.evaluation import mean_interval
-from paper import MainJob, report
+from paper import MainJob, main_report
 from tests.paper.results import NETWORKS, OPTIMIZERS, RADII, make_results
 
 
@@ -22,14 +22,14 @@ def results():
 
 
 def test_the_table_has_a_row_for_each_network_and_optimizer(results):
-    table = report.summary_table(results)
+    table = main_report.summary_table(results)
     assert list(table.index) == [(n, o) for n in NETWORKS for o in OPTIMIZERS]
     increases = [f"increase r={radius:g}" for radius in RADII]
     assert list(table.columns) == ["test accuracy %", "train loss", *increases]
 
 
 def test_the_cells_are_means_over_seeds_at_the_end(results):
-    table = report.summary_table(results)
+    table = main_report.summary_table(results)
     runs, flatness = results.trajectories, results.sharpness
     runs = runs.query("network == 'cnn' and optimizer == 'LO-SAM' and step == 50")
     at = "network == 'cnn' and optimizer == 'LO-SAM' and radius == 0.1"
@@ -48,7 +48,7 @@ def test_files(results, tmp_path):
     job, figures_before = MainJob(seeds=3), plt.get_fignums()
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "summary.csv").write_text("of an earlier report")
-    paths = report.write(results, job, tmp_path / "new", {"command": "x"})
+    paths = main_report.write(results, job, tmp_path / "new", {"command": "x"})
     assert sorted(paths) == sorted((tmp_path / "new").iterdir())
     for name, frame in vars(results).items():
         read = pd.read_csv(tmp_path / "new" / f"{name}.csv")
@@ -56,7 +56,7 @@ def test_files(results, tmp_path):
     content = json.loads((tmp_path / "new" / "results.json").read_text())
     settings = json.loads(json.dumps(dataclasses.asdict(job)))
     assert content["settings"] == settings and content["command"] == "x"
-    table = report.summary_table(results).reset_index()
+    table = main_report.summary_table(results).reset_index()
     assert content["summary"] == table.to_dict("records")
     pd.testing.assert_frame_equal(
         pd.read_csv(tmp_path / "new" / "summary.csv"), table, check_dtype=False

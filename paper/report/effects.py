@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lrlearn.evaluation.bootstrap import Interval, hierarchical_bootstrap
-from paper.grid_report.differences import NO_META_SEED
+from paper.report.differences import NO_META_SEED
 
 
 class Effect(NamedTuple):

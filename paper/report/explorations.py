@@ -2,7 +2,7 @@
 
 import functools
 
-from paper.grid_report.claims import (
+from paper.report.claims import (
     FLATNESS,
     FLATTER,
     GENERALIZATION,
@@ -14,7 +14,7 @@ from paper.grid_report.claims import (
     regularized,
     with_relu,
 )
-from paper.grid_report.differences import AtLoss
+from paper.report.differences import AtLoss
 
 # Claims and what they are without CIFAR-10, where many runs stay at chance.
 WITHOUT = {

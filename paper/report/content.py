@@ -5,10 +5,10 @@ import functools
 
 from paper.grid.grid import GRIDS
 from paper.grid.optimizers import RULES
-from paper.grid_report import matched, names, origin
-from paper.grid_report.claims import Judge
-from paper.grid_report.differences import Accuracy, Matched, stopped_early
-from paper.grid_report.frames import Frames, frames, with_one_horizon
+from paper.report import matched, names, origin
+from paper.report.claims import Judge
+from paper.report.differences import Accuracy, Matched, stopped_early
+from paper.report.frames import Frames, frames, with_one_horizon
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,15 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from paper.grid_report import names, origin, tables
-from paper.grid_report.claims import (
+from paper.report import names, origin, tables
+from paper.report.claims import (
     ENOUGH,
     GENERALIZATION,
     RATIO,
     TRANSFER,
 )
-from paper.grid_report.document import Bullets, Heading, Paragraph, Table
-from paper.grid_report.explorations import WITHOUT, explorations
+from paper.report.document import Bullets, Heading, Paragraph, Table
+from paper.report.explorations import WITHOUT, explorations
 
 _READING = (
     "Cells: the verdict, and the effect with its 95 % interval (hierarchical bootstrap "

@@ -4,9 +4,9 @@ import collections
 
 import pandas as pd
 
-from paper.grid_report import names
-from paper.grid_report.frames import HYPERPARAMETERS
-from paper.grid_report.tables import layout
+from paper.report import names
+from paper.report.frames import HYPERPARAMETERS
+from paper.report.tables import layout
 
 _LABELS = {"learning_rate": "lr", "rho": "rho", "weight_decay": "decay", "base": ""}
 

@@ -4,9 +4,9 @@ import dataclasses
 import math
 
 from lrlearn.evaluation.bootstrap import verdict
-from paper.grid_report import names
-from paper.grid_report.differences import flatness
-from paper.grid_report.effects import Effect, effect
+from paper.report import names
+from paper.report.differences import flatness
+from paper.report.effects import Effect, effect
 
 POINTS, RATIO = "points", "ratio"
 ENOUGH = 5  # meta-seeds and seeds; with fewer, a verdict is provisional

@@ -2,10 +2,10 @@
 
 import pathlib
 
-from paper.grid_report import closing, document, summary
-from paper.grid_report.content import content
-from paper.grid_report.pictures import Pictures
-from paper.grid_report.regime import Regime
+from paper.report import closing, document, summary
+from paper.report.content import content
+from paper.report.pictures import Pictures
+from paper.report.regime import Regime
 
 _COMMAND = "python -m binaries.report --store=DIR --output=results"
 
