@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrlearn.regularizers.gradients import value_and_gradients
-from lrlearn.rules.layout import aligned
+from lrlearn.rules.update_rule import aligned
 
 
 class Optimizee(NamedTuple):

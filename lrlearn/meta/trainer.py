@@ -97,7 +97,7 @@ class MetaTrainer:
         self._score = np.inf
         checks.check_tasks(tasks, settings)
         theta = rule.init_theta(settings.seed) if theta is None else theta
-        rule.check_theta(theta)
+        theta = rule.standardize_theta(theta)
         estimator = estimators.get(estimator)
         regularizer = checks.teacher(regularizer)
         strategy = strategy or tf.distribute.get_strategy()

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from lrlearn.rules.layout import aligned
+from lrlearn.rules.update_rule import aligned
 
 # Small enough for the cache, large enough that starting each operation costs little.
 _LARGEST_BLOCK = 30_000

@@ -58,7 +58,9 @@ class FlatState:
         )
         w = ops.stop_gradient(_flatten(values))  # or torch records what follows
         old = {path: ops.cast(v, "float32") for path, v in self._variables.items()}
-        d, new = self._run(theta, g, w, self._pack(old), step)
+        d, new = self._rule.update(
+            theta, g, w, self._pack(old), step, self._shapes, blockwise=self._in_blocks
+        )
         new = _leaves(new)
         if any(g is None for g in gradients):
             masks = self._masks([g is not None for g in gradients])
@@ -71,19 +73,17 @@ class FlatState:
             for end, size, shape in zip(ends, self._sizes, self._shapes, strict=True)
         ]
 
-    def _run(self, theta, g, w, state, step):
-        """Returns `(d, state)`: the rule on flat `g` and `w`, block by block."""
+    def _in_blocks(self, function, *coordinates):
+        """Runs a function of coordinates block by block; the state already is in them.
 
-        def move(block):
-            return self._rule.move(theta, *block, step)
-
-        split, state = self._blocks.split, dict(state)
-        context, statistics = self._rule.observe(
-            g, state.pop("statistics"), step, self._shapes
-        )
-        context = keras.tree.map_structure(split, context)
-        d, state = self._blocks.map(move, (split(g), split(w), context, state))
-        return self._blocks.join(d), {"statistics": statistics, **state}
+        Args:
+            function: Returns `(d, state)` of the arguments for some coordinates.
+            *coordinates: Gradient, parameter and context, then the state.
+        """
+        *coordinates, state = coordinates
+        blocks = keras.tree.map_structure(self._blocks.split, coordinates)
+        d, state = self._blocks.map(lambda xs: function(*xs), (*blocks, state))
+        return self._blocks.join(d), state
 
     def _initial(self):
         """Returns the statistics, and the state of one coordinate for that of all."""

@@ -3,9 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
 
-import numpy as np
 import safetensors.numpy
 from keras.saving import get_registered_name, get_registered_object
 from safetensors import SafetensorError
@@ -41,7 +39,7 @@ def encode(rule, theta, metadata):
         ValueError: If they could not be loaded.
     """
     class_name = _class_name(rule)
-    weights = safetensors.numpy.save(checked_theta(rule, theta))
+    weights = safetensors.numpy.save(rule.standardize_theta(theta))
     if not isinstance(metadata, dict):
         raise ValueError(
             f"`metadata` must be a dict. Received: {type(metadata).__name__}"
@@ -124,33 +122,9 @@ def decode_theta(content, config, rule):
         )
     _check_header(content, rule.theta_shapes())
     try:
-        return checked_theta(rule, safetensors.numpy.load(content))
+        return rule.standardize_theta(safetensors.numpy.load(content))
     except SafetensorError as error:
         raise ValueError(f"{THETA} must be safetensors. Received: {error}") from None
-
-
-def checked_theta(rule, theta):
-    """Returns `theta` as float32 arrays in a fixed order.
-
-    Args:
-        rule: An `UpdateRule`.
-        theta: Dict of names to arrays.
-
-    Raises:
-        ValueError: If it does not fit the rule or is not finite.
-    """
-    if not isinstance(theta, Mapping):
-        raise ValueError(
-            "`theta` must be a dict of names to arrays. Received: "
-            f"{type(theta).__name__}"
-        )
-    rule.check_theta(theta)
-    with np.errstate(over="ignore"):
-        theta = {n: np.array(theta[n], "float32", order="C") for n in sorted(theta)}
-    wrong = [name for name, value in theta.items() if not np.isfinite(value).all()]
-    if wrong:
-        raise ValueError(f"`theta` must be finite. Received: NaN or inf in {wrong}")
-    return theta
 
 
 def _check_header(content, shapes):

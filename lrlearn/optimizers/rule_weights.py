@@ -5,7 +5,6 @@ import numpy as np
 from keras import ops
 
 from lrlearn.optimizers import backends
-from lrlearn.optimizers.preset_format import checked_theta
 
 # Finite: with NaN, whoever looks for NaN in a model would be stopped here.
 _UNSET = float(np.finfo("float32").max)
@@ -43,7 +42,7 @@ class RuleWeights:
 
     def assign(self, theta):
         """Sets the weights; raises a `ValueError` if they do not fit the rule."""
-        theta = checked_theta(self._rule, theta)
+        theta = self._rule.standardize_theta(theta)
         wrong = [name for name, value in theta.items() if not _is_set(value).all()]
         if wrong:
             raise ValueError(

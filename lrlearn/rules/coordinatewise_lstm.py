@@ -7,9 +7,13 @@ import numpy as np
 from keras import ops
 from keras.saving import register_keras_serializable
 
-from lrlearn.rules import features
-from lrlearn.rules.initializers import network
-from lrlearn.rules.outputs import adam_like
+from lrlearn.rules.building_blocks import (
+    adam_like,
+    bound,
+    init_network,
+    log_and_sign,
+    normalized,
+)
 from lrlearn.rules.update_rule import UpdateRule
 
 _FEATURES = ("log", "normalized")
@@ -99,10 +103,10 @@ class CoordinatewiseLSTM(UpdateRule):
 
     def init_theta(self, seed=0):
         """See `UpdateRule`: Glorot kernels, forget biases 1, a small output layer."""
-        theta = network(np.random.default_rng(seed), self.theta_shapes())
+        theta = init_network(self.theta_shapes(), seed)
         for layer, units in enumerate(self.units):
             theta[f"lstm{layer}/bias"][units : 2 * units] = 1.0
-        return {name: value.astype("float32") for name, value in theta.items()}
+        return theta
 
     def init_accumulators(self, n):
         """See `UpdateRule`: Adam's moments where the features need them."""
@@ -119,11 +123,11 @@ class CoordinatewiseLSTM(UpdateRule):
 
     def features(self, gradient, parameter, context, accumulators, step):
         """See `UpdateRule`."""
-        g, w = features.bound(gradient)[None], parameter[None]
-        log_sign = features.log_and_sign(g)
+        g, w = bound(gradient)[None], parameter[None]
+        log_sign = log_and_sign(g)
         if self.feature_set == "log":
             return ops.concatenate(log_sign, axis=0), accumulators
-        m_hat, g_hat, accumulators = features.normalized(g, accumulators, step)
+        m_hat, g_hat, accumulators = normalized(g, accumulators, step)
         return ops.concatenate([m_hat, g_hat, w, *log_sign], axis=0), accumulators
 
     def direction(self, theta, x, memory):

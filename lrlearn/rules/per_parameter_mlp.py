@@ -4,9 +4,15 @@ import numpy as np
 from keras import ops
 from keras.saving import register_keras_serializable
 
-from lrlearn.rules import factored, features
-from lrlearn.rules.initializers import network
-from lrlearn.rules.outputs import adam_like
+from lrlearn.rules import factored
+from lrlearn.rules.building_blocks import (
+    SECOND_MOMENT,
+    P,
+    adam_like,
+    bound,
+    init_network,
+    log_and_sign,
+)
 from lrlearn.rules.update_rule import UpdateRule
 
 _DECAYS = (0.5, 0.9, 0.99)
@@ -87,8 +93,7 @@ class PerParameterMLP(UpdateRule):
 
     def init_theta(self, seed=0):
         """See `UpdateRule`: Glorot kernels, a small output layer."""
-        theta = network(np.random.default_rng(seed), self.theta_shapes())
-        return {name: value.astype("float32") for name, value in theta.items()}
+        return init_network(self.theta_shapes(), seed)
 
     def init_statistics(self, shapes):
         """See `UpdateRule`: Adafactor's row and column averages."""
@@ -96,7 +101,7 @@ class PerParameterMLP(UpdateRule):
 
     def observe(self, gradient, statistics, step, shapes):
         """See `UpdateRule`: Adafactor's second moment."""
-        g, decay = features.bound(gradient, to_sum=True), features.SECOND_MOMENT
+        g, decay = bound(gradient, to_sum=True), SECOND_MOMENT
         v, statistics = factored.second_moment(g, statistics, shapes, decay)
         return {"v": v[None] * _bias_correction(decay, step)}, statistics
 
@@ -113,16 +118,16 @@ class PerParameterMLP(UpdateRule):
 
     def features(self, gradient, parameter, context, accumulators, step):
         """See `UpdateRule`."""
-        g, w = features.bound(gradient)[None], parameter[None]
+        g, w = bound(gradient)[None], parameter[None]
         # One by one: TensorFlow multiplies a matrix by a column several times slower.
         m = [
             decay * accumulators["m"][i : i + 1] + (1.0 - decay) * g
             for i, decay in enumerate(_DECAYS)
         ]
-        v = features.SECOND_MOMENT * accumulators["v"]
-        v = v + (1.0 - features.SECOND_MOMENT) * ops.square(g)
+        v = SECOND_MOMENT * accumulators["v"]
+        v = v + (1.0 - SECOND_MOMENT) * ops.square(g)
         accumulators = {"m": ops.concatenate(m, axis=0), "v": v}
-        v = v * _bias_correction(features.SECOND_MOMENT, step) + _EPSILON
+        v = v * _bias_correction(SECOND_MOMENT, step) + _EPSILON
         v_f = context["v"] + _EPSILON
         scale = ops.rsqrt(v)
         m_hat = [
@@ -133,8 +138,8 @@ class PerParameterMLP(UpdateRule):
             *m_hat,
             g * scale,
             ops.clip(g * ops.rsqrt(v_f), -_LARGEST_RATIO, _LARGEST_RATIO),
-            ops.log(ops.maximum(v / v_f, _SMALLEST)) / features.P,
-            features.log_and_sign(g)[0],
+            ops.log(ops.maximum(v / v_f, _SMALLEST)) / P,
+            log_and_sign(g)[0],
             1.0 - ops.square(m_hat[-1]),
             w,
             *(t + ops.zeros_like(g) for t in self._time(step)),

@@ -1,10 +1,13 @@
 """The interface of update rules."""
 
 import math
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 from keras import ops
+
+_CACHE_LINE = 16  # of float32
 
 
 class UpdateRule:
@@ -153,8 +156,19 @@ class UpdateRule:
             "memory": self.init_memory(n),
         }
 
-    def update(self, theta, gradient, parameter, state, step, shapes=None):
-        """Returns `(d, state)`: one whole step of the rule for flat coordinates.
+    def update(
+        self,
+        theta,
+        gradient,
+        parameter,
+        state,
+        step,
+        shapes=None,
+        *,
+        blockwise=None,
+        return_features=False,
+    ):
+        """Takes one step of the rule, for flat coordinates.
 
         Args:
             theta: A dict like that of `init_theta`.
@@ -164,55 +178,65 @@ class UpdateRule:
             step: Number of this step, from 1.
             shapes: The shapes of the tensors that the coordinates are of, a list of
                 tuples. Defaults to `None`: a single vector.
+            blockwise: Function that calls its first argument with the others, the
+                gradient, the parameter, the context and the state of coordinates, on
+                one block of them after another. Defaults to all coordinates at once.
+            return_features: Whether to return the inputs of `direction`, too. Defaults
+                to `False`.
 
         Returns:
-            A tuple `(d, state)`; `d` of shape `[n]`, float32, is added to the
-            parameter.
+            A tuple `(d, state)` or `(d, state, x)`; `d` of shape `[n]`, float32, is
+            added to the parameter.
         """
         g, w = ops.cast(gradient, "float32"), ops.cast(parameter, "float32")
         theta, state = keras.tree.map_structure(ops.convert_to_tensor, (theta, state))
         _, shapes = _sizes(g.shape[0] if shapes is None else shapes)
         context, statistics = self.observe(g, state["statistics"], step, shapes)
-        d, state = self.move(theta, g, w, context, state, step)
-        return d, {"statistics": statistics, **state}
 
-    def move(self, theta, g, w, context, state, step):
-        """Returns `(d, state)`: the stages that take each coordinate by itself.
+        def each_coordinate(g, w, context, state):
+            x, accumulators = self.features(g, w, context, state["accumulators"], step)
+            d, memory = self.direction(theta, x, state["memory"])
+            state = {"accumulators": accumulators, "memory": memory}
+            return (d, state, x) if return_features else (d, state)
 
-        Args:
-            theta: A dict like that of `init_theta`.
-            g: Float32 tensor `[n]`, the gradient.
-            w: Float32 tensor `[n]`, the parameter.
-            context: What `observe` returned for these coordinates.
-            state: A dict of their `"accumulators"` and `"memory"`.
-            step: Number of this step, from 1.
-        """
-        x, accumulators = self.features(g, w, context, state["accumulators"], step)
-        d, memory = self.direction(theta, x, state["memory"])
-        return d, {"accumulators": accumulators, "memory": memory}
+        state = {name: state[name] for name in ("accumulators", "memory")}
+        blockwise = blockwise or (lambda function, *arguments: function(*arguments))
+        d, state, *x = blockwise(each_coordinate, g, w, context, state)
+        return d, {"statistics": statistics, **state}, *x
 
-    def check_theta(self, theta):
-        """Raises a `ValueError` unless `theta` fits this rule.
+    def standardize_theta(self, theta):
+        """Returns weights as float32 arrays, in the order of their names.
 
         Args:
             theta: A dict of names to arrays.
+
+        Raises:
+            ValueError: If they do not fit this rule or are not finite.
         """
-        expected = self.theta_shapes()
-        received = {name: tuple(np.shape(value)) for name, value in theta.items()}
-        if expected != received:
-            wrong = sorted(
-                name
-                for name in expected.keys() | received.keys()
-                if expected.get(name) != received.get(name)
-            )
+        if not isinstance(theta, Mapping):
             raise ValueError(
-                f"`theta` must fit the rule {type(self).__name__}: "
-                + "; ".join(
-                    f"{name!r} must be {expected.get(name, 'absent')}, "
-                    f"received {received.get(name, 'none')}"
-                    for name in wrong
-                )
+                "`theta` must be a dict of names to arrays. Received: "
+                f"{type(theta).__name__}"
             )
+        self._check_shapes({name: np.shape(value) for name, value in theta.items()})
+        with np.errstate(over="ignore"):
+            theta = {n: np.array(theta[n], "float32", order="C") for n in sorted(theta)}
+        wrong = [name for name, value in theta.items() if not np.isfinite(value).all()]
+        if wrong:
+            raise ValueError(f"`theta` must be finite. Received: NaN or inf in {wrong}")
+        return theta
+
+    def _check_shapes(self, received):
+        expected = self.theta_shapes()
+        wrong = "; ".join(
+            f"{name!r} must be {expected.get(name, 'absent')}, "
+            f"received {received.get(name, 'none')}"
+            for name in sorted(expected.keys() | received.keys())
+            if expected.get(name) != received.get(name)
+        )
+        if wrong:
+            name = type(self).__name__
+            raise ValueError(f"`theta` must fit the rule {name}: {wrong}")
 
     def check_backend(self):
         """Raises a `ValueError` unless the rule runs on Keras's current backend."""
@@ -228,3 +252,16 @@ def _sizes(shapes):
     if isinstance(shapes, int):
         return shapes, [(shapes,)]
     return sum(math.prod(shape) for shape in shapes), shapes
+
+
+def aligned(n):
+    """Returns `n` rounded up to whole cache lines of float32.
+
+    Rows of `[units, n]` are then whole cache lines, taken apart without a copy.
+
+    Example:
+        >>> from lrlearn.rules.update_rule import aligned
+        >>> aligned(0), aligned(1), aligned(16)
+        (0, 16, 16)
+    """
+    return -(-n // _CACHE_LINE) * _CACHE_LINE

@@ -240,16 +240,23 @@ def test_check_backend(rule, monkeypatch):
         rule.check_backend()
 
 
-def test_check_theta(rule):
-    """A missing, an unknown and a misshapen weight are named."""
+def test_standardize_theta(rule):
+    """float32 in the order of names; a missing or misshapen weight is named."""
     theta = rule.init_theta()
-    rule.check_theta(theta)
+    given = {name: theta[name].astype("float64") for name in reversed(theta)}
+    standard = rule.standardize_theta(given)
+    assert list(standard) == sorted(theta)
+    for name, value in theta.items():
+        assert standard[name].dtype == np.float32
+        np.testing.assert_array_equal(standard[name], value)
     name = sorted(theta)[0]
     without = {key: value for key, value in theta.items() if key != name}
     for wrong, message in (
         (without, f"{name!r} must be .* received none"),
         ({**theta, "extra": np.zeros(2)}, r"'extra' must be absent, received \(2,\)"),
         ({**theta, name: np.zeros((9, 9))}, f"{name!r} must be .*, received .9, 9."),
+        ({**theta, name: np.full_like(theta[name], np.inf)}, "`theta` must be finite"),
+        (list(theta), "`theta` must be a dict of names to arrays. Received: list"),
     ):
         with pytest.raises(ValueError, match=message):
-            rule.check_theta(wrong)
+            rule.standardize_theta(wrong)

@@ -6,7 +6,7 @@ from lrlearn.meta.estimators.estimator import Estimate, Estimator
 from lrlearn.meta.estimators.full_tape import FullTape
 from lrlearn.meta.unroll import Record
 from lrlearn.meta.unroll import unroll as run
-from lrlearn.rules.layout import aligned
+from lrlearn.rules.update_rule import aligned
 
 # Coordinates times steps on one tape: about 0.5 GB for an LSTM of 2x20 units.
 _TAPE_SIZE = 320_000

@@ -1,10 +1,10 @@
-"""Features against their published formulas."""
+"""Building blocks of rules against their published formulas."""
 
 import numpy as np
 import pytest
 from keras import ops
 
-from lrlearn.rules import features
+from lrlearn.rules import building_blocks
 
 pytestmark = pytest.mark.any_backend
 
@@ -32,13 +32,13 @@ def _numpy(xs):
 )
 def test_log_and_sign(g, expected):
     """Andrychowicz et al., appendix A, with p = 10."""
-    received = _numpy(features.log_and_sign(_tensor([g])))
+    received = _numpy(building_blocks.log_and_sign(_tensor([g])))
     np.testing.assert_allclose(np.ravel(received), expected, rtol=2e-6, atol=1e-7)
 
 
 def test_log_and_sign_takes_p():
     """With p = 2, e^-1 is half way down the scale."""
-    received = _numpy(features.log_and_sign(_tensor([np.exp(-1.0)]), p=2.0))
+    received = _numpy(building_blocks.log_and_sign(_tensor([np.exp(-1.0)]), p=2.0))
     np.testing.assert_allclose(received, [[-0.5], [1.0]], rtol=1e-6)
 
 
@@ -50,7 +50,7 @@ def test_normalized_is_adams_direction():
     for t, g in enumerate(gradients, start=1):
         m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
         scale = np.sqrt(v / (1 - 0.99**t))
-        m_hat, g_hat, accumulators = features.normalized(
+        m_hat, g_hat, accumulators = building_blocks.normalized(
             _tensor(g[None]), accumulators, t
         )
         m_hat, g_hat = _numpy([m_hat, g_hat])
@@ -61,7 +61,7 @@ def test_normalized_is_adams_direction():
 def test_bound_keeps_squares_finite():
     """Only what float32 cannot square is clipped."""
     g = np.float32([1.0, -1e17, 1e30, -np.inf])
-    bounded = ops.convert_to_numpy(features.bound(_tensor(g)))
+    bounded = ops.convert_to_numpy(building_blocks.bound(_tensor(g)))
     np.testing.assert_array_equal(bounded[:2], g[:2])
     np.testing.assert_array_equal(np.sign(bounded), np.sign(g))
     assert np.isfinite(bounded**2).all()

@@ -1,5 +1,6 @@
-"""Features of gradients: what update rules see."""
+"""What update rules are built of: features, updates and untrained weights."""
 
+import numpy as np
 from keras import ops
 
 P = 10.0
@@ -32,8 +33,8 @@ def log_and_sign(g, p=P):
 
     Example:
         >>> import numpy as np
-        >>> from lrlearn.rules import features
-        >>> log, sign = features.log_and_sign(np.float32([1.0, 0.0]))
+        >>> from lrlearn.rules import building_blocks
+        >>> log, sign = building_blocks.log_and_sign(np.float32([1.0, 0.0]))
         >>> [float(x) for x in log], [float(x) for x in sign]
         ([0.0, -1.0], [1.0, 0.0])
     """
@@ -64,3 +65,38 @@ def normalized(g, accumulators, step):
     # rsqrt(v + eps), not 1 / (sqrt(v) + eps): the latter's gradient is NaN under XLA.
     inverse_scale = ops.rsqrt(v * v_scale + 1e-12)
     return m * m_scale * inverse_scale, g * inverse_scale, {"m": m, "v": v}
+
+
+def adam_like(u, log_step, log_decay, w):
+    r"""Returns an update with a learned step size and a learned decay.
+
+    $$d = -0.01\,e^{\mathrm{clip}(2 o_1, -5, 2.5)}\,u
+          - 0.0003\,e^{\mathrm{clip}(2 o_2, -6, 4)}\,w.$$
+
+    Args:
+        u: Tensor `[n]`, about as large as Adam's direction.
+        log_step: Tensor `[n]`, $o_1$.
+        log_decay: Tensor `[n]`, $o_2$.
+        w: Tensor `[n]`, the parameter.
+    """
+    step = 0.01 * ops.exp(ops.clip(2.0 * log_step, -5.0, 2.5))
+    decay = 0.0003 * ops.exp(ops.clip(2.0 * log_decay, -6.0, 4.0))
+    return -step * u - decay * w
+
+
+def init_network(shapes, seed):
+    """Returns untrained weights: Glorot kernels, zero biases, a small output layer.
+
+    Args:
+        shapes: Dict of names, such as `"head/kernel"` and `"head/bias"`, to shapes.
+        seed: Integer seed.
+    """
+    rng, theta = np.random.default_rng(seed), {}
+    for name, (outputs, inputs) in shapes.items():
+        value = np.zeros((outputs, inputs))
+        if not name.endswith("/bias"):
+            limit = np.sqrt(6 / (inputs + outputs))
+            value = rng.uniform(-limit, limit, (outputs, inputs))
+        theta[name] = value
+    theta["head/kernel"] *= 0.1
+    return {name: value.astype("float32") for name, value in theta.items()}
