@@ -1,0 +1,25 @@
+"""The documentation is whole: every public name has its place in the reference."""
+
+import importlib
+import pathlib
+
+import pytest
+
+import lrlearn
+
+API = pathlib.Path(__file__).parents[2] / "docs" / "api"
+PACKAGES = sorted(set(lrlearn.__all__) & {page.stem for page in API.glob("*.md")})
+
+
+def test_every_package_has_a_page():
+    """And no other name of `lrlearn` lacks one, but its two classes."""
+    others = set(lrlearn.__all__) - set(PACKAGES)
+    assert others == {"LearnedOptimizer", "MetaTrainer", "SharpnessAwareModel"}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_page_shows_the_package(name):
+    """Which shows what `__all__` names, with docstrings."""
+    assert f"::: lrlearn.{name}\n" in (API / f"{name}.md").read_text()
+    package = importlib.import_module(f"lrlearn.{name}")
+    assert all(getattr(package, public).__doc__ for public in package.__all__)
