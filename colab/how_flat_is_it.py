@@ -1,6 +1,8 @@
 # %% [markdown]
 # # How flat is it?
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/lrlearn/lrlearn/blob/main/colab/how_flat_is_it.ipynb)
+#
 # Sharpness-aware minimization (SAM) looks for flat minima, and learned optimizers can
 # be taught to. Whether they find any is a question of measurement. Here the same
 # network is trained in three ways, and looked at with four instruments: the rise of
@@ -9,16 +11,15 @@
 # minute on one CPU core.
 
 # %%
+# On Colab, this installs lrlearn.
 import importlib.util
-import pathlib
 import subprocess
 import sys
 
 if importlib.util.find_spec("lrlearn") is None:
-    clone = pathlib.Path.cwd().parent
-    if not (clone / "lrlearn").is_dir():
-        raise ImportError("Clone lrlearn's repository and open this notebook in there.")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", clone], check=True)
+    repository = "https://github.com/lrlearn/lrlearn"
+    package = f"lrlearn[tensorflow] @ git+{repository}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", package], check=True)
 
 # %%
 import keras

@@ -1,6 +1,8 @@
 # %% [markdown]
 # # Meta-train your own optimizer, with your own regularizer
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/lrlearn/lrlearn/blob/main/colab/meta_train_your_own.ipynb)
+#
 # A regularizer in lrlearn is the gradient that is handed to an optimizer in place of
 # the plain one. The same ten lines serve to train a network explicitly and as the
 # teacher of a learned optimizer, which then does without it.
@@ -10,18 +12,19 @@
 # neither has seen. It takes a minute or two on one CPU core.
 
 # %%
+# On Colab, this installs lrlearn.
 import importlib.util
-import pathlib
 import subprocess
 import sys
 
 if importlib.util.find_spec("lrlearn") is None:
-    clone = pathlib.Path.cwd().parent
-    if not (clone / "lrlearn").is_dir():
-        raise ImportError("Clone lrlearn's repository and open this notebook in there.")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", clone], check=True)
+    repository = "https://github.com/lrlearn/lrlearn"
+    package = f"lrlearn[tensorflow] @ git+{repository}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", package], check=True)
 
 # %%
+import pathlib
+
 import keras
 import pandas as pd
 from IPython.display import Markdown

@@ -1,6 +1,8 @@
 # %% [markdown]
 # # Quickstart: a learned optimizer in one line
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/lrlearn/lrlearn/blob/main/colab/quickstart.ipynb)
+#
 # A learned optimizer is a small network that turns a model's gradients into updates.
 # lrlearn's presets were meta-trained, some with sharpness-aware minimization (SAM) as
 # their teacher, and run as any Keras optimizer: one line in `compile`.
@@ -10,16 +12,15 @@
 # minute on one CPU core.
 
 # %%
+# On Colab, this installs lrlearn.
 import importlib.util
-import pathlib
 import subprocess
 import sys
 
 if importlib.util.find_spec("lrlearn") is None:
-    clone = pathlib.Path.cwd().parent
-    if not (clone / "lrlearn").is_dir():
-        raise ImportError("Clone lrlearn's repository and open this notebook in there.")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", clone], check=True)
+    repository = "https://github.com/lrlearn/lrlearn"
+    package = f"lrlearn[tensorflow] @ git+{repository}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", package], check=True)
 
 # %%
 import keras
