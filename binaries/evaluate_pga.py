@@ -18,13 +18,7 @@ from tqdm.auto import tqdm
 import lrlearn
 from binaries import cli, model_flags, task_flags
 from lrlearn import plots
-from lrlearn.evaluation import (
-    hessian_trace,
-    model_loss,
-    parameters,
-    sharpness,
-    top_eigenvalue,
-)
+from lrlearn.evaluation import hessian_trace, sharpness, top_eigenvalue
 
 matplotlib.use("Agg")
 
@@ -84,9 +78,8 @@ def _measure(model, x, y, radii):
 
 def _curvature(model, x, y):
     """Returns what --hessian adds, as a dict of columns."""
-    loss_fn, weights = model_loss(model, x, y), parameters(model)
-    top = top_eigenvalue(loss_fn, weights, seed=_SEED.value)
-    trace = hessian_trace(loss_fn, weights, seed=_SEED.value)
+    top = top_eigenvalue(model, x, y, seed=_SEED.value)
+    trace = hessian_trace(model, x, y, seed=_SEED.value)
     return {
         "top_eigenvalue": float(top.value),
         "converged": bool(top.converged),

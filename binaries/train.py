@@ -126,22 +126,24 @@ def _steps(task):
 def _train(training, steps, interrupted):
     """Trains until the end or Ctrl-C, and returns the number of steps taken."""
     every = min(100, math.ceil(steps / 20))
-    records = training.records(steps, _SEED.value, record_every=every)
+    training.start([_SEED.value])
     with tqdm(total=steps, desc=training.task.name, unit="step") as bar:
-        for record in records:
+        for step in [*range(0, steps, every), steps]:
+            training.train(step)
+            (record,) = training.evaluate()
             if not math.isfinite(record["train_loss"]):
                 raise ValueError(
-                    f"Training diverged by step {record['step']}, nothing is saved; "
-                    "try a smaller --learning_rate."
+                    f"Training diverged by step {step}, nothing is saved; try a "
+                    "smaller --learning_rate."
                 )
-            bar.update(record["step"] - bar.n)
+            bar.update(step - bar.n)
             bar.set_postfix(
                 loss=f"{record['train_loss']:.4g}",
                 validation_accuracy=f"{record['validation_accuracy']:.3f}",
             )
             if interrupted():
                 break
-    return record["step"]
+    return step
 
 
 def _compiled(training):

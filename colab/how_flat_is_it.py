@@ -112,7 +112,7 @@ table.div(table["Adam"], axis=0)[list(trainings)].round(2)
 # %%
 @tf.function
 def top_eigenvalue(weights):
-    return lrlearn.evaluation.top_eigenvalue(loss_fn, weights).value
+    return lrlearn.evaluation.Hessian(loss_fn, weights).top_eigenvalue().value
 
 
 curvature = pd.DataFrame(

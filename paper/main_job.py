@@ -132,7 +132,7 @@ def _meta_train(job, rule, name, teacher, verbose):
         teacher,
         estimator=lrlearn.meta.Replay(coordinates=500),
         horizon=job.horizon,
-        initializations=2,
+        optimizees_per_task=2,
         initial_scale=(0.5, 2.0),
         meta_optimizer=keras.optimizers.Adam(schedule, global_clipnorm=1.0),
         validation_every=max(1, job.meta_steps // 4),
@@ -190,7 +190,7 @@ class _Comparison:
 
     def _add_run(self, keys, training, rate, sharpness):
         trajectory = training.run(
-            self._job.steps, keys["seed"], rate, self._job.record_every
+            self._job.steps, [keys["seed"]], rate, self._job.record_every
         )
         self._trajectories.append(trajectory.assign(learning_rate=rate, **keys))
         params, state = training.task.variables(training.model)

@@ -10,6 +10,7 @@ from lrlearn.evaluation.bootstrap import Interval, hierarchical_bootstrap
 from lrlearn.evaluation.gradient_ascent import PGA, PGAResult, pga
 from lrlearn.evaluation.hessian import (
     EigenvalueResult,
+    Hessian,
     TraceResult,
     hessian_trace,
     top_eigenvalue,
@@ -22,20 +23,18 @@ from lrlearn.evaluation.landscapes import (
 from lrlearn.evaluation.measured_loss import model_loss
 from lrlearn.evaluation.sharpness_evaluator import SharpnessEvaluator, sharpness
 from lrlearn.evaluation.stacked_sharpness import StackedSharpness
-from lrlearn.evaluation.stacked_training import StackedTraining
 from lrlearn.evaluation.statistics import mean_interval, summarize
-from lrlearn.evaluation.training import Training
-from lrlearn.evaluation.tuning import tune_learning_rate
+from lrlearn.evaluation.training import Training, tune_learning_rate
 from lrlearn.models.training_loss import parameters
 
 __all__ = [
     "EigenvalueResult",
+    "Hessian",
     "Interval",
     "PGA",
     "PGAResult",
     "SharpnessEvaluator",
     "StackedSharpness",
-    "StackedTraining",
     "TraceResult",
     "Training",
     "hessian_trace",

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from lrlearn.evaluation.ball_model import foretell_gradient, new_direction
-from lrlearn.evaluation.flat import is_finite, project, unit
-from lrlearn.evaluation.increase import increase
+from lrlearn.evaluation.flat import increase, is_finite, project
+from lrlearn.regularizers.vectors import unit
 
 _MOMENTUM = 0.75
 _PAIRS_ON_SPHERE, _PAIRS_AROUND_GRADIENT = 16, 4

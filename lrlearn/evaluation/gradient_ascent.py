@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.ascent import Ascent
-from lrlearn.evaluation.increase import increase
 from lrlearn.evaluation.validation import check_count, check_radius, warn_if_nan
+from lrlearn.regularizers.vectors import norm
 
 _OBJECTIVES = ("loss", "gradient_norm")
 
@@ -207,8 +207,8 @@ def pga(
 def _result(loss, objective, e):
     f0, g0 = loss.value_and_gradient(loss.zero)
     f, g = loss.value_and_gradient(e)
-    rise = increase(f0, g0, f, g, e, loss.epsilon)
+    rise = flat.increase(f0, g0, f, g, e, loss.epsilon)
     defect = loss.defect(f0, g0)
-    f, norm, rise, e = (part + defect for part in (f, flat.norm(g), rise, e))
-    value = f if objective == "loss" else norm
-    return PGAResult(value, f, norm, rise, loss.unflatten(e))
+    f, slope, rise, e = (part + defect for part in (f, norm(g), rise, e))
+    value = f if objective == "loss" else slope
+    return PGAResult(value, f, slope, rise, loss.unflatten(e))

@@ -4,9 +4,8 @@ import keras
 import ml_dtypes
 
 from lrlearn.evaluation.examples import collect, one_line
-from lrlearn.models.passes import Pass, run_pass
+from lrlearn.models.passes import Pass, WithLoss, run_pass
 from lrlearn.models.training_loss import parameters
-from lrlearn.models.with_loss import WithLoss
 
 
 def model_loss(model, x, y=None, loss=None, sample_weight=None):

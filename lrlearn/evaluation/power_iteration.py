@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from lrlearn.evaluation import flat
+from lrlearn.regularizers.vectors import norm, unit
 
 # Of the tolerated residual: an eigenvalue that close need not be the top one.
 _MARGIN = 0.25
@@ -42,7 +43,7 @@ def power_iteration(multiply, v, tolerance, max_iterations, epsilon):
     i, iterate, size = tf.while_loop(
         lambda _, iterate, size: _excess(iterate, tolerance, epsilon * size) > 0,
         step,
-        (tf.constant(0), _Iterate(v, hv, zero, zero), flat.norm(hv)),
+        (tf.constant(0), _Iterate(v, hv, zero, zero), norm(hv)),
         maximum_iterations=max_iterations,
         parallel_iterations=1,
     )
@@ -58,7 +59,7 @@ def _excess(iterate, tolerance, rounding):
     v, hv, *_ = iterate
     value = tf.tensordot(v, hv, 1)
     tolerated = _MARGIN * tolerance * tf.abs(value) + 10 * rounding
-    return flat.norm(hv - value * v) - tolerated
+    return norm(hv - value * v) - tolerated
 
 
 def _improve(iterate, multiply):
@@ -77,15 +78,15 @@ def _improve(iterate, multiply):
     overlap = tf.tensordot(v, p, 1)
     p, hp = p - overlap * v, hp - overlap * hv
     v, hv = _normalized(v, hv)
-    return _Iterate(v, hv, *_normalized(p, hp)), flat.norm(hr)
+    return _Iterate(v, hv, *_normalized(p, hp)), norm(hr)
 
 
 def _remainder(r, v, p):
     """Returns what is perpendicular to `v` and `p`, a unit vector or zero."""
     for _ in range(2):  # The first time leaves the rounding errors of a small rest.
-        r = flat.unit(r)
+        r = unit(r)
         r = r - tf.tensordot(v, r, 1) * v - tf.tensordot(p, r, 1) * p
-    return tf.where(tf.norm(r) > 0.5, flat.unit(r), tf.zeros_like(r))
+    return tf.where(tf.norm(r) > 0.5, unit(r), tf.zeros_like(r))
 
 
 def _best_combination(basis, residuals):
@@ -111,6 +112,6 @@ def _best_combination(basis, residuals):
 
 
 def _normalized(v, image):
-    """Returns a vector and its image, divided by the norm of the vector."""
-    norm = tf.norm(v)
-    return tf.math.divide_no_nan(v, norm), tf.math.divide_no_nan(image, norm)
+    """Returns a vector and its image, divided by the length of the vector."""
+    length = tf.norm(v)
+    return tf.math.divide_no_nan(v, length), tf.math.divide_no_nan(image, length)

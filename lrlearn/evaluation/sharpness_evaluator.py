@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.gradient_ascent import PGA
-from lrlearn.evaluation.increase import increase
 from lrlearn.evaluation.measured_loss import model_loss
 from lrlearn.evaluation.validation import check_radius, warn_if_nan
 from lrlearn.models.training_loss import parameters
+from lrlearn.regularizers.vectors import unit
 
 _RADII = (0.001, 0.005, 0.05, 0.1)
 COLUMNS = (
@@ -123,8 +123,8 @@ class SharpnessEvaluator:
         def row(radius):
             highest = self._highest.search(params, args, radius, seed)
             steepest = self._steepest.search(params, args, radius, seed)
-            e = radius * flat.unit(g0)
-            gap = increase(f0, g0, *loss.value_and_gradient(e), e, loss.epsilon)
+            e = radius * unit(g0)
+            gap = flat.increase(f0, g0, *loss.value_and_gradient(e), e, loss.epsilon)
             return tf.stack(
                 [f0, highest.loss, highest.increase, steepest.gradient_norm, gap]
             )

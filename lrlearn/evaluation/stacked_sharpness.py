@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from lrlearn.evaluation import flat, stacking
-from lrlearn.evaluation.increase import increase
 from lrlearn.evaluation.sharpness_evaluator import COLUMNS, grow_with_radius
 from lrlearn.evaluation.validation import check_count, check_radius, warn_if_nan
+from lrlearn.regularizers.vectors import norm, unit
 
 RADII = {
     "fixed": (0.001, 0.005, 0.05, 0.1),
@@ -148,11 +148,11 @@ class StackedSharpness:
         function = self._function(params, state)
         f0, g0 = function.value_and_gradient(function.zero)
         w = tf.concat([tf.reshape(tf.cast(p, g0.dtype), [-1]) for p in params], axis=0)
-        norm, one = flat.norm(w), tf.ones([], w.dtype)
-        radii = [r * (norm if ball == "relative" else one) for ball, r in self._balls]
+        length, one = norm(w), tf.ones([], w.dtype)
+        radii = [r * (length if ball == "relative" else one) for ball, r in self._balls]
         adaptive = tf.constant([[ball == "adaptive"] for ball, _ in self._balls])
         scales = tf.where(adaptive, tf.abs(w), one)
-        norms = tf.stack([flat.norm(g) for g in tf.unstack(scales * g0)])
+        norms = tf.stack([norm(g) for g in tf.unstack(scales * g0)])
         f = tf.fill([len(self._balls)], f0)
         centre = tf.stack([f, tf.zeros_like(f), norms], axis=1)
         balls = tf.stack(radii), scales, scales * g0
@@ -175,11 +175,11 @@ class StackedSharpness:
 
 def _climb(function, f0, radius, scale, g0, g):
     """Returns the gradient at the next point, and its loss, increase and norm."""
-    e = radius * flat.unit(g)
+    e = radius * unit(g)
     f, g = function.value_and_gradient(scale * e)
     g = scale * g
-    rise = increase(f0, g0, f, g, e, function.epsilon)
-    return g, tf.stack([f, rise, flat.norm(g)])
+    rise = flat.increase(f0, g0, f, g, e, function.epsilon)
+    return g, tf.stack([f, rise, norm(g)])
 
 
 def _finite(points):

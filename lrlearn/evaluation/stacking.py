@@ -1,5 +1,6 @@
 """Functions of one network, mapped over networks that lie stacked in tensors."""
 
+import keras
 import tensorflow as tf
 
 
@@ -30,6 +31,9 @@ def map_stacked(fn, elements, sequential=False):
         >>> stacking.map_stacked(lambda e: tf.reduce_sum(e["w"]), stacked).numpy()
         array([3., 7.], dtype=float32)
     """
+    if tf.nest.flatten(elements)[0].shape[0] == 1:
+        outputs = fn(tf.nest.map_structure(lambda t: t[0], elements))
+        return tf.nest.map_structure(lambda t: t[None], outputs)
     if not sequential:
         try:
             return tf.vectorized_map(fn, elements, fallback_to_while_loop=False)
@@ -63,3 +67,29 @@ def is_sequential(params):
             has more than two axes besides the first.
     """
     return any(w.shape.rank > 3 for w in params)
+
+
+def scores(task, params, state, x, y):
+    """Returns the loss and the accuracy of each of K networks on the same examples.
+
+    Args:
+        task: A `Task`.
+        params: List of tensors `[K, ...]`.
+        state: List of tensors `[K, ...]`.
+        x: Inputs `[examples, ...]`.
+        y: Targets `[examples, ...]`.
+
+    Returns:
+        A tuple of two tensors `[K]`; accuracies are NaN unless targets are classes.
+    """
+
+    def of_one(elements):
+        loss, outputs, _ = task.evaluate_loss(*elements, x, y)
+        return loss, outputs
+
+    loss, outputs = map_stacked(of_one, (params, state), is_sequential(params))
+    if not (y.dtype.is_integer and y.shape.rank == outputs.shape.rank - 2):
+        return loss, tf.fill(tf.shape(loss), float("nan"))
+    labels = tf.broadcast_to(y, tf.shape(outputs)[:-1])
+    right = keras.metrics.sparse_categorical_accuracy(labels, outputs)
+    return loss, tf.reduce_mean(right, axis=list(range(1, right.shape.rank)))

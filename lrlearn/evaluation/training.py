@@ -1,158 +1,276 @@
-"""Trains tasks with any Keras optimizer, many times over on one graph."""
+"""Trains tasks with any Keras optimizer, several runs at once on one graph."""
+
+import functools
+import time
 
 import keras
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from lrlearn.evaluation.stacking import is_sequential, map_stacked, scores
 from lrlearn.regularizers.gradients import value_and_gradients
+from lrlearn.tasks.task import SPLITS
 
 _MAX_EXAMPLES = 2000
 
 
 class Training:
-    """A task in training by a Keras optimizer, from one initialization after another.
+    """K runs of a task by one Keras optimizer, which differ in their seeds alone.
 
-    The graph is made once; each `run` starts from fresh parameters and a fresh
-    optimizer. Batches are drawn with replacement. A run is determined by its seed, so
-    that runs of different optimizers with the same seed are paired: they share
-    initial parameters and batches.
+    Each `start` takes fresh parameters and a fresh optimizer; the graph is made once.
+    Batches are drawn with replacement. A run is determined by its seed, so runs of
+    different optimizers with the same seed are paired: they share initial parameters
+    and batches.
+
+    Gradients are computed for all runs together, on parameters `[K, ...]`. The
+    optimizer has variables of its own for each run, so whatever it computes of a whole
+    tensor, such as factored statistics, stays apart. An optimizer that mixes variables
+    (clipping by a global norm) would mix runs.
 
     Args:
         task: A `Task`.
         optimizer: A Keras optimizer, not yet used.
         regularizer: A `Regularizer` whose field the optimizer is given in place of the
             plain gradient, or `None`. Defaults to `None`.
+        count: Number K of runs. Defaults to `1`.
 
     Attributes:
-        model: The Keras model, with the parameters that the last `run` reached.
+        model: The Keras model of the first run, with the parameters it has reached.
+        training_cpu_seconds: CPU time of the steps since `start`, of all runs together,
+            without what compiling took.
 
     Example:
         >>> import keras
         >>> import lrlearn
         >>> task = lrlearn.tasks.load("digits/mlp")
-        >>> training = lrlearn.evaluation.Training(task, keras.optimizers.Adam(0.01))
-        >>> trajectory = training.run(steps=100, seed=0)
-        >>> bool(trajectory["train_loss"].iloc[-1] < trajectory["train_loss"].iloc[0])
-        True
+        >>> optimizer = keras.optimizers.Adam(0.01)
+        >>> training = lrlearn.evaluation.Training(task, optimizer, count=2)
+        >>> table = training.run(steps=100, seeds=[0, 1])
+        >>> table[["seed", "step"]].values.tolist()
+        [[0, 0], [1, 0], [0, 100], [1, 100]]
+        >>> [tuple(w.shape) for w in training.params]
+        [(2, 64, 20), (2, 20), (2, 20, 10), (2, 10)]
     """
 
-    def __init__(self, task, optimizer, regularizer=None):
+    def __init__(self, task, optimizer, regularizer=None, count=1):
         self.task, self.optimizer, self.regularizer = task, optimizer, regularizer
+        self.count, self.training_cpu_seconds = count, 0.0
         self.model = task.model_fn()
         if not self.model.built:
             self.model(task.train[0][:1])
-        self._params, self._state = task.variables(self.model)
-        optimizer.build(self._params)
+        variables = task.variables(self.model)
+        copies = [[_copies(group) for group in variables] for _ in range(1, count)]
+        self._params, self._state = zip(variables, *copies, strict=True)
+        # Draws of dropout, from seeds in the state, have no stacked form.
+        self._one_by_one = is_sequential(_stack(self._params)) or bool(self._state[0])
+        optimizer.build(self._flat_params())
         self._fresh = [v.numpy() for v in optimizer.variables]
-        self._steps = tf.function(self._take_steps, autograph=False)
-        self._metrics = tf.function(self._measure, autograph=False)
-        self._splits = {
-            name: tuple(tf.constant(a[:_MAX_EXAMPLES]) for a in data)
-            for name, data in self._data().items()
+        self._compiled = {
+            plain: tf.function(
+                lambda *args, plain=plain: self._take_steps(plain, *args),
+                autograph=False,
+            )
+            for plain in (False, True)
         }
+        self._warm = set()
+        self._scores = tf.function(functools.partial(scores, task), autograph=False)
 
-    def run(self, steps, seed, learning_rate=None, record_every=None):
-        """Trains from a fresh initialization.
+    @property
+    def params(self):
+        """The parameters, a list of tensors `[K, ...]`.
+
+        Of an optimizer with `use_ema` they are the averages that it would end with.
+        """
+        if not getattr(self.optimizer, "use_ema", False):
+            return _stack(self._params)
+        # Public only in SwapEMAWeights, which needs a model.
+        averages = iter(self.optimizer._model_variables_moving_average)
+        return _stack([[next(averages) for _ in run] for run in self._params])
+
+    @property
+    def state(self):
+        """The models' non-trainable variables, a list of tensors `[K, ...]`."""
+        return _stack(self._state)
+
+    def run(self, steps, seeds, learning_rate=None, record_every=None):
+        """Trains from a fresh start, once for each seed, and evaluates on the way.
 
         Args:
             steps: Number of steps.
-            seed: Integer seed of the initial parameters and of the batches.
-            learning_rate: Learning rate for this run, or `None` for the optimizer's
-                own. Defaults to `None`.
-            record_every: Steps between records. Defaults to `None`: the start and the
-                end only.
+            seeds: An integer, or a list of them of which K at a time are trained.
+            learning_rate: See `start`.
+            record_every: Steps between two evaluations. Defaults to `None`: only at the
+                start and at the end.
 
         Returns:
-            A `pandas.DataFrame` with one row a record: `step`, and
-            `<split>_loss` and `<split>_accuracy` for `train`, `validation` and `test`,
-            on at most 2,000 examples of each.
+            A `pandas.DataFrame` with one row for each evaluation of a run: `seed`,
+            `step`, and the results of `evaluate`.
         """
-        return pd.DataFrame(self.records(steps, seed, learning_rate, record_every))
+        rows, every = [], record_every or steps
+        seeds = np.atleast_1d(seeds).tolist()
+        for first in range(0, len(seeds), self.count):
+            together = seeds[first : first + self.count]
+            self.start(together, learning_rate)
+            for step in [*range(0, steps, every), steps]:
+                self.train(step)
+                for seed, result in zip(together, self.evaluate(), strict=True):
+                    rows.append({"seed": seed, "step": step, **result})
+        return pd.DataFrame(rows)
 
-    def records(self, steps, seed, learning_rate=None, record_every=None):
-        """Trains like `run`, and yields each record, a dict, when it is reached.
+    def start(self, seeds, learning_rate=None):
+        """Starts afresh.
 
         Args:
-            steps: See `run`.
-            seed: See `run`.
-            learning_rate: See `run`.
-            record_every: See `run`.
+            seeds: A list of K integers, one for each run: seeds of the initial
+                parameters and of the batches.
+            learning_rate: Learning rate from now on, or `None` for the optimizer's own.
+                Defaults to `None`.
         """
-        self._reset(seed, learning_rate)
-        record_every = record_every or steps
-        yield self._record(0)
-        for first in range(0, steps, record_every):
-            last = min(first + record_every, steps)
-            self._steps(tf.constant([seed, 0]), tf.constant(first), tf.constant(last))
-            yield self._record(last)
-
-    def _data(self):
-        splits = ("train", "validation", "test")
-        data = {name: getattr(self.task, name) for name in splits}
-        return {name: arrays for name, arrays in data.items() if arrays is not None}
-
-    def _reset(self, seed, learning_rate):
-        params, state = self.task.init(seed)
-        for variable, value in zip(
-            [*self._params, *self._state], [*params, *state], strict=True
-        ):
-            variable.assign(value)
+        if len(seeds) != self.count:
+            raise ValueError(
+                f"`seeds` must be {self.count} integers. Received: {seeds=}"
+            )
+        for params, state, seed in zip(self._params, self._state, seeds, strict=True):
+            values = self.task.init(seed)
+            for variable, value in zip([*params, *state], sum(values, []), strict=True):
+                variable.assign(value)
         for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
+        if getattr(self.optimizer, "use_ema", False):
+            averages = self.optimizer._model_variables_moving_average
+            for average, w in zip(averages, self._flat_params(), strict=True):
+                average.assign(w)
         if learning_rate is not None:
             self.optimizer.learning_rate = learning_rate
+        self._step, self._seeds = 0, tf.constant([[seed, 0] for seed in seeds])
+        self.training_cpu_seconds = 0.0
 
-    def _take_steps(self, seed, first, last):
+    def train(self, until, plain=False):
+        """Trains up to a step.
+
+        Args:
+            until: Number of the last step, counted from `start`.
+            plain: Whether to leave out the regularizer. Defaults to `False`.
+        """
+        plain = plain or self.regularizer is None
+        steps = self._compiled[plain]
+        if plain not in self._warm:
+            # No step: compiles.
+            steps(self._seeds, tf.constant(0), tf.constant(0))
+            self._warm.add(plain)
+        began = time.process_time()
+        steps(self._seeds, tf.constant(self._step), tf.constant(until))
+        self.training_cpu_seconds += time.process_time() - began
+        self._step = until
+
+    def evaluate(self):
+        """Returns losses and accuracies, one dict a run.
+
+        The keys are `<split>_loss` and `<split>_accuracy` for `train`, `validation` and
+        `test`, as far as the task has them, on the first 2,000 examples of each.
+        """
+        columns = {}
+        for split in SPLITS:
+            if (data := getattr(self.task, split)) is not None:
+                x, y = (tf.constant(a[:_MAX_EXAMPLES]) for a in data)
+                found = self._scores(self.params, self.state, x, y)
+                columns[f"{split}_loss"], columns[f"{split}_accuracy"] = found
+        columns = {name: values.numpy().tolist() for name, values in columns.items()}
+        return [
+            dict(zip(columns, values, strict=True))
+            for values in zip(*columns.values(), strict=True)
+        ]
+
+    def _flat_params(self):
+        return [w for run in self._params for w in run]
+
+    def _take_steps(self, plain, seeds, first, last):
+        seeds = tf.unstack(seeds, self.count)
+
         def body(step):
-            batch_seed = tf.random.experimental.stateless_fold_in(seed, step)
-            self._step(*self.task.batch("train", batch_seed))
+            fold_in = tf.random.experimental.stateless_fold_in
+            batches = [self.task.batch("train", fold_in(s, step)) for s in seeds]
+            x, y = (tf.stack(part) for part in zip(*batches, strict=True))
+            self._apply(*self._differentiate(self._field(plain), x, y))
             return (step + 1,)
 
         tf.while_loop(lambda step: step < last, body, (first,))
 
-    def _step(self, x, y):
-        params = [tf.convert_to_tensor(v) for v in self._params]
-        state = [tf.convert_to_tensor(v) for v in self._state]
-        states = []
-
-        def loss_fn(params):
-            loss, _, after = self.task.evaluate_loss(params, state, x, y, training=True)
-            states.append(after)
-            return loss
-
-        _, gradients = self._gradients_of()(loss_fn, params)
-        self.optimizer.apply(gradients, self._params)
-        for variable, value in zip(self._state, states[0], strict=True):
-            variable.assign(value)
-
-    def _gradients_of(self):
-        if self.regularizer is None:
+    def _field(self, plain):
+        """Returns the function that computes gradients at this step."""
+        if plain:
             return value_and_gradients
         optimizer = self.optimizer
-        return self.regularizer.at(
-            optimizer.learning_rate, optimizer.iterations
-        ).gradients
+        regularizer = self.regularizer.at(optimizer.learning_rate, optimizer.iterations)
+        return regularizer.gradients
 
-    def _record(self, step):
-        record = {"step": step}
-        for split, (x, y) in self._splits.items():
-            loss, accuracy = self._metrics(x, y)
-            record |= {
-                f"{split}_loss": float(loss),
-                f"{split}_accuracy": float(accuracy),
-            }
-        return record
+    def _differentiate(self, field, x, y):
+        """Returns gradients and states after the step, lists of tensors `[K, ...]`."""
 
-    def _measure(self, x, y):
-        params = [tf.convert_to_tensor(v) for v in self._params]
-        state = [tf.convert_to_tensor(v) for v in self._state]
-        loss, outputs, _ = self.task.evaluate_loss(params, state, x, y, training=False)
-        return loss, _accuracy(y, outputs)
+        def of_one(elements):
+            params, state, x, y = elements
+            loss_fn, states = self.task.loss_fn(state, x, y)
+            _, gradients = field(loss_fn, params)
+            return gradients, states[0]
+
+        elements = (_stack(self._params), _stack(self._state), x, y)
+        return map_stacked(of_one, elements, self._one_by_one)
+
+    def _apply(self, gradients, states):
+        gradients = [tf.unstack(g, self.count) for g in gradients]
+        flat = [g for run in zip(*gradients, strict=True) for g in run]
+        self.optimizer.apply(flat, self._flat_params())
+        for variables, values in zip(
+            zip(*self._state, strict=True), states, strict=True
+        ):
+            for variable, value in zip(
+                variables, tf.unstack(values, self.count), strict=True
+            ):
+                variable.assign(value)
 
 
-def _accuracy(y, outputs):
-    """Fraction of right classes; NaN where the task is no classification."""
-    labels = y.dtype.is_integer and y.shape.rank == outputs.shape.rank - 1
-    if not labels:
-        return tf.constant(float("nan"))
-    return tf.reduce_mean(keras.metrics.sparse_categorical_accuracy(y, outputs))
+def tune_learning_rate(training, learning_rates, steps, seeds):
+    """Returns the learning rate of the best validation accuracy, and all trials.
+
+    Ties, and tasks without an accuracy, are decided by the validation loss. Test data
+    are not looked at.
+
+    Args:
+        training: A `Training`.
+        learning_rates: Learning rates to try.
+        steps: Number of steps of each trial.
+        seeds: Seeds of the trials, see `Training.run`.
+
+    Returns:
+        A tuple `(learning_rate, trials)`: a float, and a `pandas.DataFrame` of
+        `learning_rate`, `seed`, `validation_accuracy` and `validation_loss`.
+    """
+    ends = [
+        training.run(steps, seeds, rate)
+        .groupby("seed")
+        .tail(1)
+        .assign(learning_rate=rate)
+        for rate in learning_rates
+    ]
+    columns = ["learning_rate", "seed", "validation_accuracy", "validation_loss"]
+    trials = pd.concat(ends, ignore_index=True)[columns]
+    # A mean would pass over the NaN of a trial that diverged.
+    losses = trials["validation_loss"].fillna(float("inf"))
+    mean = trials.assign(minus_loss=-losses).groupby("learning_rate").mean()
+    best = mean.sort_values(["validation_accuracy", "minus_loss"], ascending=False)
+    return float(best.index[0]), trials
+
+
+def _copies(variables):
+    return [
+        keras.Variable(v.numpy(), trainable=v.trainable, dtype=v.dtype)
+        for v in variables
+    ]
+
+
+def _stack(runs):
+    return [
+        tf.stack([tf.convert_to_tensor(v) for v in same])
+        for same in zip(*runs, strict=True)
+    ]

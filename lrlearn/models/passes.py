@@ -1,5 +1,7 @@
 """One pass of a model through a batch, without side effects on Keras's variables."""
 
+import contextlib
+
 import keras
 from keras import ops
 
@@ -48,6 +50,29 @@ class Pass(keras.StatelessScope):
         return value
 
 
+class WithLoss(keras.Model):
+    """Computes what another model does, but has its own compiled loss.
+
+    The other model shares its layers and variables, and is left as it is.
+
+    Args:
+        model: A `keras.Model`.
+        loss: A loss as of `keras.Model.compile`, which may be a structure of them.
+    """
+
+    def __init__(self, model, loss):
+        super().__init__(name=model.name)
+        self.model = model
+        self.output_names = getattr(model, "output_names", None)
+        self.built = True
+        self.compile(optimizer=None, loss=loss)
+
+    def call(self, x, training=None):
+        """Returns the other model's outputs."""
+        mode = {"training": training} if self.model._call_has_training_arg else {}
+        return self.model(x, **mode)
+
+
 def run_pass(model, data, training):
     """Returns `(loss, y_pred)` as `fit` or `evaluate` computes them; see `Pass`.
 
@@ -60,5 +85,46 @@ def run_pass(model, data, training):
     # What Keras's own steps call: a model's `call` and `compute_loss` may take
     # `training` or not.
     mode = {"training": training} if model._call_has_training_arg else {}
-    y_pred = model(x, **mode)
-    return model._compute_loss(x, y, y_pred, sample_weight, training=training), y_pred
+    with _torch_modules_in_scope(model):
+        y_pred = model(x, **mode)
+        loss = model._compute_loss(x, y, y_pred, sample_weight, training=training)
+    return loss, y_pred
+
+
+@contextlib.contextmanager
+def _torch_modules_in_scope(model):
+    """Lets PyTorch modules inside of Keras layers compute with the scope's values.
+
+    They read their parameters themselves, and not by Keras's variables.
+    """
+    if keras.backend.backend() != "torch":
+        yield
+        return
+    wrappers = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.TorchModuleWrapper)
+    ]
+    for wrapper in wrappers:
+        # Found before the module, which PyTorch keeps elsewhere.
+        vars(wrapper)["module"] = _with_scoped_values(wrapper)
+    try:
+        yield
+    finally:
+        for wrapper in wrappers:
+            del vars(wrapper)["module"]
+
+
+def _with_scoped_values(wrapper):
+    """Returns the module as a function of its inputs."""
+    import torch
+
+    module, values = wrapper.module, {id(v._value): v.value for v in wrapper.variables}
+    values = {
+        name: values[id(parameter)]
+        for name, parameter in module.named_parameters()
+        if id(parameter) in values
+    }
+    return lambda *args, **kwargs: torch.func.functional_call(
+        module, values, args, kwargs
+    )

@@ -4,13 +4,12 @@ import functools
 import inspect
 
 import keras
-from keras import ops
 
 from lrlearn import regularizers
 from lrlearn.models.late_phase import LatePhase
 from lrlearn.models.settings import settings
-from lrlearn.models.training_loss import TrainingLoss, parameters
-from lrlearn.regularizers.gradients import differentiate, fill
+from lrlearn.models.step import Step
+from lrlearn.models.training_loss import parameters
 
 
 @keras.saving.register_keras_serializable(package="lrlearn")
@@ -179,91 +178,24 @@ class SharpnessAwareModel(keras.Model):
         """Takes one step; see `keras.Model.train_step`."""
         if self.regularizer is None or not parameters(self):
             return super().train_step(*args)
+        step = Step(self, self.regularizer, self._first_late_iteration())
         if keras.backend.backend() == "jax":
-            return self._stateless_step(*args)
+            return step.take_stateless(*args)
         if keras.backend.backend() == "torch":
             import torch
 
             with torch.no_grad():
-                return self._step(*args)
-        return self._step(*args)
+                return step.take(*args)
+        return step.take(*args)
 
-    def _stateless_step(self, state, data):
-        """Takes a step given all variables' values, and returns the new ones."""
-        variables = (
-            self.trainable_variables,
-            self.non_trainable_variables,
-            self.optimizer.variables,
-            self.metrics_variables,
-        )
-        pairs = [
-            pair
-            for group, values in zip(variables, state, strict=True)
-            for pair in zip(group, values, strict=True)
-        ]
-        with keras.StatelessScope(pairs) as scope:
-            logs = self._step(data)
-        return logs, tuple(
-            [scope.get_current_value(v) for v in group] for group in variables
-        )
-
-    def _step(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        training_loss = TrainingLoss(self, x, y, sample_weight)
-        loss, y_pred, gradients = self._gradients(training_loss)
-        self._apply(training_loss.for_optimizer(gradients))
-        first = next(part for part in keras.tree.flatten(x) if part is not None)
-        self._loss_tracker.update_state(loss, sample_weight=ops.shape(first)[0])
-        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
-
-    def _gradients(self, training_loss):
-        """Returns the plain loss, the predictions and the regularized gradients.
-
-        The variables' other state goes on as the plain pass leaves it.
-        """
-        values = [ops.convert_to_tensor(v.value) for v in self.trainable_variables]
-        (loss, (y_pred, state)), gradients = differentiate(
-            training_loss.forward, values, training_loss.scale
-        )
-        params = training_loss.of_parameters(values)
-        g = fill(training_loss.of_parameters(gradients), params)
-
-        def field():
-            return self._regularizer_now().field(training_loss, params, loss, g)
-
-        if self.start_fraction:
-            field_or_g = ops.cond(self._is_late(), field, lambda: g)
-        else:
-            field_or_g = field()
-        training_loss.assign(state)
-        return loss, y_pred, training_loss.replace(gradients, field_or_g)
-
-    def _regularizer_now(self):
-        """Returns the regularizer as it is at this step."""
-        rate = getattr(self.optimizer, "learning_rate", None)  # of a MultiOptimizer
-        return self.regularizer.at(rate, self.optimizer.iterations)
-
-    def _apply(self, gradients):
-        variables = self.trainable_variables
-        if keras.backend.backend() != "jax":
-            self.optimizer.apply(gradients, variables)
-            return
-        # LossScaleOptimizer branches, which JAX only does without side effects.
-        old = [[v.value for v in vs] for vs in (self.optimizer.variables, variables)]
-        new, state = self.optimizer.stateless_apply(old[0], gradients, old[1])
-        for variable, value in zip(
-            [*variables, *self.optimizer.variables], [*new, *state], strict=True
-        ):
-            variable.assign(value)
-
-    def _is_late(self):
-        if self._start is None:
+    def _first_late_iteration(self):
+        if self.start_fraction and self._start is None:
             raise ValueError(
                 "`start_fraction` must be 0 unless `fit` starts with it, which alone "
                 "knows the number of steps. "
                 f"Received: start_fraction={self.start_fraction}"
             )
-        return ops.greater_equal(self.optimizer.iterations, self._start)
+        return self._start if self.start_fraction else 0
 
 
 def _single(tensors):

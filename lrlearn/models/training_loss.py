@@ -5,7 +5,6 @@ from keras import ops
 
 from lrlearn.models.native_state import NativeState
 from lrlearn.models.passes import Pass, run_pass
-from lrlearn.models.wrapped_modules import scoped
 
 
 class TrainingLoss:
@@ -100,7 +99,7 @@ class TrainingLoss:
         return self._run(Pass([(v, v.value) for v in self._model.trainable_variables]))
 
     def _run(self, scope):
-        with scope, scoped(self._model):
+        with scope:
             loss, y_pred = run_pass(self._model, self._data, training=True)
         if self._replicas > 1:
             # Keras divides it among the replicas, over which gradients are summed.

@@ -5,8 +5,7 @@ import functools
 from keras.saving import register_keras_serializable
 
 from lrlearn.regularizers.gradients import gradient_norm, value_and_gradients
-from lrlearn.regularizers.regularizer import Regularizer
-from lrlearn.regularizers.validation import non_negative
+from lrlearn.regularizers.regularizer import Regularizer, non_negative
 from lrlearn.regularizers.vectors import add, ascend, combine, perpendicular
 
 _VARIANTS = ("algorithm2", "released", "hvp")

@@ -2,8 +2,8 @@
 
 from keras.saving import register_keras_serializable
 
+from lrlearn.regularizers.regularizer import non_negative
 from lrlearn.regularizers.sam import SAM
-from lrlearn.regularizers.validation import non_negative
 from lrlearn.regularizers.vectors import add, perpendicular
 
 

@@ -3,8 +3,7 @@
 from keras import ops
 from keras.saving import register_keras_serializable
 
-from lrlearn.regularizers.regularizer import Regularizer
-from lrlearn.regularizers.validation import non_negative
+from lrlearn.regularizers.regularizer import Regularizer, non_negative
 from lrlearn.regularizers.vectors import add, dot
 
 

@@ -1,5 +1,8 @@
 """The interface of regularizers."""
 
+import math
+import numbers
+
 from keras import ops
 
 from lrlearn.regularizers.gradients import value_and_gradients
@@ -99,3 +102,23 @@ class Regularizer:
     def from_config(cls, config):
         """Returns the regularizer of a `get_config` dict."""
         return cls(**config)
+
+
+def non_negative(**argument):
+    """Returns the value of one keyword argument as a float, if it is valid.
+
+    Raises:
+        ValueError: If it is negative, not finite or no number.
+
+    Example:
+        >>> from lrlearn.regularizers.regularizer import non_negative
+        >>> non_negative(rho=1)
+        1.0
+    """
+    ((name, value),) = argument.items()
+    valid = isinstance(value, numbers.Real) and math.isfinite(value) and value >= 0
+    if not valid:
+        raise ValueError(
+            f"`{name}` must be a finite number, at least 0. Received: {name}={value!r}"
+        )
+    return float(value)

@@ -3,7 +3,7 @@
 from keras import ops
 from keras.saving import register_keras_serializable
 
-from lrlearn.regularizers.validation import non_negative
+from lrlearn.regularizers.regularizer import non_negative
 
 
 @register_keras_serializable(package="lrlearn")

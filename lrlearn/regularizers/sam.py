@@ -6,9 +6,8 @@ from keras import saving
 from keras.optimizers.schedules import LearningRateSchedule
 
 from lrlearn.regularizers.gradients import value_and_gradients
-from lrlearn.regularizers.regularizer import Regularizer
+from lrlearn.regularizers.regularizer import Regularizer, non_negative
 from lrlearn.regularizers.rho_schedule import RhoSchedule
-from lrlearn.regularizers.validation import non_negative
 from lrlearn.regularizers.vectors import ascend
 
 _SCHEDULES = (RhoSchedule, LearningRateSchedule)

@@ -1,7 +1,8 @@
 """Vector algebra over lists of tensors, taken together as one vector.
 
 Sums over all tensors are made in float32 at least, so that half-precision parameters
-do not overflow; results keep the type of each tensor.
+do not overflow; results keep the type of each tensor. `unit` and `norm` take a single
+tensor, too.
 """
 
 import functools
@@ -10,11 +11,6 @@ import keras
 from keras import ops
 
 _TINY = 1.1754944e-38  # the smallest normal float32
-
-
-def _at_least_float32(a):
-    dtype = keras.backend.result_type(*(x.dtype for x in a), "float32")
-    return [ops.cast(x, dtype) for x in a]
 
 
 def dot(a, b):
@@ -32,8 +28,9 @@ def dot(a, b):
 
 
 def norm(a):
-    """Returns the L2 norm of a vector, over all its tensors."""
-    return ops.sqrt(dot(a, a))
+    """Returns the L2 norm of a vector; its squares neither overflow nor vanish."""
+    scaled, largest = _scaled(keras.tree.flatten(a))
+    return largest * ops.sqrt(dot(scaled, scaled))
 
 
 def unit(a):
@@ -42,18 +39,18 @@ def unit(a):
     The largest entry is scaled to 1 first. So no square overflows or underflows, and
     the norm of what is left is at least 1 unless $a = 0$: there is no epsilon.
 
+    Args:
+        a: A tensor, or a list of tensors.
+
     Example:
         >>> import numpy as np
         >>> from lrlearn.regularizers import vectors
         >>> [x.numpy().tolist() for x in vectors.unit([np.array([3.0]), np.array(4.0)])]
         [[0.6], 0.8]
     """
-    a = _at_least_float32(a)
-    largest = [ops.max(ops.abs(x), initial=_TINY) for x in a]
-    largest = functools.reduce(ops.maximum, largest)
-    a = [x / largest for x in a]
-    length = ops.maximum(norm(a), 1.0)
-    return [x / length for x in a]
+    scaled, _ = _scaled(keras.tree.flatten(a))
+    length = ops.maximum(ops.sqrt(dot(scaled, scaled)), 1.0)
+    return keras.tree.pack_sequence_as(a, [x / length for x in scaled])
 
 
 def add(a, b, scale=1.0):
@@ -91,3 +88,16 @@ def ascend(params, direction, radius):
         radius: The L2 length $r$ of the perturbation, a number or a scalar tensor.
     """
     return add(params, [ops.stop_gradient(x) for x in unit(direction)], radius)
+
+
+def _scaled(a):
+    """Returns the tensors divided by their largest magnitude, and that magnitude."""
+    a = _at_least_float32(a)
+    largest = [ops.max(ops.abs(x), initial=_TINY) for x in a]
+    largest = functools.reduce(ops.maximum, largest)
+    return [x / largest for x in a], largest
+
+
+def _at_least_float32(a):
+    dtype = keras.backend.result_type(*(x.dtype for x in a), "float32")
+    return [ops.cast(x, dtype) for x in a]

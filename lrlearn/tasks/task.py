@@ -7,9 +7,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from lrlearn.models.passes import Pass, run_pass
+from lrlearn.models.passes import Pass, WithLoss, run_pass
 from lrlearn.models.training_loss import parameters
-from lrlearn.models.with_loss import WithLoss
 from lrlearn.tasks import checks
 
 SPLITS = ("train", "validation", "test")
@@ -186,6 +185,28 @@ class Task:
             loss, outputs = run_pass(self._measured, (x, y, None), training)
         state = [tf.convert_to_tensor(scope.get_current_value(v)) for v in state_of]
         return ops.mean(ops.cast(loss, "float32")), outputs, state
+
+    def loss_fn(self, state, x, y, training=True):
+        """Returns the loss on a batch as a function of the parameters alone.
+
+        Args:
+            state: See `evaluate_loss`.
+            x: Inputs `[batch, ...]`.
+            y: Targets `[batch, ...]`.
+            training: Whether the model runs in training mode. Defaults to `True`.
+
+        Returns:
+            A tuple `(loss_fn, states)`: a function of a list of tensors, and a list to
+            which each of its calls adds the state after it.
+        """
+        states = []
+
+        def loss_fn(params):
+            loss, _, after = self.evaluate_loss(params, state, x, y, training)
+            states.append(after)
+            return loss
+
+        return loss_fn, states
 
     def batch(self, split, seed):
         """Returns a random batch, drawn with replacement; usable in a `tf.function`.

@@ -57,7 +57,7 @@ def _measure(training, seed):
     model, (x, y), loss = training.model, training.task.train, training.task.loss
     params = model.trainable_variables
     square = evaluation.loss_landscape(model, x, y, points=11, loss=loss)
-    top = evaluation.top_eigenvalue(evaluation.model_loss(model, x, y, loss), params)
+    top = evaluation.top_eigenvalue(model, x, y, loss=loss)
     return {
         "seed": seed,
         "train_loss": end["train_loss"],

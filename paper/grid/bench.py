@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 import lrlearn
-from lrlearn.evaluation.stacked_training import StackedTraining
+from lrlearn.evaluation import Training
 from paper.grid.measurement import Measurement
 from paper.grid.meta_training import load_task, make_rule
 from paper.grid.optimizers import TUNED, set_radius
@@ -26,7 +26,7 @@ class Bench:
         self._trainings = {}
 
     def hand_designed(self, name, hyperparameters, seeds):
-        """Returns a `StackedTraining`, started.
+        """Returns a `Training` of all seeds, started.
 
         Args:
             name: Name in `TUNED`.
@@ -43,7 +43,7 @@ class Bench:
                 regularizer = regularizer()
                 set_radius(regularizer, rho)
             optimizer = TUNED[base].make(hyperparameters)
-            training = StackedTraining(self._task, optimizer, len(seeds), regularizer)
+            training = Training(self._task, optimizer, regularizer, len(seeds))
             self._trainings[key] = training, rho
         training, rho = self._trainings[key]
         training.start(seeds)
@@ -52,7 +52,7 @@ class Bench:
         return training
 
     def learned(self, rule, theta, seeds):
-        """Returns a `StackedTraining`, started.
+        """Returns a `Training` of all seeds, started.
 
         Args:
             rule: Name of the update rule.
@@ -64,7 +64,7 @@ class Bench:
             optimizer = lrlearn.LearnedOptimizer(
                 make_rule(rule, self._grid.recipe), theta
             )
-            self._trainings[key] = StackedTraining(self._task, optimizer, len(seeds))
+            self._trainings[key] = Training(self._task, optimizer, count=len(seeds))
         training = self._trainings[key]
         training.start(seeds)
         training.optimizer.theta = theta

@@ -1,13 +1,14 @@
 """What is measured of the networks of a run: losses, sharpness, curvature."""
 
-import keras
+import functools
+
 import numpy as np
 import tensorflow as tf
 
-from lrlearn.evaluation.hessian import top_eigenvalue
+from lrlearn.evaluation import Hessian
 from lrlearn.evaluation.landscapes import landscape, random_directions
 from lrlearn.evaluation.stacked_sharpness import StackedSharpness
-from lrlearn.evaluation.stacking import is_sequential, map_stacked
+from lrlearn.evaluation.stacking import scores
 
 _CHUNK = 2000
 
@@ -29,7 +30,7 @@ class Measurement:
         self._wide_loss = self._loss_on(x[:few], y[:few])
         self._sharpness = StackedSharpness(self._wide_loss, steps=measures.ascent_steps)
         self._loss = self._loss_on(x[:fewer], y[:fewer])
-        self._score = tf.function(self._score_chunk, autograph=False)
+        self._score = tf.function(functools.partial(scores, task), autograph=False)
         self._eigenvalue = tf.function(self._top_eigenvalue, autograph=False)
 
     def losses(self, params, state):
@@ -104,11 +105,9 @@ class Measurement:
         return loss
 
     def _top_eigenvalue(self, params, state):
-        result = top_eigenvalue(
-            lambda w: self._loss(w, state),
-            params,
-            self._measures.eigenvalue_tolerance,
-            self._measures.eigenvalue_iterations,
+        hessian = Hessian(lambda w: self._loss(w, state), params)
+        result = hessian.top_eigenvalue(
+            self._measures.eigenvalue_tolerance, self._measures.eigenvalue_iterations
         )
         return result.value, result.converged
 
@@ -122,16 +121,6 @@ class Measurement:
         means = np.average(np.array(scores, "float64"), axis=0, weights=weights)
         names = f"{split}_loss", f"{split}_accuracy"
         return dict(zip(names, means, strict=True))
-
-    def _score_chunk(self, params, state, x, y):
-        def of_one(elements):
-            loss, outputs, _ = self._task.evaluate_loss(*elements, x, y)
-            return loss, outputs
-
-        loss, outputs = map_stacked(of_one, (params, state), is_sequential(params))
-        labels = tf.broadcast_to(y, tf.shape(outputs)[:-1])
-        right = keras.metrics.sparse_categorical_accuracy(labels, outputs)
-        return loss, tf.reduce_mean(right, axis=1)
 
 
 def _by_network(columns):

@@ -117,12 +117,10 @@ def test_adaptive_distances_and_curvature(run, figures, models, tmp_path):
     x, y = (a[:EXAMPLES] for a in lrlearn.tasks.load("digits/mlp").train)
     expected = lrlearn.evaluation.sharpness(model, x, y, (0.1,), adaptive=True, seed=1)
     assert row.increase == pytest.approx(expected["increase"][0], rel=1e-4)
-    loss_fn = lrlearn.evaluation.model_loss(model, x, y)
-    weights = model.trainable_variables
-    top = lrlearn.evaluation.top_eigenvalue(loss_fn, weights, seed=1)
+    top = lrlearn.evaluation.top_eigenvalue(model, x, y, seed=1)
     assert row.top_eigenvalue == pytest.approx(float(top.value), rel=1e-3)
     assert row.converged
-    trace = lrlearn.evaluation.hessian_trace(loss_fn, weights, seed=1)
+    trace = lrlearn.evaluation.hessian_trace(model, x, y, seed=1)
     assert row.trace == pytest.approx(float(trace.value), rel=1e-4)
     assert row.trace_error == pytest.approx(float(trace.standard_error), rel=1e-3)
 

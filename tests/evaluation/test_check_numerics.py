@@ -6,14 +6,13 @@ import pytest
 import tensorflow as tf
 
 from lrlearn.evaluation import (
+    Hessian,
     SharpnessEvaluator,
     StackedSharpness,
-    hessian_trace,
     landscape,
     loss_landscape,
     pga,
     sharpness,
-    top_eigenvalue,
 )
 
 # A loss, the point, its trace, its top eigenvalue, and its largest increase and slope
@@ -67,9 +66,11 @@ def test_sharpness(problem):
 def test_curvature(problem):
     """A single probe has a NaN for its standard error nevertheless."""
     loss_fn, w, trace, top = PROBLEMS[problem]
-    assert float(top_eigenvalue(loss_fn, [w]).value) == pytest.approx(top, rel=1e-3)
-    assert tuple(map(float, hessian_trace(loss_fn, [w], 2))) == (trace, 0.0)
-    estimate = hessian_trace(loss_fn, [w], 1)
+    assert float(Hessian(loss_fn, [w]).top_eigenvalue().value) == pytest.approx(
+        top, rel=1e-3
+    )
+    assert tuple(map(float, Hessian(loss_fn, [w]).trace(2))) == (trace, 0.0)
+    estimate = Hessian(loss_fn, [w]).trace(1)
     assert float(estimate.value) == trace and np.isnan(estimate.standard_error)
 
 
@@ -100,8 +101,10 @@ def test_without_graphs(eager):
     loss_fn, w, trace, top = PROBLEMS["minimum"]
     worst = pga(loss_fn, [w], 0.1, steps=1)
     assert float(worst.increase) == pytest.approx(0.02, rel=0.01)
-    assert float(top_eigenvalue(loss_fn, [w]).value) == pytest.approx(top, rel=1e-3)
-    assert float(hessian_trace(loss_fn, [w], 1).value) == trace
+    assert float(Hessian(loss_fn, [w]).top_eigenvalue().value) == pytest.approx(
+        top, rel=1e-3
+    )
+    assert float(Hessian(loss_fn, [w]).trace(1).value) == trace
     ((row,),) = StackedSharpness(lambda w, _: loss_fn(w), (0.1,), (), ())([[w]], [])
     assert row["increase"] == 0.0  # Its search stays at a point without slope.
     directions = [[np.ones_like(w)], [np.zeros_like(w)]]

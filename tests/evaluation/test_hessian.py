@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lrlearn.evaluation import hessian_trace, model_loss, top_eigenvalue
+from lrlearn.evaluation import (
+    Hessian,
+    hessian_trace,
+    model_loss,
+    top_eigenvalue,
+)
 
 N = 40
 SPECTRA = {
@@ -50,7 +55,7 @@ def zeros(n, dtype):
 @tf.function
 def search(matrix, params):
     """One graph for all matrices of a size."""
-    return top_eigenvalue(quadratic(matrix), params)
+    return Hessian(quadratic(matrix), params).top_eigenvalue()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -73,7 +78,7 @@ def test_top_eigenvalue_is_the_algebraically_largest(spectrum, dtype):
 def test_top_eigenvalue_of_a_negative_semidefinite_hessian_is_zero():
     """Up to rounding errors, and it counts as converged."""
     matrix = dense(-np.eye(N)[0]).astype("float32")
-    top = top_eigenvalue(quadratic(matrix), zeros(N, "float32"))
+    top = Hessian(quadratic(matrix), zeros(N, "float32")).top_eigenvalue()
     assert abs(float(top.value)) < 1e-6 and bool(top.converged)
 
 
@@ -81,10 +86,12 @@ def test_top_eigenvalue_says_where_iterations_ran_out():
     """Few iterations give a lower bound; a looser tolerance needs fewer."""
     matrix = dense(SPECTRA["dominant negative"])
     loss_fn, params = quadratic(matrix), zeros(N, "float64")
-    short = top_eigenvalue(loss_fn, params, max_iterations=4)
+    short = Hessian(loss_fn, params).top_eigenvalue(max_iterations=4)
     assert not bool(short.converged) and short.iterations == 4
     assert float(short.value) < 1.0 - 1e-3
-    loose, tight = (top_eigenvalue(loss_fn, params, tolerance=t) for t in (0.3, 1e-6))
+    loose, tight = (
+        Hessian(loss_fn, params).top_eigenvalue(tolerance=t) for t in (0.3, 1e-6)
+    )
     assert bool(loose.converged) and 0.7 < loose.value < 1.0
     assert loose.iterations < tight.iterations
     assert float(tight.value) == pytest.approx(1.0, rel=1e-6)
@@ -93,7 +100,7 @@ def test_top_eigenvalue_says_where_iterations_ran_out():
 def test_trace_of_a_diagonal_hessian_is_exact():
     """Every probe gives it, so the standard error is 0."""
     matrix = np.diag(np.linspace(-10.0, 1.0, N)).astype("float32")
-    trace = hessian_trace(quadratic(matrix), zeros(N, "float32"), probes=3)
+    trace = Hessian(quadratic(matrix), zeros(N, "float32")).trace(probes=3)
     assert float(trace.value) == pytest.approx(np.trace(matrix), rel=1e-5)
     assert float(trace.standard_error) == pytest.approx(0.0, abs=1e-4)
 
@@ -104,7 +111,7 @@ def test_trace_has_the_standard_error_of_hutchinson():
     loss_fn, params = quadratic(matrix), zeros(N, "float64")
     off_diagonal = matrix - np.diag(np.diag(matrix))
     error = np.sqrt(2 * np.sum(off_diagonal**2) / 400)
-    traces = [hessian_trace(loss_fn, params, probes=400, seed=s) for s in range(3)]
+    traces = [Hessian(loss_fn, params).trace(probes=400, seed=s) for s in range(3)]
     for trace in traces:
         assert float(trace.value) == pytest.approx(np.trace(matrix), abs=4 * error)
         assert float(trace.standard_error) == pytest.approx(error, rel=0.2)
@@ -113,7 +120,7 @@ def test_trace_has_the_standard_error_of_hutchinson():
 
 def test_a_single_probe_has_no_standard_error():
     """It is NaN."""
-    trace = hessian_trace(quadratic(np.eye(3)), zeros(3, "float64"), probes=1)
+    trace = Hessian(quadratic(np.eye(3)), zeros(3, "float64")).trace(probes=1)
     assert float(trace.value) == 3.0 and np.isnan(trace.standard_error)
 
 
@@ -166,11 +173,11 @@ def test_a_network(model, hessian, run):
     """All ways to run agree with the Jacobian of the gradient."""
     model, loss_fn = model
     weights = model.trainable_variables
-    top = run(lambda: top_eigenvalue(loss_fn, weights))
+    top = run(lambda: Hessian(loss_fn, weights).top_eigenvalue())
     assert bool(top.converged)
     expected = np.linalg.eigvalsh(hessian)[-1]
     assert float(top.value) == pytest.approx(expected, rel=1e-3)
-    trace = run(lambda: hessian_trace(loss_fn, weights, probes=10))
+    trace = run(lambda: Hessian(loss_fn, weights).trace(probes=10))
     n = len(hessian)
     bits = [
         tf.random.stateless_uniform([n], [0, i], 0, 2, tf.int32).numpy()
@@ -187,9 +194,9 @@ def test_a_hessian_that_is_not_finite(factor):
     """No crash, and no number that could be taken for a result."""
     loss_fn, params = lambda w: factor * tf.reduce_sum(w[0] ** 2), [tf.ones(3)]
     with pytest.warns(UserWarning, match="is not finite at the parameters"):
-        top = top_eigenvalue(loss_fn, params)
+        top = Hessian(loss_fn, params).top_eigenvalue()
     with pytest.warns(UserWarning, match="is not finite at the parameters"):
-        trace = hessian_trace(loss_fn, params, 2)
+        trace = Hessian(loss_fn, params).trace(2)
     assert np.isnan([top.value, *trace, *top.eigenvector[0]]).all()
     assert not bool(top.converged)
 
@@ -203,7 +210,7 @@ def test_a_hessian_that_is_not_symmetric():
             w
         ), lambda up: up * tf.linalg.matvec([[1.0, 9], [-9, 1]], w)
 
-    top = top_eigenvalue(lambda w: loss_fn(w[0]), [tf.zeros(2)])
+    top = Hessian(lambda w: loss_fn(w[0]), [tf.zeros(2)]).top_eigenvalue()
     assert float(top.value) == pytest.approx(1.0, rel=1e-5) and not bool(top.converged)
 
 
@@ -211,7 +218,7 @@ def test_products_that_overflow_on_the_way():
     """Finite for the first vector, but not for the eigenvector."""
     matrix = np.full([N, N], 3e37, "float32")
     with pytest.warns(UserWarning, match="a product with its Hessian is not finite"):
-        top = top_eigenvalue(quadratic(matrix), zeros(N, "float32"))
+        top = Hessian(quadratic(matrix), zeros(N, "float32")).top_eigenvalue()
     assert np.isnan(top.value) and not bool(top.converged)
 
 
@@ -220,34 +227,53 @@ def test_products_that_overflow_on_the_way():
 )
 def test_no_curvature(loss_fn):
     """Constants and linear functions have Hessian 0."""
-    top = top_eigenvalue(loss_fn, [tf.ones(3)])
+    top = Hessian(loss_fn, [tf.ones(3)]).top_eigenvalue()
     assert float(top.value) == 0.0 and bool(top.converged)
-    trace = hessian_trace(loss_fn, [tf.ones(3)], 2)
+    trace = Hessian(loss_fn, [tf.ones(3)]).trace(2)
     assert float(trace.value) == 0.0 and float(trace.standard_error) == 0.0
 
 
 def test_counts_may_be_of_numpy():
     """As they come out of an array."""
     loss_fn, params = quadratic(np.eye(3)), zeros(3, "float64")
-    top = top_eigenvalue(loss_fn, params, max_iterations=np.int64(5))
+    top = Hessian(loss_fn, params).top_eigenvalue(max_iterations=np.int64(5))
     assert float(top.value) == pytest.approx(1.0)
-    assert float(hessian_trace(loss_fn, params, probes=np.int64(2)).value) == 3.0
+    assert float(Hessian(loss_fn, params).trace(probes=np.int64(2)).value) == 3.0
+
+
+def test_functions_of_a_model_are_those_of_its_loss(model):
+    """Whether the loss is given or compiled."""
+    model, loss_fn = model
+    x = np.random.default_rng(0).standard_normal((16, 3)).astype("float32")
+    data = model, x, x[:, 0] ** 2
+    hessian = Hessian(loss_fn, model.trainable_variables)
+    top = top_eigenvalue(*data, loss="mse", seed=1)
+    assert float(top.value) == float(hessian.top_eigenvalue(seed=1).value)
+    trace = hessian_trace(*data, loss="mse", probes=5, seed=1)
+    assert trace == hessian.trace(probes=5, seed=1)
+    weights = np.linspace(0, 1, 16)
+    weighted = hessian_trace(*data, loss="mse", probes=5, sample_weight=weights)
+    assert weighted.value != hessian.trace(probes=5).value
 
 
 @pytest.mark.parametrize(
-    ("function", "arguments", "message"),
+    ("method", "arguments", "message"),
     [
-        (top_eigenvalue, {"tolerance": 0.0}, "`tolerance` must be positive. Rec.*0.0"),
-        (top_eigenvalue, {"tolerance": float("nan")}, "`tolerance` must be positive"),
-        (top_eigenvalue, {"max_iterations": 0}, "`max_iterations` must be an int"),
-        (top_eigenvalue, {"params": []}, "`params` must hold at least one tensor"),
-        (hessian_trace, {"probes": 0}, "`probes` must be an integer >= 1. Rec.*=0"),
-        (hessian_trace, {"probes": True}, "`probes` must be an integer .*=True"),
-        (hessian_trace, {"params": []}, "`params` must hold at least one tensor"),
+        ("top_eigenvalue", {"tolerance": 0.0}, "`tolerance` must be positive. R.*0.0"),
+        ("top_eigenvalue", {"tolerance": float("nan")}, "`tolerance` must be positive"),
+        ("top_eigenvalue", {"max_iterations": 0}, "`max_iterations` must be an int"),
+        ("trace", {"probes": 0}, "`probes` must be an integer >= 1. Rec.*=0"),
+        ("trace", {"probes": True}, "`probes` must be an integer .*=True"),
     ],
 )
-def test_arguments_must_be_valid(function, arguments, message):
+def test_arguments_must_be_valid(method, arguments, message):
     """One line says the rule."""
-    arguments = {"params": [tf.zeros(2)]} | arguments
+    hessian = Hessian(lambda w: tf.reduce_sum(w[0]), [tf.zeros(2)])
     with pytest.raises(ValueError, match=message):
-        function(lambda w: tf.reduce_sum(w[0]), **arguments)
+        getattr(hessian, method)(**arguments)
+
+
+def test_there_must_be_parameters():
+    """The Hessian of nothing is none."""
+    with pytest.raises(ValueError, match="`params` must hold at least one tensor"):
+        Hessian(lambda w: tf.constant(0.0), [])

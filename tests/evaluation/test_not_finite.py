@@ -7,15 +7,14 @@ import tensorflow as tf
 
 from lrlearn.evaluation import (
     PGA,
+    Hessian,
     SharpnessEvaluator,
     StackedSharpness,
-    hessian_trace,
     landscape,
     loss_landscape,
     model_loss,
     pga,
     sharpness,
-    top_eigenvalue,
 )
 
 MESSAGE = "The loss or its gradient is not finite at the parameters, or they are not: "
@@ -91,9 +90,9 @@ def test_curvature(case):
     """Values, eigenvectors and errors are NaN, and nothing has converged."""
     loss_fn, w = CASES[case]
     with pytest.warns(UserWarning, match="not finite at the parameters"):
-        top = top_eigenvalue(loss_fn, [w])
+        top = Hessian(loss_fn, [w]).top_eigenvalue()
     with pytest.warns(UserWarning, match="not finite at the parameters"):
-        trace = hessian_trace(loss_fn, [w], 2)
+        trace = Hessian(loss_fn, [w]).trace(2)
     assert np.isnan([top.value, *top.eigenvector[0], *trace]).all()
     assert not bool(top.converged)
 
@@ -130,9 +129,10 @@ def test_data_that_hold_nan(network):
     with pytest.warns(UserWarning, match="the landscape may mislead"):
         loss_landscape(model, x, y, points=2)
     loss_fn, params = model_loss(model, x, y), model.trainable_variables
-    for function in (top_eigenvalue, hessian_trace):
+    hessian = Hessian(loss_fn, params)
+    for function in (hessian.top_eigenvalue, hessian.trace):
         with pytest.warns(UserWarning, match="the result is NaN"):
-            assert np.isnan(function(loss_fn, params).value)
+            assert np.isnan(function().value)
     measure = StackedSharpness(lambda w, _: loss_fn(w), steps=1)
     with pytest.warns(UserWarning, match="the result is NaN"):
         (rows,) = measure([w.numpy()[None] for w in params], [])

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import lrlearn
 from lrlearn.evaluation import PGA, pga
-from lrlearn.evaluation.increase import increase
+from lrlearn.evaluation.flat import increase
 from tests.evaluation import quadratics
 
 

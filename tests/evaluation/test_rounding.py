@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from lrlearn.evaluation import (
+    Hessian,
     SharpnessEvaluator,
     StackedSharpness,
     pga,
     sharpness,
-    top_eigenvalue,
 )
 from lrlearn.evaluation.flat import Function, HalfSquaredGradient
 
@@ -73,7 +73,7 @@ def test_the_top_eigenvalue_converges(regression, params, products, loss, _):
     """The residual drowns in rounding errors of products of that type."""
     *_, minimum, expected = regression
     loss_fn = _loss(regression, products, loss)
-    top = top_eigenvalue(loss_fn, [tf.cast(minimum, params)])
+    top = Hessian(loss_fn, [tf.cast(minimum, params)]).top_eigenvalue()
     assert bool(top.converged) and int(top.iterations) < 20
     coarse = 0.01 if "16" in products else 1e-3
     assert float(top.value) == pytest.approx(expected, rel=coarse)

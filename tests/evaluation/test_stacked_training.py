@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import lrlearn
-from lrlearn.evaluation import StackedTraining, Training
+from lrlearn.evaluation import Training
 from lrlearn.regularizers import GAM, SAM
 from tests.evaluation.test_training import dense, make_task, normalized, with_dropout
 
@@ -46,7 +46,7 @@ def alone(task, make, regularizer, seed, steps=6):
 
 
 def assert_same_runs(task, make, regularizer=None, steps=6):
-    training = StackedTraining(task, make(), len(SEEDS), regularizer)
+    training = Training(task, make(), regularizer, len(SEEDS))
     training.start(SEEDS)
     training.train(2)
     training.train(steps)
@@ -74,7 +74,7 @@ def test_models_with_a_state_are_trained_too(model_fn):
 
 
 def test_a_new_start_forgets_the_runs_before():
-    training = StackedTraining(make_task(normalized), OPTIMIZERS["adam"](), 3)
+    training = Training(make_task(normalized), OPTIMIZERS["adam"](), count=3)
     ends = []
     for seeds in (SEEDS, [7, 8, 9], SEEDS):
         training.start(seeds)
@@ -87,7 +87,7 @@ def test_a_new_start_forgets_the_runs_before():
 
 def test_plain_steps_leave_the_regularizer_out():
     task, sgd = make_task(), OPTIMIZERS["sgd"]
-    late = StackedTraining(task, sgd(), 1, SAM(0.5))
+    late = Training(task, sgd(), SAM(0.5))
     late.start([0])
     late.train(4, plain=True)
     np.testing.assert_allclose(
@@ -101,7 +101,7 @@ def test_plain_steps_leave_the_regularizer_out():
 def test_averages_are_what_an_optimizer_with_ema_is_judged_by():
     task = make_task()
     optimizer = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
-    training = StackedTraining(task, optimizer, 2)
+    training = Training(task, optimizer, count=2)
     training.start([0, 1])
     path = [np.array(task.init(1)[0][0])]
     np.testing.assert_array_equal(training.params[0][1], path[0])
@@ -120,7 +120,7 @@ def plain_sgd():
 
 
 def test_time_is_that_of_steps():
-    training = StackedTraining(make_task(), OPTIMIZERS["adam"](), 2)
+    training = Training(make_task(), OPTIMIZERS["adam"](), count=2)
     training.start([0, 1])
     training.train(3)
     first = training.training_cpu_seconds
@@ -131,6 +131,16 @@ def test_time_is_that_of_steps():
 
 
 def test_seeds_must_be_as_many_as_runs():
-    training = StackedTraining(make_task(), OPTIMIZERS["sgd"](), 2)
+    training = Training(make_task(), OPTIMIZERS["sgd"](), count=2)
     with pytest.raises(ValueError, match="must be 2 integers. Received: seeds="):
         training.start([0])
+
+
+def test_any_number_of_seeds_is_run_in_groups():
+    task = make_task()
+    together = Training(task, OPTIMIZERS["adam"](), count=2)
+    alone = Training(task, OPTIMIZERS["adam"]())
+    found, expected = (t.run(3, [5, 6, 7, 8]) for t in (together, alone))
+    expected = expected.sort_values(["seed", "step"], ignore_index=True)
+    found = found.sort_values(["seed", "step"], ignore_index=True)
+    np.testing.assert_allclose(found, expected, rtol=2e-5)

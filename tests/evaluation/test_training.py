@@ -70,7 +70,7 @@ def assert_same(model, other, **tolerance):
 def test_a_run_equals_keras(model_fn):
     task = make_task(model_fn)
     training = Training(task, keras.optimizers.Adam(0.03))
-    records = training.run(steps=6, seed=3, record_every=4)
+    records = training.run(steps=6, seeds=3, record_every=4)
     model = initial_model(task, seed=3)
     model.compile(keras.optimizers.Adam(0.03), task.loss, metrics=["accuracy"])
     for x, y in batches(task, 6, seed=3):
@@ -86,7 +86,7 @@ def test_a_run_equals_keras(model_fn):
 def test_sam_is_used():
     task, rho, rate = make_task(), 0.5, 0.2
     training = Training(task, keras.optimizers.SGD(rate), SAM(rho))
-    training.run(steps=3, seed=1)
+    training.run(steps=3, seeds=1)
     kernel, bias = task.init(1)[0]
     for x, y in batches(task, 3, seed=1):
         x, onehot = x.numpy(), np.eye(3)[y.numpy()]
@@ -112,7 +112,7 @@ def test_batch_statistics_are_of_the_plain_pass():
         for regularizer in (None, SAM(0.5))
     )
     for training in (plain, sam):
-        training.run(steps=1, seed=0)
+        training.run(steps=1, seeds=0)
     for v, w in zip(
         plain.model.non_trainable_variables,
         sam.model.non_trainable_variables,
@@ -134,10 +134,10 @@ def learned():
 def test_nothing_is_left_of_earlier_runs(make):
     task = make_task(with_dropout)
     used, fresh = Training(task, make()), Training(task, make())
-    used.run(steps=5, seed=0, learning_rate=0.5)
-    other = used.run(steps=5, seed=1)
-    again = used.run(steps=5, seed=0, record_every=2)
-    expected = fresh.run(steps=5, seed=0, record_every=2)
+    used.run(steps=5, seeds=0, learning_rate=0.5)
+    other = used.run(steps=5, seeds=1)
+    again = used.run(steps=5, seeds=0, record_every=2)
+    expected = fresh.run(steps=5, seeds=0, record_every=2)
     np.testing.assert_array_equal(again, expected)
     assert_same(used.model, fresh.model, rtol=0)
     for v, w in zip(used.optimizer.variables, fresh.optimizer.variables, strict=True):
@@ -148,32 +148,35 @@ def test_nothing_is_left_of_earlier_runs(make):
 def test_the_learning_rate_of_a_run():
     task = make_task()
     training = Training(task, keras.optimizers.SGD(0.01))
-    given = training.run(5, seed=0, learning_rate=0.3)
-    own = Training(task, keras.optimizers.SGD(0.3)).run(5, seed=0)
+    given = training.run(5, seeds=0, learning_rate=0.3)
+    own = Training(task, keras.optimizers.SGD(0.3)).run(5, seeds=0)
     np.testing.assert_allclose(given, own, rtol=1e-6)
 
 
 def test_runs_of_a_seed_are_paired():
     task = make_task()
-    slow = Training(task, keras.optimizers.SGD(0.0)).run(1, seed=7)
-    fast = Training(task, keras.optimizers.Adam(0.1)).run(1, seed=7)
+    slow = Training(task, keras.optimizers.SGD(0.0)).run(1, seeds=7)
+    fast = Training(task, keras.optimizers.Adam(0.1)).run(1, seeds=7)
     np.testing.assert_array_equal(slow.iloc[0], fast.iloc[0])
     assert slow["train_loss"][1] == slow["train_loss"][0] != fast["train_loss"][1]
 
 
-def test_records_come_one_by_one():
+def test_evaluations_come_on_the_way():
     training = Training(make_task(), keras.optimizers.SGD(0.1))
-    records = training.records(steps=4, seed=0, record_every=2)
-    assert next(records)["step"] == 0
+    training.start([0])
+    before = training.evaluate()
     assert int(training.optimizer.iterations) == 0
-    assert next(records)["step"] == 2
+    training.train(2)
     assert int(training.optimizer.iterations) == 2
+    expected = training.run(2, seeds=0).drop(columns=["seed", "step"])
+    found = [result for results in (before, training.evaluate()) for result in results]
+    assert found == expected.to_dict("records")
 
 
 def test_only_splits_that_there_are():
     training = Training(make_task(validation=None), keras.optimizers.SGD(0.1))
-    columns = {"step", "train_loss", "train_accuracy"}
-    assert set(training.run(2, seed=0).columns) == columns
+    columns = {"seed", "step", "train_loss", "train_accuracy"}
+    assert set(training.run(2, seeds=0).columns) == columns
 
 
 def test_radii_follow_schedules():
@@ -183,10 +186,10 @@ def test_radii_follow_schedules():
     trained = []
     for rho in (schedule([1], [0.5, 0.25]), RhoSchedule(0.0, 1.0)):
         training = Training(make_task(), keras.optimizers.SGD(rates), SAM(rho))
-        training.run(steps=4, seed=0)
+        training.run(steps=4, seeds=0)
         trained.append(training.model)
     assert_same(*trained, rtol=1e-5)
     fixed = Training(make_task(), keras.optimizers.SGD(rates), SAM(0.5))
-    fixed.run(steps=4, seed=0)
+    fixed.run(steps=4, seeds=0)
     difference = fixed.model.get_weights()[0] - trained[0].get_weights()[0]
     assert np.abs(difference).max() > 1e-4

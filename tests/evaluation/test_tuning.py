@@ -17,12 +17,14 @@ class Recorded:
     def __init__(self, outcomes):
         self.outcomes, self.calls = outcomes, []
 
-    def run(self, steps, seed, learning_rate=None, record_every=None):
-        self.calls.append((steps, seed, learning_rate))
-        accuracy, loss = self.outcomes[learning_rate][seed]
-        start = {"validation_accuracy": 1.0, "validation_loss": 0.0}
-        last = {"validation_accuracy": accuracy, "validation_loss": loss}
-        return pd.DataFrame([start, last])
+    def run(self, steps, seeds, learning_rate):
+        self.calls.append((steps, seeds, learning_rate))
+        names = "seed", "step", "validation_accuracy", "validation_loss"
+        return pd.DataFrame(
+            [(seed, 0, 1.0, 0.0) for seed in seeds]
+            + [(seed, steps, *self.outcomes[learning_rate][seed]) for seed in seeds],
+            columns=names,
+        )
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_choice(outcomes, best):
     training = Recorded(outcomes)
     rate, trials = tune_learning_rate(training, list(outcomes), 7, [0, 1])
     assert rate == best
-    assert training.calls == [(7, s, r) for r in (0.1, 0.2) for s in (0, 1)]
+    assert training.calls == [(7, [0, 1], r) for r in (0.1, 0.2)]
     assert len(trials) == 4
     assert list(trials["learning_rate"]) == [0.1, 0.1, 0.2, 0.2]
 

@@ -83,5 +83,5 @@ def test_a_training_has_new_noise_at_each_step():
     """Of an untrained copy too, and reproducibly."""
     task = Task(_noisy, "mse", (X, STEPS[:, 0]), batch_size=12)
     training = Training(task, keras.optimizers.SGD(0.01))
-    runs = [training.run(steps=3, seed=0) for _ in range(2)]
+    runs = [training.run(steps=3, seeds=0) for _ in range(2)]
     np.testing.assert_array_equal(runs[0], runs[1])
