@@ -76,8 +76,8 @@ def _meta_step():
             "gam": {"regularizer": "gam"},
             "unroll 100": {"unroll": 100},
             "unroll 200": {"unroll": 200},
-            "initializations 2": {"initializations": 2},
-            "initializations 8": {"initializations": 8},
+            "optimizees_per_task 2": {"optimizees_per_task": 2},
+            "optimizees_per_task 8": {"optimizees_per_task": 8},
         }.items()
     }
     return [

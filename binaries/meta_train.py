@@ -41,8 +41,8 @@ _UNROLL = flags.DEFINE_integer(
 _HORIZON = flags.DEFINE_list(
     "horizon", ["100", "1000"], "Least and most steps of an optimizee's run."
 )
-_INITIALIZATIONS = flags.DEFINE_integer(
-    "initializations", 2, "Optimizees of each task, side by side.", lower_bound=1
+_OPTIMIZEES_PER_TASK = flags.DEFINE_integer(
+    "optimizees_per_task", 2, "Optimizees of each task, side by side.", lower_bound=1
 )
 _INITIAL_SCALE = flags.DEFINE_list(
     "initial_scale", ["0.5", "2.0"], "Least and most factor of the initial weights."
@@ -90,7 +90,7 @@ def main():
         _estimator(),
         unroll=_UNROLL.value,
         horizon=horizon,
-        initializations=_INITIALIZATIONS.value,
+        optimizees_per_task=_OPTIMIZEES_PER_TASK.value,
         initial_scale=cli.numbers(_INITIAL_SCALE),
         meta_loss=_META_LOSS.value,
         meta_split=_META_SPLIT.value,
@@ -180,7 +180,7 @@ def _recipe():
         "sigma": _SIGMA.value,
         "unroll": _UNROLL.value,
         "horizon": list(cli.numbers(_HORIZON, int)),
-        "initializations": _INITIALIZATIONS.value,
+        "optimizees_per_task": _OPTIMIZEES_PER_TASK.value,
         "initial_scale": list(cli.numbers(_INITIAL_SCALE)),
         "meta_loss": _META_LOSS.value,
         "meta_split": _META_SPLIT.value,

@@ -24,7 +24,7 @@ def trainer(
     coordinates=None,
     regularizer="none",
     unroll=20,
-    initializations=1,
+    optimizees_per_task=1,
     jit_compile=False,
 ):
     """Returns a `MetaTrainer` that has taken its first, slow steps.
@@ -35,7 +35,7 @@ def trainer(
         coordinates: Coordinates that are replayed, or `None` (the default) for all.
         regularizer: Name of the teacher. Defaults to `"none"`.
         unroll: Optimizee steps in a meta-step. Defaults to `20`.
-        initializations: Optimizees side by side. Defaults to `1`.
+        optimizees_per_task: Optimizees side by side. Defaults to `1`.
         jit_compile: Whether to compile with XLA. Defaults to `False`.
     """
     trainer = lrlearn.MetaTrainer(
@@ -44,7 +44,7 @@ def trainer(
         subjects.regularizer(regularizer),
         estimator if coordinates is None else Replay(coordinates),
         unroll=unroll,
-        initializations=initializations,
+        optimizees_per_task=optimizees_per_task,
         jit_compile=jit_compile,
         horizon=10**6,
         validation_every=None,

@@ -2,15 +2,18 @@
 
 from lrlearn import tensorflow_only  # noqa: F401
 from lrlearn.meta.callbacks import ProgressBar, TensorBoard
-from lrlearn.meta.estimators import ES, PES, Estimator, FullTape, Replay
+from lrlearn.meta.estimators import ES, PES, Estimate, Estimator, FullTape, Replay
+from lrlearn.meta.history import MetaHistory
 from lrlearn.meta.meta_settings import MetaSettings
 from lrlearn.meta.trainer import MetaTrainer
 
 __all__ = [
     "ES",
     "PES",
+    "Estimate",
     "Estimator",
     "FullTape",
+    "MetaHistory",
     "MetaSettings",
     "MetaTrainer",
     "ProgressBar",

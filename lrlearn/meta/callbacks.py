@@ -9,7 +9,7 @@ class ProgressBar(keras.callbacks.Callback):
     """Shows steps done, rate, time left and the latest losses.
 
     Args:
-        description: What stands before the bar. Defaults to `"meta-training"`.
+        description: Text before the bar. Defaults to `"meta-training"`.
     """
 
     def __init__(self, description="meta-training"):
@@ -25,24 +25,30 @@ class ProgressBar(keras.callbacks.Callback):
             unit="step",
             mininterval=0.5,
         )
-        self._shown = {}
+        self._losses = self._scores = ""
 
     def on_train_batch_end(self, batch, logs=None):
         """Moves the bar."""
-        self._show(meta_loss=logs["meta_loss"], skipped=logs["total_skipped"])
+        skipped = logs["total_skipped"]
+        self._losses = f"meta-loss {logs['meta_loss']:.3g}"
+        self._losses += f", {skipped} skipped" if skipped else ""
+        self._show()
         self._bar.update()
 
     def on_test_end(self, logs=None):
-        """Shows the meta-validation's score."""
-        self._show(score=logs["score"])
+        """Shows the meta-validation's score, and the step whose weights are kept."""
+        self._scores = (
+            f", score (lower is better) {logs['score']:.3g}, "
+            f"best {logs['best_score']:.3g} at step {logs['best_step']:.0f}"
+        )
+        self._show()
 
     def on_train_end(self, logs=None):
         """Closes the bar."""
         self._bar.close()
 
-    def _show(self, **values):
-        self._shown.update(values)
-        self._bar.set_postfix(self._shown, refresh=False)
+    def _show(self):
+        self._bar.set_postfix_str(self._losses + self._scores, refresh=False)
 
 
 class TensorBoard(keras.callbacks.Callback):

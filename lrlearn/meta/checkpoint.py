@@ -1,11 +1,11 @@
-"""Checkpoints of meta-training: arrays and JSON, written atomically."""
+"""Checkpoints of meta-training: arrays, written atomically."""
 
 import json
 import pathlib
 import warnings
 
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
 
 from lrlearn.files import write_atomically
 
@@ -33,7 +33,7 @@ class CheckpointDirectory:
         self._keep = keep
         self._claim(json.loads(json.dumps(config)))
 
-    def save(self, step, arrays, state):
+    def save(self, step, arrays):
         """Writes a checkpoint, then deletes the oldest beyond those kept.
 
         Checkpoints of later steps, which could not be read, are deleted, too.
@@ -41,11 +41,9 @@ class CheckpointDirectory:
         Args:
             step: Number of meta-steps done.
             arrays: A dict of names to NumPy arrays.
-            state: A dict of JSON types.
         """
-        metadata = {"state": json.dumps({"step": step, **state})}
         path = self.path / f"checkpoint-{step:08d}.safetensors"
-        write_atomically(path, save(arrays, metadata))
+        write_atomically(path, save(arrays))
         checkpoints = self._checkpoints()
         newest = checkpoints.index(path)
         for kept_no_more in checkpoints[:newest] + checkpoints[newest + self._keep :]:
@@ -56,12 +54,12 @@ class CheckpointDirectory:
         write_atomically(self.path / name, text)
 
     def load(self):
-        """Returns `(arrays, state)` of the newest whole checkpoint.
+        """Returns the arrays of the newest whole checkpoint.
 
         A checkpoint that cannot be read is passed over with a warning.
 
         Returns:
-            A tuple, or `None` if there is no checkpoint.
+            A dict of names to NumPy arrays, or `None` if there is no checkpoint.
 
         Raises:
             ValueError: If there are checkpoints and none can be read.
@@ -69,7 +67,7 @@ class CheckpointDirectory:
         checkpoints = self._checkpoints()
         for path in checkpoints:
             try:
-                return _read(path)
+                return load_file(path)
             except (SafetensorError, ValueError, KeyError, OSError) as error:
                 warnings.warn(
                     f"Checkpoint {path} cannot be read ({error}); going back to the "
@@ -105,9 +103,3 @@ class CheckpointDirectory:
                 f"`checkpoint_dir` must be new or of the same configuration. Received: "
                 f"{self.path}, which differs in {differing}"
             )
-
-
-def _read(path):
-    with safe_open(path, framework="np") as file:
-        state = json.loads(file.metadata()["state"])
-        return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118

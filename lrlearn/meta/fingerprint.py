@@ -1,4 +1,4 @@
-"""What a checkpoint directory remembers of a run's parts, as JSON types."""
+"""Tells tasks, optimizers and arrays from others, as JSON types."""
 
 import json
 import zlib
@@ -17,19 +17,32 @@ def digest(arrays):
 def describe_task(task):
     """Returns what tells a `Task` from others: its data, model and loss."""
     splits = {"train": task.train, "validation": task.validation}
+    splits = {name: arrays for name, arrays in splits.items() if arrays}
+    layers = json.dumps([describe(layer) for layer in _layers(task.model)])
     return {
         "name": task.name,
         "num_params": task.num_params,
         "batch_size": task.batch_size,
-        "data": {k: digest(arrays) for k, arrays in splits.items() if arrays},
-        "model": _checksum([_describe(layer) for layer in _layers(task.model)]),
-        "loss": _checksum(_describe(task.loss)),
+        "input_shape": list(task.train[0].shape[1:]),
+        "examples": {name: len(arrays[0]) for name, arrays in splits.items()},
+        "data": {name: digest(arrays) for name, arrays in splits.items()},
+        "model": zlib.crc32(layers.encode()),
+        "loss": describe(task.loss),
     }
 
 
-def describe_optimizer(optimizer):
-    """Returns the class and the arguments of a Keras optimizer."""
-    return _describe(optimizer)
+def describe(part):
+    """Returns the class and the arguments of a layer, loss or optimizer of Keras.
+
+    Names are left out: Keras numbers those that are made in one process.
+    """
+    try:
+        config = part.get_config()
+    except (AttributeError, NotImplementedError):
+        config = {}
+    name = getattr(part, "__name__", type(part).__name__)
+    text = json.dumps(config, sort_keys=True, default=lambda x: type(x).__name__)
+    return {"class": name, "config": _without_names(json.loads(text))}
 
 
 def _layers(layer):
@@ -37,24 +50,9 @@ def _layers(layer):
     return [leaf for each in inner for leaf in _layers(each)] if inner else [layer]
 
 
-def _describe(part):
-    try:
-        config = part.get_config()
-    except (AttributeError, NotImplementedError):
-        config = {}
-    name = getattr(part, "__name__", type(part).__name__)
-    return {"class": name, "config": _without_names(config)}
-
-
 def _without_names(config):
-    # Keras numbers the names of what is made in one process.
     if isinstance(config, dict):
         return {k: _without_names(v) for k, v in config.items() if k != "name"}
-    if isinstance(config, list | tuple):
+    if isinstance(config, list):
         return [_without_names(value) for value in config]
     return config
-
-
-def _checksum(config):
-    text = json.dumps(config, sort_keys=True, default=lambda x: type(x).__name__)
-    return zlib.crc32(text.encode())

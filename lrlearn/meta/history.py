@@ -9,8 +9,9 @@ class MetaHistory:
 
     Attributes:
         rows: A list of dicts: `step`, `meta_loss`, `loss` (mean training loss at the
-            end of the unrolls), `gradient_norm`, `skipped` (unsound optimizees, left
-            out and restarted) and, where meta-validation ran, `score`.
+            end of the unrolls), `gradient_norm`, `skipped` (number of optimizees that
+            were not valid, left out and restarted) and, after a meta-validation,
+            `score` (lower is better).
     """
 
     COLUMNS = ("step", "meta_loss", "loss", "gradient_norm", "skipped", "score")
@@ -22,6 +23,12 @@ class MetaHistory:
     def total_skipped(self):
         """Number of optimizees left out so far, over all meta-steps."""
         return int(sum(row["skipped"] for row in self.rows))
+
+    @property
+    def best(self):
+        """The first row of the lowest score, `None` before any meta-validation."""
+        scored = [row for row in self.rows if np.isfinite(row.get("score", np.nan))]
+        return min(scored, key=lambda row: row["score"], default=None)
 
     @property
     def history(self):

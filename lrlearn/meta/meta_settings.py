@@ -15,17 +15,18 @@ class MetaSettings:
         unroll: Optimizee steps in a meta-step. Defaults to `20`.
         horizon: Smallest and largest number of steps of an optimizee's run, drawn
             log-uniformly; or one number. Defaults to `(100, 1000)`.
-        initializations: Optimizees of each task that run side by side. Defaults to `1`.
+        optimizees_per_task: Optimizees of each task that run side by side. Defaults to
+            `1`.
         initial_scale: Smallest and largest factor of the initial weights, drawn
             log-uniformly. Defaults to `(1.0, 1.0)`.
         meta_loss: `"log"` or `"loss"`. Defaults to `"log"`.
         meta_split: Split on whose batches the meta-loss is taken, `"train"` or
             `"validation"`. Defaults to `"train"`.
-        average: Decay of the moving average of `theta`. Defaults to `0.98`.
+        ema_decay: Decay of the moving average of `theta`. Defaults to `0.98`.
         validation_every: Meta-steps between meta-validations, or `None` for none.
             Defaults to `100`.
-        validation_initializations: Optimizees of a meta-validation, over all tasks, at
-            least one each. Defaults to `8`.
+        validation_optimizees: Optimizees of a meta-validation, over all tasks, at least
+            one each. Defaults to `8`.
         validation_steps: Their number of steps. Defaults to the geometric mean of
             `horizon`.
         loss_limit: Training loss above which an optimizee has diverged. Defaults to
@@ -43,13 +44,13 @@ class MetaSettings:
 
     unroll: int = 20
     horizon: tuple[int, int] | int = (100, 1000)
-    initializations: int = 1
+    optimizees_per_task: int = 1
     initial_scale: tuple[float, float] = (1.0, 1.0)
     meta_loss: str = "log"
     meta_split: str = "train"
-    average: float = 0.98
+    ema_decay: float = 0.98
     validation_every: int | None = 100
-    validation_initializations: int = 8
+    validation_optimizees: int = 8
     validation_steps: int | None = None
     loss_limit: float = 100.0
     seed: int = 0
@@ -71,15 +72,15 @@ class MetaSettings:
     def _check_numbers(self):
         for name in (
             "unroll",
-            "initializations",
-            "validation_initializations",
+            "optimizees_per_task",
+            "validation_optimizees",
             "validation_steps",
         ):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         every = self.validation_every
         self._require("validation_every", every is None or every >= 1, "None or >= 1")
         self._require("unroll", self.unroll <= self.horizon[0], "at most `horizon`")
-        self._require("average", 0 <= self.average < 1, "in [0, 1)")
+        self._require("ema_decay", 0 <= self.ema_decay < 1, "in [0, 1)")
         self._require("loss_limit", self.loss_limit > 0, "positive")
         self._require("seed", 0 <= self.seed < 2**31, "in [0, 2**31)")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from lrlearn.meta.unroll import roll
+from lrlearn.meta.unroll import run
 
 _VALIDATION_STREAM = 1
 _LARGEST_LOSS = 100.0
@@ -18,45 +18,42 @@ class MetaValidation:
     finite, or above 100, counts as 100.
 
     Args:
-        problems: A list of `Problem`s, which share the initializations evenly.
-        rule: An `UpdateRule`.
-        settings: The `MetaSettings`.
+        problem: A `MetaProblem`, whose tasks share the initializations evenly.
     """
 
-    def __init__(self, problems, rule, settings):
-        self._rule, self._settings = rule, settings
+    def __init__(self, problem):
+        self._rule, self._settings = problem.rule, problem.settings
+        objectives = problem.objectives
         self._evaluate = [
-            tf.function(self._evaluation_of(p), autograph=False) for p in problems
+            tf.function(self._evaluation_of(each), autograph=False)
+            for each in objectives
         ]
-        number = max(settings.validation_initializations, len(problems))
+        number = max(self._settings.validation_optimizees, len(objectives))
+        rng = np.random.default_rng([self._settings.seed, _VALIDATION_STREAM])
+        seeds = [int(seed) for seed in rng.integers(2**31, size=number)]
+        tasks = [index % len(objectives) for index in range(number)]
         self._starts = [
-            (index % len(problems), problems[index % len(problems)].start(rule, seed))
-            for index, seed in enumerate(self._seeds(number))
+            (task, objectives[task].start(self._rule, seed))
+            for task, seed in zip(tasks, seeds, strict=True)
         ]
 
     def __call__(self, theta):
         """Returns the score of `theta`, a dict of tensors; lower is better."""
         scores = []
-        for index, (problem, optimizee) in enumerate(self._starts):
+        for index, (task, optimizee) in enumerate(self._starts):
             seed = tf.constant([self._settings.seed, -1 - index], tf.int32)
-            loss = float(self._evaluate[problem](theta, optimizee, seed))
+            loss = float(self._evaluate[task](theta, optimizee, seed))
             loss = min(loss, _LARGEST_LOSS) if np.isfinite(loss) else _LARGEST_LOSS
             scores.append(np.log(max(loss, 1e-8)))
         return float(np.mean(scores))
 
-    def _seeds(self, number):
-        rng = np.random.default_rng([self._settings.seed, _VALIDATION_STREAM])
-        return [int(seed) for seed in rng.integers(2**31, size=number)]
-
-    def _evaluation_of(self, problem):
-        x, y = (tf.constant(array[:_MAX_EXAMPLES]) for array in problem.task.validation)
+    def _evaluation_of(self, objective):
+        task, steps = objective.task, self._settings.validation_steps
+        x, y = (tf.constant(array[:_MAX_EXAMPLES]) for array in task.validation)
 
         def evaluate(theta, optimizee, seed):
-            steps = self._settings.validation_steps
-            optimizee = roll(problem, self._rule, theta, optimizee, seed, steps)
-            params = problem.unflatten(optimizee.w)
-            return problem.task.evaluate_loss(
-                params, optimizee.model_state, x, y, training=False
-            )[0]
+            optimizee = run(objective, self._rule, theta, optimizee, seed, steps)
+            params = objective.unflatten(optimizee.w)
+            return task.evaluate_loss(params, optimizee.model_state, x, y)[0]
 
         return evaluate

@@ -14,13 +14,13 @@ class MetaWeights:
     Args:
         theta: A dict of arrays to start from.
         optimizer: A Keras optimizer, not yet built.
-        average: The decay $a$.
+        ema_decay: The decay $a$.
 
     Raises:
         ValueError: If the optimizer has been used before.
     """
 
-    def __init__(self, theta, optimizer, average):
+    def __init__(self, theta, optimizer, ema_decay):
         if optimizer.built:
             raise ValueError(
                 "`meta_optimizer` must be new, as it holds one run's moments. "
@@ -29,7 +29,7 @@ class MetaWeights:
         self._theta = _variables(theta, "theta")
         self._average = _variables(theta, "average")
         self._best = None
-        self._decay = average
+        self._decay = ema_decay
         self._optimizer = optimizer
         optimizer.build(list(self._theta.values()))
 

@@ -1,23 +1,23 @@
 """MetaTrainer: meta-trains an update rule."""
 
 import dataclasses
+import difflib
+import inspect
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from lrlearn.meta import checks, distribution, estimators
 from lrlearn.meta.callbacks import ProgressBar
 from lrlearn.meta.checkpoint import CheckpointDirectory
-from lrlearn.meta.fingerprint import describe_optimizer, describe_task, digest
+from lrlearn.meta.fingerprint import describe, digest
 from lrlearn.meta.history import MetaHistory
 from lrlearn.meta.interrupt import deferred_interrupt
+from lrlearn.meta.meta_problem import MetaProblem
 from lrlearn.meta.meta_settings import MetaSettings
-from lrlearn.meta.meta_step import MetaStep
+from lrlearn.meta.meta_step import MetaStep, local_replicas
 from lrlearn.meta.meta_validation import MetaValidation
 from lrlearn.meta.meta_weights import MetaWeights
-from lrlearn.meta.population import Population
-from lrlearn.meta.problem import Problem
+from lrlearn.meta.optimizee_pool import OptimizeePool
 
 
 class MetaTrainer:
@@ -44,18 +44,20 @@ class MetaTrainer:
             replica runs optimizees of its own. Defaults to none.
         jit_compile: Whether to compile with XLA. Defaults to `False`.
         **settings: Fields of `MetaSettings`, such as `unroll`, `horizon`,
-            `initializations`, `validation_every` and `seed`.
+            `optimizees_per_task`, `validation_every` and `seed`.
 
     Attributes:
         rule: The update rule.
         settings: The `MetaSettings`.
-        config: What a checkpoint directory is known by, as JSON types.
+        config: All arguments as JSON types. A checkpoint directory is of one `config`,
+            and a preset's model card is written from it.
         meta_optimizer: The Keras optimizer.
         history: The `MetaHistory`.
         stop_training: Whether to stop after this meta-step; for callbacks.
 
     Raises:
         ValueError: If an argument is out of its range.
+        TypeError: If there is no argument or setting of that name.
 
     Reference:
         [Krishnan & Sahoo, 2025](https://arxiv.org/abs/2510.08968).
@@ -85,51 +87,33 @@ class MetaTrainer:
         jit_compile=False,
         **settings,
     ):
-        distribution.refuse_scope()
+        _refuse_scope()
+        _check_names(settings)
+        self.settings = MetaSettings(**settings)
+        problem = MetaProblem.of(rule, tasks, regularizer, estimator, self.settings)
+        theta = rule.init_theta(self.settings.seed) if theta is None else theta
+        theta = rule.standardize_theta(theta)
+        strategy = strategy or tf.distribute.get_strategy()
         self.rule = rule
-        self.settings = settings = MetaSettings(**settings)
         self.meta_optimizer = meta_optimizer or keras.optimizers.Adam(
             5e-3, global_clipnorm=1.0
         )
         self.history = MetaHistory()
         self.stop_training = False
-        self._callbacks = None
-        self._score = np.inf
-        checks.check_tasks(tasks, settings)
-        theta = rule.init_theta(settings.seed) if theta is None else theta
-        theta = rule.standardize_theta(theta)
-        estimator = estimators.get(estimator)
-        regularizer = checks.teacher(regularizer)
-        strategy = strategy or tf.distribute.get_strategy()
-        problems = [
-            Problem(task, regularizer, settings.meta_loss, settings.meta_split)
-            for task in tasks
-        ]
-        self._worker = distribution.worker_index(strategy)
-        self._weights = MetaWeights(theta, self.meta_optimizer, settings.average)
-        self._population = Population(
-            problems, rule, estimator, settings, distribution.local_replicas(strategy)
-        )
+        self._weights = MetaWeights(theta, self.meta_optimizer, self.settings.ema_decay)
+        self._pool = OptimizeePool(problem, local_replicas(strategy))
         self._meta_step = MetaStep(
-            problems * settings.initializations,
-            rule,
-            estimator,
-            settings,
+            problem,
             apply=self._weights.apply,
             strategy=strategy,
             jit_compile=jit_compile,
         )
-        self._validate = settings.validation_every and MetaValidation(
-            problems, rule, settings
-        )
+        self._validate = self.settings.validation_every and MetaValidation(problem)
+        self._worker = _worker_index(strategy)
         self.config = {
-            **dataclasses.asdict(settings),
-            "rule": keras.saving.serialize_keras_object(rule),
-            "theta": digest(theta[name] for name in sorted(theta)),
-            "tasks": [describe_task(task) for task in tasks],
-            "regularizer": keras.saving.serialize_keras_object(regularizer),
-            "estimator": {"name": estimator.name, **estimator.get_config()},
-            "meta_optimizer": describe_optimizer(self.meta_optimizer),
+            **problem.get_config(),
+            "theta": digest(theta.values()),
+            "meta_optimizer": describe(self.meta_optimizer),
             "replicas": strategy.num_replicas_in_sync,
         }
 
@@ -137,8 +121,8 @@ class MetaTrainer:
     def theta(self):
         """The meta-trained weights, a dict of NumPy arrays.
 
-        The moving average that did best in meta-validation; the present one where
-        there was no meta-validation.
+        The moving average that did best in meta-validation; without meta-validation,
+        the present one.
         """
         return self._weights.best
 
@@ -174,86 +158,103 @@ class MetaTrainer:
                 its checkpoints can be read.
             KeyboardInterrupt: On Ctrl-C, after a checkpoint at a whole meta-step.
         """
-        distribution.refuse_scope()
+        _refuse_scope()
         if checkpoint_every < 1:
             raise ValueError(
                 f"`checkpoint_every` must be at least 1. Received: {checkpoint_every=}"
             )
-        store = self._open(checkpoint_dir)
-        self._start_callbacks(
-            steps, [*callbacks, *([ProgressBar()] if verbose else [])]
-        )
+        directory = self._open(checkpoint_dir)
+        bar = [ProgressBar()] if verbose else []
+        callbacks = keras.callbacks.CallbackList([*callbacks, *bar], model=self)
+        callbacks.set_params({"steps": steps, "initial": self.step})
+        self.stop_training = False
+        callbacks.on_train_begin()
         try:
-            with deferred_interrupt() as interrupted:
-                self._train(steps, store, checkpoint_every, interrupted)
-                if interrupted():
-                    raise KeyboardInterrupt
+            self._train(steps, callbacks, directory, checkpoint_every)
         finally:
-            self._callbacks.on_train_end()
+            callbacks.on_train_end()
         return self.history
 
-    def _train(self, steps, store, checkpoint_every, interrupted):
+    def _train(self, steps, callbacks, directory, checkpoint_every):
         if self.step == 0:
-            self._population.start()
-        while self.step < steps and not self.stop_training and not interrupted():
-            self._train_step()
-            if store and self.step % checkpoint_every == 0:
-                self._save(store)
-        if store:
-            self._save(store)
+            self._pool.start()
+        with deferred_interrupt() as interrupted:
+            while self.step < steps and not self.stop_training and not interrupted():
+                self._train_step(callbacks)
+                if directory and self.step % checkpoint_every == 0:
+                    self._save(directory)
+            if directory:
+                self._save(directory)
+            if interrupted():
+                raise KeyboardInterrupt
 
-    def _train_step(self):
-        population, step = self._population, self.step
-        self._callbacks.on_train_batch_begin(step)
-        logs, optimizees, sound = self._meta_step(
+    def _train_step(self, callbacks):
+        step = self.step
+        callbacks.on_train_batch_begin(step)
+        logs, optimizees, valid = self._meta_step(
             self._weights.theta,
-            [[m.optimizee for m in members] for members in population.replicas],
+            [[slot.optimizee for slot in slots] for slots in self._pool.replicas],
             step,
         )
-        skipped = population.advance(optimizees, sound)
+        skipped = self._pool.advance(optimizees, valid)
         row = {"step": float(step + 1), **logs, "skipped": float(skipped)}
         self.history.rows.append(row)
-        self._callbacks.on_train_batch_end(
+        callbacks.on_train_batch_end(
             step, {**row, "total_skipped": self.history.total_skipped}
         )
         if self._validate and self.step % self.settings.validation_every == 0:
-            self._meta_validate(row)
+            self._meta_validate(row, callbacks)
 
-    def _meta_validate(self, row):
-        self._callbacks.on_test_begin()
-        row["score"] = score = self._validate(self._weights.average)
-        if score < self._score:
-            self._score = score
+    def _meta_validate(self, row, callbacks):
+        callbacks.on_test_begin()
+        row["score"] = self._validate(self._weights.average)
+        best = self.history.best
+        if best is row:
             self._weights.keep_average()
-        self._callbacks.on_test_end({"step": row["step"], "score": score})
-
-    def _start_callbacks(self, steps, callbacks):
-        self.stop_training = False
-        self._callbacks = keras.callbacks.CallbackList(callbacks, model=self)
-        self._callbacks.set_params({"steps": steps, "initial": self.step})
-        self._callbacks.on_train_begin()
+        logs = {"step": row["step"], "score": row["score"]}
+        logs |= {"best_step": best["step"], "best_score": best["score"]}
+        callbacks.on_test_end(logs)
 
     def _open(self, checkpoint_dir):
+        """Returns the directory, after going on from its newest checkpoint."""
         if checkpoint_dir is None:
             return None
-        store = CheckpointDirectory(checkpoint_dir, self.config, worker=self._worker)
-        found = store.load()
-        if found and found[1]["step"] > self.step:
-            self._restore(*found)
-        return store
+        directory = CheckpointDirectory(checkpoint_dir, self.config, self._worker)
+        arrays = directory.load()
+        if arrays and len(arrays["history"]) > self.step:
+            self.history = MetaHistory.from_array(arrays["history"])
+            self._weights.restore(arrays)
+            self._pool.restore(arrays)
+        return directory
 
-    def _save(self, store):
-        population_arrays, members = self._population.state()
-        arrays = {
-            "history": self.history.to_array(),
-            **self._weights.arrays(),
-            **population_arrays,
-        }
-        store.save(self.step, arrays, {"members": members, "score": self._score})
-        store.write_text("history.csv", self.history.frame().to_csv(index=False))
+    def _save(self, directory):
+        arrays = {"history": self.history.to_array()}
+        directory.save(self.step, arrays | self._weights.arrays() | self._pool.arrays())
+        directory.write_text("history.csv", self.history.frame().to_csv(index=False))
 
-    def _restore(self, arrays, state):
-        self.history = MetaHistory.from_array(arrays["history"])
-        self._score = state["score"]
-        self._weights.restore(arrays)
-        self._population.restore(arrays, state["members"])
+
+def _refuse_scope():
+    """Raises a `ValueError` within a strategy's scope, where updates would fail."""
+    if tf.distribute.has_strategy():
+        raise ValueError(
+            "MetaTrainer must be used outside `strategy.scope()`; give it `strategy` "
+            f"instead. Received: the scope of {tf.distribute.get_strategy()}"
+        )
+
+
+def _check_names(settings):
+    """Raises a `TypeError` if a setting is misspelt."""
+    fields = [field.name for field in dataclasses.fields(MetaSettings)]
+    names = [*fields, *inspect.signature(MetaTrainer).parameters]
+    for name in settings.keys() - set(fields):
+        (nearest,) = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+        raise TypeError(
+            f"`{name}` must be an argument of MetaTrainer or a field of MetaSettings; "
+            f"the nearest is `{nearest}`. Received: {name}={settings[name]!r}"
+        )
+
+
+def _worker_index(strategy):
+    """Returns the index of this process among the strategy's workers."""
+    resolver = strategy.cluster_resolver
+    return 0 if resolver is None or resolver.task_id is None else resolver.task_id

@@ -1,19 +1,17 @@
-"""Runs an update rule on a problem for some steps."""
+"""Runs an update rule on a task for some steps."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from lrlearn.meta.seeds import fold
-
 
 class Record(NamedTuple):
     """What an unroll records.
 
     Attributes:
-        function: Function of a step's inputs `x`, the `Optimizee` that it led to and
-            the `Lesson` there; returns a float32 tensor.
+        function: Function of a step's features `x`, the `Optimizee` after the step and
+            its `Evaluation`; returns a float32 tensor.
         shape: The tensor's shape.
         every: Number of steps of which only the last is kept. Defaults to `1`.
     """
@@ -23,15 +21,17 @@ class Record(NamedTuple):
     every: int = 1
 
 
-def advance(problem, rule, theta, optimizee, g, through_features=False):
-    r"""Takes one step of the rule.
+_LOSSES = {
+    "loss": Record(lambda x, optimizee, evaluation: evaluation.loss, ()),
+    "meta_loss": Record(lambda x, optimizee, evaluation: evaluation.meta_loss, ()),
+}
 
-    $$c_s, u_{s+1} = \mathrm{observe}(g_s, u_s), \quad
-      x_s, a_{s+1} = \mathrm{features}(g_s, w_s, c_s, a_s), \quad
-      d_s, h_{s+1} = \mathrm{direction}_\theta(x_s, h_s), \quad w_{s+1} = w_s + d_s.$$
+
+def take_step(objective, rule, theta, optimizee, g, through_features=False):
+    """Takes one step of the rule.
 
     Args:
-        problem: A `Problem`.
+        objective: A `MetaObjective`.
         rule: An `UpdateRule`.
         theta: The rule's weights, a dict of tensors.
         optimizee: An `Optimizee`.
@@ -40,70 +40,73 @@ def advance(problem, rule, theta, optimizee, g, through_features=False):
             which holds features constant (Andrychowicz et al., 2016).
 
     Returns:
-        A tuple `(x, optimizee)`: the rule's inputs and the moved optimizee.
+        A tuple `(x, optimizee)`: the rule's features and the moved optimizee.
     """
     constant = tf.identity if through_features else tf.stop_gradient
-    g, w, step = constant(g), constant(optimizee.w), optimizee.step + 1
-    context, statistics = rule.observe(g, optimizee.statistics, step, problem.shapes)
-    x, accumulators = rule.features(g, w, context, optimizee.accumulators, step)
-    d, memory = rule.direction(theta, x, optimizee.memory)
-    return x, optimizee._replace(
-        w=optimizee.w + d,
-        statistics=statistics,
-        accumulators=accumulators,
-        memory=memory,
-        step=step,
+    step = optimizee.step + 1
+    d, rule_state, x = rule.update(
+        theta,
+        constant(g),
+        constant(optimizee.w),
+        optimizee.rule_state,
+        step,
+        objective.shapes,
+        return_features=True,
     )
+    w = optimizee.w + d
+    return x, optimizee._replace(w=w, rule_state=rule_state, step=step)
 
 
 def unroll(
-    problem,
+    objective,
     rule,
     theta,
     optimizee,
     seed,
     steps,
-    emit,
+    evaluate,
+    records=None,
     through_features=False,
-    teach=None,
 ):
-    """Returns the optimizee after `steps` steps of the rule, and what `emit` said.
+    """Returns the optimizee after `steps` steps of the rule, and what was recorded.
 
     One `tf.while_loop`, differentiable in `theta`, for graphs with and without XLA.
 
     Args:
-        problem: A `Problem`.
+        objective: A `MetaObjective`.
         rule: An `UpdateRule`.
         theta: The rule's weights, a dict of tensors.
         optimizee: The `Optimizee` to start from.
         seed: Integer tensor `[2]` that determines every batch.
         steps: Number of steps, a Python integer.
-        emit: A dict of names to `Record`s.
-        through_features: See `advance`.
-        teach: `problem.teach` (the default) or `problem.judge`.
+        evaluate: How the teacher counts: `objective.evaluate_field` or
+            `objective.evaluate_penalty`.
+        records: A dict of names to `Record`s, beside the losses. Defaults to none.
+        through_features: See `take_step`.
 
     Returns:
-        A tuple `(optimizee, emitted)`, the latter a dict of tensors `[steps, ...]`,
-        or `[ceil(steps / every), ...]`.
+        A tuple `(optimizee, recorded)`, the latter a dict of `"loss"` and
+        `"meta_loss"`, `[steps]`, and tensors `[ceil(steps / every), ...]`.
     """
-    teach = teach or problem.teach
-    emit = {name: Record(*record) for name, record in emit.items()}
+    records = {**_LOSSES, **(records or {})}
 
     def body(s, optimizee, g, arrays):
-        x, optimizee = advance(problem, rule, theta, optimizee, g, through_features)
-        lesson = teach(optimizee.w, optimizee.model_state, fold(seed, s + 1))
+        x, optimizee = take_step(objective, rule, theta, optimizee, g, through_features)
+        evaluation = evaluate(optimizee.w, optimizee.model_state, fold_in(seed, s + 1))
         arrays = {
-            name: arrays[name].write(s // at.every, at.function(x, optimizee, lesson))
-            for name, at in emit.items()
+            name: arrays[name].write(
+                s // record.every, record.function(x, optimizee, evaluation)
+            )
+            for name, record in records.items()
         }
-        optimizee = optimizee._replace(model_state=lesson.model_state)
-        return s + 1, optimizee, lesson.g, arrays
+        optimizee = optimizee._replace(model_state=evaluation.model_state)
+        return s + 1, optimizee, evaluation.g, arrays
 
     arrays = {
-        name: tf.TensorArray(tf.float32, -(-steps // at.every), element_shape=at.shape)
-        for name, at in emit.items()
+        name: tf.TensorArray(tf.float32, -(-steps // r.every), element_shape=r.shape)
+        for name, r in records.items()
     }
-    g, _ = problem.gradient(optimizee.w, optimizee.model_state, fold(seed, 0))
+    g, _ = objective.gradient(optimizee.w, optimizee.model_state, fold_in(seed, 0))
     _, optimizee, _, arrays = tf.while_loop(
         lambda s, *_: s < steps,
         body,
@@ -113,11 +116,11 @@ def unroll(
     return optimizee, {name: array.stack() for name, array in arrays.items()}
 
 
-def roll(problem, rule, theta, optimizee, seed, steps):
-    """Returns the optimizee after `steps` steps of the rule, with no teacher.
+def run(objective, rule, theta, optimizee, seed, steps):
+    """Returns the optimizee after `steps` steps of the rule, without a teacher.
 
     Args:
-        problem: A `Problem`.
+        objective: A `MetaObjective`.
         rule: An `UpdateRule`.
         theta: The rule's weights, a dict of tensors.
         optimizee: The `Optimizee` to start from.
@@ -126,11 +129,24 @@ def roll(problem, rule, theta, optimizee, seed, steps):
     """
 
     def body(s, optimizee):
-        g, model_state = problem.gradient(
-            optimizee.w, optimizee.model_state, fold(seed, s)
+        g, model_state = objective.gradient(
+            optimizee.w, optimizee.model_state, fold_in(seed, s)
         )
-        _, optimizee = advance(problem, rule, theta, optimizee, g)
+        _, optimizee = take_step(objective, rule, theta, optimizee, g)
         return s + 1, optimizee._replace(model_state=model_state)
 
     start = (tf.zeros((), tf.int32), optimizee)
     return tf.while_loop(lambda s, *_: s < steps, body, start)[1]
+
+
+def fold_in(seed, *numbers):
+    """Returns a seed that follows from another and some integers.
+
+    Args:
+        seed: Integer tensor `[2]`.
+        *numbers: Integers or integer tensors.
+    """
+    for number in numbers:
+        # Named, so that it is the same on every device and under XLA.
+        seed = tf.random.experimental.stateless_fold_in(seed, number, alg="philox")
+    return seed

@@ -16,7 +16,7 @@ _RECIPE = {
     "sigma": "Deviation of its perturbations",
     "unroll": "Unroll, steps",
     "horizon": "Horizon, least and most steps of a run",
-    "initializations": "Optimizees of each task",
+    "optimizees_per_task": "Optimizees of each task",
     "initial_scale": "Least and most factor of the initial weights",
     "meta_loss": "Meta-loss",
     "meta_split": "Split that it is of",

@@ -1,4 +1,4 @@
-"""How far replay and full tape are apart, on a real problem.
+"""How far replay and full tape are apart, on a real task.
 
 An LSTM of 2x20 units trains the digits MLP for 20 steps; the error is
 |replay - full tape| / |full tape|, over all of theta.
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import lrlearn
 from lrlearn.meta import FullTape, Replay
-from lrlearn.meta.problem import Problem
+from lrlearn.meta.meta_objective import MetaObjective
 from lrlearn.regularizers import GAM, GSAM, SAM
 
 REGULARIZERS = {
@@ -28,20 +28,20 @@ def main():
     rule = lrlearn.rules.CoordinatewiseLSTM((20, 20))
     task = lrlearn.tasks.load("digits/mlp")
     for name, regularizer in REGULARIZERS.items():
-        problem = Problem(task, regularizer)
-        replay, full = (_gradient(e, problem, rule) for e in (Replay(), FullTape()))
+        objective = MetaObjective(task, regularizer)
+        replay, full = (_gradient(e, objective, rule) for e in (Replay(), FullTape()))
         error = tf.norm(replay - full) / tf.norm(full)
         print(f"{name:<17}{float(error):.1e}")
 
 
-def _gradient(estimator, problem, rule):
+def _gradient(estimator, objective, rule):
     @tf.function(autograph=False)
     def estimate(theta, optimizee):
         seed = tf.constant([0, 0])
-        return estimator.estimate(problem, rule, theta, optimizee, seed, 20).gradient
+        return estimator.estimate(objective, rule, theta, optimizee, seed, 20).gradient
 
     theta = {name: tf.constant(value) for name, value in rule.init_theta().items()}
-    gradient = estimate(theta, problem.start(rule, seed=0))
+    gradient = estimate(theta, objective.start(rule, seed=0))
     return tf.concat([tf.reshape(gradient[name], [-1]) for name in sorted(theta)], 0)
 
 

@@ -40,7 +40,7 @@ def meta_train(learned, meta_seed, recipe):
         estimator=lrlearn.meta.Replay(coordinates=recipe.coordinates),
         unroll=recipe.unroll,
         horizon=recipe.horizon,
-        initializations=recipe.initializations,
+        optimizees_per_task=recipe.initializations,
         initial_scale=recipe.initial_scale,
         meta_split="validation" if learned.teacher == "held-out" else "train",
         meta_optimizer=keras.optimizers.Adam(schedule, global_clipnorm=recipe.clipnorm),

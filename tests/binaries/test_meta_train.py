@@ -21,7 +21,7 @@ SMALL = (
     "--units=2",
     "--unroll=2",
     "--horizon=2,4",
-    "--initializations=1",
+    "--optimizees_per_task=1",
 )
 
 
@@ -63,7 +63,7 @@ def test_the_same_bits_again(run, tmp_path, options):
         "--features=normalized",
         "--rule_output=adam",
         "--coordinates=2000",
-        "--initializations=2",
+        "--optimizees_per_task=2",
         "--meta_split=validation",
         "--steps=8",
     )

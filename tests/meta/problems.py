@@ -5,7 +5,9 @@ import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from lrlearn.meta.problem import Problem
+from lrlearn.meta import MetaSettings
+from lrlearn.meta.meta_objective import MetaObjective
+from lrlearn.meta.meta_problem import MetaProblem
 from lrlearn.rules import CoordinatewiseLSTM
 from lrlearn.tasks import Task
 
@@ -17,7 +19,7 @@ FAST = {
     "horizon": (10, 20),
     "validation_every": 3,
     "validation_steps": 5,
-    "validation_initializations": 2,
+    "validation_optimizees": 2,
 }
 
 _DIGITS = load_digits()
@@ -68,9 +70,14 @@ def fix_batches(task):
     return task
 
 
-def problem(task=None, **arguments):
-    """Returns a `Problem`, of a task with fixed batches by default."""
-    return Problem(task or fix_batches(mlp()), **arguments)
+def objective(task=None, **arguments):
+    """Returns a `MetaObjective`, of a task with fixed batches by default."""
+    return MetaObjective(task or fix_batches(mlp()), **arguments)
+
+
+def meta_problem(*tasks, rule=RULE, estimator="replay", **settings):
+    """Returns the `MetaProblem` of some tasks, without a teacher."""
+    return MetaProblem.of(rule, tasks, None, estimator, MetaSettings(**settings))
 
 
 def theta_of(rule, seed=0):

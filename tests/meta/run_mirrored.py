@@ -14,31 +14,31 @@ import numpy as np  # noqa: E402
 
 from lrlearn import MetaTrainer  # noqa: E402
 from lrlearn.meta import Replay  # noqa: E402
-from lrlearn.meta.seeds import fold  # noqa: E402
-from tests.meta.problems import FAST, RULE, flat, mlp, problem  # noqa: E402
+from lrlearn.meta.unroll import fold_in  # noqa: E402
+from tests.meta.problems import FAST, RULE, flat, mlp, objective  # noqa: E402
 
 STRATEGY = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 def _trainer(**changes):
-    settings = {**FAST, "validation_every": None, "initializations": 2, **changes}
+    settings = {**FAST, "validation_every": None, "optimizees_per_task": 2, **changes}
     return MetaTrainer(RULE, [mlp()], strategy=STRATEGY, **settings)
 
 
 def check_meta_gradient():
     """A plain gradient step of size 1 is the mean over all four optimizees."""
-    trainer = _trainer(meta_optimizer=keras.optimizers.SGD(1.0), average=0.0)
-    population = trainer._population
-    assert [[m.replica for m in ms] for ms in population.replicas] == [[0, 0], [1, 1]]
+    trainer = _trainer(meta_optimizer=keras.optimizers.SGD(1.0), ema_decay=0.0)
+    pool = trainer._pool
+    assert [[s.replica for s in slots] for slots in pool.replicas] == [[0, 0], [1, 1]]
     theta = {k: tf.constant(v) for k, v in RULE.init_theta(0).items()}
-    population.start()
-    starts = [member.optimizee for member in population.members]
+    pool.start()
+    starts = [slot.optimizee for slot in pool.slots]
     assert len({start.w.numpy().tobytes() for start in starts}) == 4
     gradients = []
-    for member in population.members:
-        seed = fold(tf.constant([0, 0]), 0, member.replica, member.index)
+    for slot in pool.slots:
+        seed = fold_in(tf.constant([0, 0]), 0, slot.replica, slot.index)
         estimate = Replay().estimate(
-            problem(mlp()), RULE, theta, member.optimizee, seed, FAST["unroll"]
+            objective(mlp()), RULE, theta, slot.optimizee, seed, FAST["unroll"]
         )
         gradients.append(flat(estimate.gradient))
     trainer.fit(1, verbose=0)

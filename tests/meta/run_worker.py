@@ -21,5 +21,5 @@ if __name__ == "__main__":
     _trainer().fit(2, directory, verbose=0)
     trainer = _trainer()
     trainer.fit(4, directory, verbose=0)
-    (member,) = trainer._population.members
-    np.savez(output, replica=member.replica, w=member.optimizee.w, **trainer.theta)
+    (slot,) = trainer._pool.slots
+    np.savez(output, replica=slot.replica, w=slot.optimizee.w, **trainer.theta)

@@ -57,7 +57,9 @@ def test_callbacks(trainer, tmp_path, capsys):
     bar = capsys.readouterr().err
     assert re.search(r"5/6 \[\d\d:\d\d<\d\d:\d\d, +[\d.]+ ?(step/s|s/step)", bar)
     score = history.history["score"][2]
-    assert "meta_loss=" in bar and f"score={score:.3g}" in bar
+    assert "meta-loss " in bar
+    shown = f"score (lower is better) {score:.3g}, best {score:.3g} at step 3"
+    assert shown in bar
 
     history = trainer.fit(
         7, tmp_path / "run", callbacks=[TensorBoard(tmp_path / "logs")]
@@ -95,4 +97,4 @@ def test_progress_bar_starts_where_the_run_does(capsys):
         bar.on_train_batch_end(0, {"meta_loss": 0.5, "total_skipped": 2})
     bar.on_train_end()
     shown = capsys.readouterr().err
-    assert "4/10" in shown and "10/10" in shown and "skipped=2" in shown
+    assert "4/10" in shown and "10/10" in shown and "2 skipped" in shown

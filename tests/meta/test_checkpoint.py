@@ -18,7 +18,7 @@ def _truncate(path, size=100):
 
 def _save(store, *steps):
     for step in steps:
-        store.save(step, {"w": np.full(50, step), "n": np.array(step)}, {"score": 0.5})
+        store.save(step, {"w": np.full(50, step), "n": np.array(step)})
 
 
 def test_round_trip(tmp_path):
@@ -27,9 +27,8 @@ def test_round_trip(tmp_path):
     assert store.load() is None
     arrays = {"a": np.float32([[1.5]]), "b": np.array(3, "int64"), "c": np.zeros(0)}
     _save(store, 3)
-    store.save(20, arrays, {"score": np.inf})
-    loaded, state = CheckpointDirectory(tmp_path / "run", CONFIG).load()
-    assert state == {"step": 20, "score": np.inf}
+    store.save(20, arrays)
+    loaded = CheckpointDirectory(tmp_path / "run", CONFIG).load()
     assert loaded.keys() == arrays.keys()
     for name, value in arrays.items():
         np.testing.assert_array_equal(loaded[name], value)
@@ -54,8 +53,7 @@ def test_truncated_checkpoint(tmp_path, size):
     _save(store, 1, 2)
     _truncate(tmp_path / "checkpoint-00000002.safetensors", size)
     with pytest.warns(UserWarning, match="checkpoint-00000002.* cannot be read"):
-        arrays, state = store.load()
-    assert state["step"] == arrays["n"] == 1
+        assert store.load()["n"] == 1
 
 
 def test_truncated_checkpoint_does_not_crowd_out_whole_ones(tmp_path):

@@ -14,7 +14,7 @@ from tests.meta.problems import (
     fix_batches,
     flat,
     mlp,
-    problem,
+    objective,
     quadratic,
     relative_error,
     theta_of,
@@ -49,15 +49,15 @@ UNROLL = 4
 SEED = tf.constant([3, 5])
 
 
-def _estimate(estimator, problem, rule=RULE, theta=None, seed=SEED, **options):
+def _estimate(estimator, p, rule=RULE, theta=None, seed=SEED, **options):
     theta = theta_of(rule) if theta is None else theta
 
     def estimate(theta, optimizee, seed):
-        return estimator.estimate(problem, rule, theta, optimizee, seed, UNROLL)
+        return estimator.estimate(p, rule, theta, optimizee, seed, UNROLL)
 
     if options:
         estimate = tf.function(estimate, autograph=False, **options)
-    return estimate(theta, estimator.start(problem, rule, seed=1), seed)
+    return estimate(theta, estimator.start(p, rule, seed=1), seed)
 
 
 def _optimizees(state):
@@ -67,7 +67,7 @@ def _optimizees(state):
 @pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
 def test_contract(estimator):
     """Gradients like `theta`, the state in its structure, all of it by the seed."""
-    p = problem(mlp(), regularizer=SAM())
+    p = objective(mlp(), regularizer=SAM())
     first, again = (_estimate(estimator, p) for _ in range(2))
     theta, start = theta_of(RULE), estimator.start(p, RULE, seed=1)
     assert {k: v.shape for k, v in first.gradient.items()} == {
@@ -75,8 +75,7 @@ def test_contract(estimator):
     }
     assert np.all(np.isfinite(flat(first.gradient)))
     assert np.any(flat(first.gradient))
-    for like in (start, estimator.structure(p, RULE)):
-        tf.nest.assert_same_structure(first.optimizee, like)
+    tf.nest.assert_same_structure(first.optimizee, start)
     assert {int(o.step) for o in _optimizees(first.optimizee)} == {UNROLL}
     assert first.losses.shape == (UNROLL,)
     assert np.all(np.isfinite(first.losses)) and np.isfinite(first.meta_loss)
@@ -89,7 +88,7 @@ def test_contract(estimator):
 @pytest.mark.parametrize("name", sorted(ESTIMATORS.keys() - {"pes"}))
 def test_the_optimizee_runs_on_along_theta(name):
     """On the same path for all; those that differentiate log its losses."""
-    p = problem(mlp(), regularizer=SAM())
+    p = objective(mlp(), regularizer=SAM())
     reference, estimate = (_estimate(e, p) for e in (FullTape(), ESTIMATORS[name]))
     np.testing.assert_array_equal(estimate.optimizee.w, reference.optimizee.w)
     if name != "es":
@@ -119,7 +118,7 @@ def test_the_optimizee_runs_on_along_theta(name):
 )
 def test_eager_graph_and_xla_agree(estimator):
     """The same estimate as plain Python, as a graph and compiled by XLA."""
-    p = problem()
+    p = objective()
     eager = _estimate(estimator, p)
     for jit_compile in (False, True):
         graph = _estimate(estimator, p, jit_compile=jit_compile)
@@ -131,7 +130,7 @@ def test_eager_graph_and_xla_agree(estimator):
 @pytest.mark.parametrize("meta_loss", ["log", "loss"])
 def test_replay_is_full_tape_for_every_regularizer(regularizer, meta_loss):
     """To 1e-5, also where the field is the gradient of no function."""
-    p = problem(mlp(), regularizer=regularizer, meta_loss=meta_loss)
+    p = objective(mlp(), regularizer=regularizer, meta_loss=meta_loss)
     full, replay = _estimate(FullTape(), p), _estimate(Replay(segment=2), p)
     assert relative_error(replay.gradient, full.gradient) < 1e-5
 
@@ -141,7 +140,7 @@ def test_replay_is_full_tape_for_every_regularizer(regularizer, meta_loss):
 @pytest.mark.parametrize("segment", SEGMENTS)
 def test_replay_is_full_tape_for_every_rule(rule, meta_split, segment):
     """To 1e-5, on training and on held-out batches, however it is cut."""
-    p = problem(mlp(), regularizer=SAM(), meta_split=meta_split)
+    p = objective(mlp(), regularizer=SAM(), meta_split=meta_split)
     full = _estimate(FullTape(), p, rule)
     replay = _estimate(Replay(segment=segment), p, rule)
     assert relative_error(replay.gradient, full.gradient) < 1e-5
@@ -157,15 +156,15 @@ def _loss_by_hand(task, w):
     return -tf.reduce_mean(tf.gather(log_p, y, batch_dims=1))
 
 
-def _train_by_hand(rule, theta, task, w, judge, constant=tf.stop_gradient):
-    """Returns the meta-loss: plain steps of the rule, judged after each."""
+def _train_by_hand(rule, theta, task, w, meta_loss, constant=tf.stop_gradient):
+    """Returns the sum of the meta-losses after each of some steps of the rule."""
     shapes = [(64, 4), (4,), (4, 10), (10,)]
     state, total = rule.initial_state(shapes), 0.0
     for step in range(1, UNROLL + 1):
         _, (g,) = value_and_gradients(lambda w: _loss_by_hand(task, w[0]), [w])
         d, state = rule.update(theta, constant(g), constant(w), state, step, shapes)
         w = w + d
-        total += judge(lambda w: _loss_by_hand(task, w), w)
+        total += meta_loss(lambda w: _loss_by_hand(task, w), w)
     return total
 
 
@@ -188,7 +187,7 @@ def _sam_over_loss(loss_fn, w):
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 @pytest.mark.parametrize(
-    ("judge", "arguments"),
+    ("meta_loss", "arguments"),
     [
         (_plain, {"meta_loss": "loss"}),
         (_log, {"meta_loss": "log"}),
@@ -197,13 +196,13 @@ def _sam_over_loss(loss_fn, w):
     ],
     ids=["plain", "log", "sam", "sam over loss"],
 )
-def test_full_tape_equals_a_loop_by_hand(judge, arguments, rule):
+def test_full_tape_equals_a_loop_by_hand(meta_loss, arguments, rule):
     """One tape over eager steps and the true meta-loss, written out."""
     task = fix_batches(mlp())
-    p, theta = problem(task, **arguments), theta_of(rule)
+    p, theta = objective(task, **arguments), theta_of(rule)
     with tf.GradientTape() as tape:
         tape.watch(theta)
-        total = _train_by_hand(rule, theta, task, p.start(rule, 1).w[:310], judge)
+        total = _train_by_hand(rule, theta, task, p.start(rule, 1).w[:310], meta_loss)
     expected = tape.gradient(total, theta)
     assert relative_error(_estimate(FullTape(), p, rule).gradient, expected) < 1e-4
 
@@ -211,7 +210,7 @@ def test_full_tape_equals_a_loop_by_hand(judge, arguments, rule):
 def test_through_features_equals_a_loop_by_hand():
     """With no `stop_gradient` the tape holds second derivatives, too."""
     task, theta = fix_batches(mlp()), theta_of(ADAM_RULE)
-    p = problem(task)
+    p = objective(task)
     with tf.GradientTape() as tape:
         tape.watch(theta)
         total = _train_by_hand(
@@ -226,12 +225,12 @@ def test_through_features_equals_a_loop_by_hand():
 def test_through_features_is_the_derivative_of_the_meta_loss():
     """Its norm is the meta-loss's slope along it; that of constant features is not."""
     rule = CoordinatewiseLSTM((3,), "normalized", output_scale=0.3)
-    p, theta = problem(quadratic(), meta_loss="loss"), theta_of(rule)
+    p, theta = objective(quadratic(), meta_loss="loss"), theta_of(rule)
 
     def norm_and_slope(estimator):
         def estimate(theta):
             start = p.start(rule, seed=1)
-            return estimator.estimate(p, rule, theta, start, SEED, unroll=8)
+            return estimator.estimate(p, rule, theta, start, SEED, steps=8)
 
         gradient = estimate(theta).gradient
         norm, epsilon = np.linalg.norm(flat(gradient)), 3e-3
@@ -249,7 +248,7 @@ def test_through_features_is_the_derivative_of_the_meta_loss():
 
 def test_replay_of_some_coordinates_is_unbiased():
     """Its mean over seeds is the full gradient, within four standard errors."""
-    p, theta = problem(), theta_of(RULE)
+    p, theta = objective(), theta_of(RULE)
     full = flat(_estimate(Replay(), p).gradient)
     start = p.start(RULE, seed=1)
 
@@ -265,7 +264,7 @@ def test_replay_of_some_coordinates_is_unbiased():
 
 def test_replay_of_as_many_coordinates_as_there_are():
     """Nothing is drawn: the same as no sampling."""
-    p = problem()
+    p = objective()
     full = _estimate(Replay(), p)
     for coordinates in (320, 1000):
         same = _estimate(Replay(coordinates), p)

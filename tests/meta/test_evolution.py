@@ -6,12 +6,12 @@ import pytest
 import tensorflow as tf
 
 from lrlearn import MetaTrainer
-from lrlearn.meta import ES, PES, FullTape, MetaSettings
+from lrlearn.meta import ES, PES, FullTape
 from lrlearn.meta.meta_validation import MetaValidation
-from lrlearn.meta.unroll import roll
+from lrlearn.meta.unroll import run
 from lrlearn.regularizers import GSAM, L2
 from lrlearn.rules import UpdateRule
-from tests.meta.problems import RULE, mlp, problem, quadratic, theta_of
+from tests.meta.problems import RULE, meta_problem, mlp, objective, quadratic, theta_of
 
 HORIZON, UNROLL, SEEDS = 8, 2, 4000
 FULL = FullTape(through_features=True)
@@ -84,20 +84,20 @@ def _deviations(estimator, p, unroll):
 )
 def test_es_is_unbiased_of_an_unroll(meta_loss, regularizer):
     """Derivatives through the features, and of the penalty, are in it."""
-    p = problem(quadratic(), regularizer=regularizer, meta_loss=meta_loss)
+    p = objective(quadratic(), regularizer=regularizer, meta_loss=meta_loss)
     assert np.all(np.abs(_deviations(ES(), p, HORIZON)) < 4)
 
 
 def test_pes_is_unbiased_of_a_run_cut_into_unrolls():
     """What later unrolls lose by earlier ones counts; ES misses it."""
-    p = problem(quadratic(), meta_loss="loss")
+    p = objective(quadratic(), meta_loss="loss")
     assert np.all(np.abs(_deviations(PES(), p, UNROLL)) < 4)
     assert np.all(np.abs(_deviations(ES(), p, UNROLL)) > 20)
 
 
 def test_pes_runs_on_along_both_perturbations():
     """From where they were, on the same batches, with all of xi in the estimate."""
-    p, theta = problem(mlp()), theta_of(RULE)
+    p, theta = objective(mlp()), theta_of(RULE)
     pair = PES().start(p, RULE, seed=1)
     for step in range(2):
         seed = tf.constant([3, step])
@@ -109,7 +109,7 @@ def test_pes_runs_on_along_both_perturbations():
             (-1.0, pair.minus, after.minus),
         ):
             perturbed = {name: theta[name] + sign * epsilon[name] for name in theta}
-            expected = roll(p, RULE, perturbed, start, seed, UNROLL)
+            expected = run(p, RULE, perturbed, start, seed, UNROLL)
             np.testing.assert_allclose(end.w, expected.w, atol=1e-5)
         assert np.any(after.plus.w != after.minus.w)
         slopes = [estimate.gradient[name] / after.xi[name] for name in theta]
@@ -121,25 +121,26 @@ def test_pes_runs_on_along_both_perturbations():
 @pytest.mark.parametrize("meta_split", ["train", "validation"])
 @pytest.mark.parametrize("meta_loss", ["log", "loss"])
 def test_the_penalty_is_added(meta_loss, meta_split):
-    """On the split, under the logarithm; the rest is as the teacher's lesson has it."""
+    """On the split, under the logarithm; the rest is as with the teacher's field."""
     task, seed = mlp(lambda: keras.layers.BatchNormalization()), tf.constant([0, 1])
     gsam, arguments = GSAM(0.5), {"meta_loss": meta_loss, "meta_split": meta_split}
-    w, state = problem(task).start(RULE, seed=0)[:2]
+    w, state = objective(task).start(RULE, seed=0)[:2]
 
     def value(regularizer):
-        p = problem(task, regularizer=regularizer, **arguments)
-        verdict, lesson = p.judge(w, state, seed), p.teach(w, state, seed)
-        np.testing.assert_array_equal(verdict.loss, lesson.loss)
-        np.testing.assert_array_equal(verdict.g, lesson.g)
-        for one, other in zip(verdict.model_state, lesson.model_state, strict=True):
+        p = objective(task, regularizer=regularizer, **arguments)
+        penalty = p.evaluate_penalty(w, state, seed)
+        field = p.evaluate_field(w, state, seed)
+        np.testing.assert_array_equal(penalty.loss, field.loss)
+        np.testing.assert_array_equal(penalty.g, field.g)
+        for one, other in zip(penalty.model_state, field.model_state, strict=True):
             np.testing.assert_array_equal(one, other)
-        return verdict.meta_loss, lesson.meta_loss
+        return penalty.meta_loss, field.meta_loss
 
     def loss_fn(params):
         x, y = task.batch(meta_split, seed)
         return task.evaluate_loss(params, state, x, y, training=True)[0]
 
-    penalty = float(gsam.penalty(loss_fn, problem(task).unflatten(w)))
+    penalty = float(gsam.penalty(loss_fn, objective(task).unflatten(w)))
     assert penalty > 0.1
     plain, expected = value(None)
     np.testing.assert_allclose(plain, expected, rtol=1e-6)
@@ -154,14 +155,14 @@ def test_meta_training_by_pes_learns():
         MOMENTUM,
         [mlp()],
         estimator=PES(0.1),
-        initializations=4,
+        optimizees_per_task=4,
         unroll=5,
         horizon=(10, 40),
         validation_every=None,
         meta_optimizer=keras.optimizers.Adam(0.1),
     )
-    settings = MetaSettings(validation_steps=40, validation_initializations=4, seed=77)
-    score = MetaValidation([problem(mlp())], MOMENTUM, settings)
+    settings = {"validation_steps": 40, "validation_optimizees": 4, "seed": 77}
+    score = MetaValidation(meta_problem(mlp(), rule=MOMENTUM, **settings))
     untrained = score(trainer.theta)
     trainer.fit(60, verbose=0)
     assert score(trainer.theta) < untrained - 0.5

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from lrlearn.meta.fingerprint import describe_optimizer, describe_task
+from lrlearn.meta.fingerprint import describe, describe_task
 from lrlearn.tasks import Task
 from tests.meta.problems import X, Y, mlp
 
@@ -72,7 +72,7 @@ def test_optimizer():
 
     def make(steps):
         schedule = keras.optimizers.schedules.CosineDecay(0.01, steps)
-        return describe_optimizer(keras.optimizers.Adam(schedule))
+        return describe(keras.optimizers.Adam(schedule))
 
     assert make(10) == make(10) != make(20)
     assert make(10)["class"] == "Adam"

@@ -24,6 +24,8 @@ def test_history():
     assert history.history["step"] == [1.0, 2.0]
     np.testing.assert_array_equal(history.history["score"], [np.nan, 0.25])
     assert list(history.frame().columns) == list(MetaHistory.COLUMNS)
+    assert history.best is history.rows[1]
+    assert MetaHistory(ROWS[:1]).best is None
 
 
 def test_array_round_trip():

@@ -1,4 +1,4 @@
-"""Only sound optimizees count, and nothing unsound reaches theta."""
+"""Only valid optimizees count, and nothing of others reaches theta."""
 
 import functools
 
@@ -7,17 +7,19 @@ import pytest
 import tensorflow as tf
 
 from lrlearn import MetaTrainer
-from lrlearn.meta import MetaSettings, Replay
+from lrlearn.meta import Replay
+from lrlearn.meta.meta_problem import MetaProblem
+from lrlearn.meta.meta_settings import MetaSettings
 from lrlearn.meta.meta_step import MetaStep
 from lrlearn.regularizers import Regularizer
-from tests.meta.problems import CROSSENTROPY, FAST, RULE, mlp, problem, theta_of
+from tests.meta.problems import CROSSENTROPY, FAST, RULE, mlp, objective, theta_of
 
 QUICK = {**FAST, "validation_every": None}
-PROBLEM, THETA = problem(), theta_of(RULE)
+OBJECTIVE, THETA = objective(), theta_of(RULE)
 
 
 class _Nan(Regularizer):
-    """A teacher that has nothing to say."""
+    """A teacher whose field is NaN."""
 
     def field(self, loss_fn, params, loss, g):
         return [np.nan * x for x in g]
@@ -41,10 +43,7 @@ def _meta_step(optimizees):
             applied[name].assign(value)
 
     step = MetaStep(
-        optimizees * [PROBLEM],
-        RULE,
-        Replay(),
-        MetaSettings(**FAST),
+        MetaProblem(RULE, [OBJECTIVE], Replay(), MetaSettings(**FAST)),
         apply=apply,
         strategy=tf.distribute.get_strategy(),
         jit_compile=False,
@@ -57,21 +56,21 @@ def _run(*optimizees):
     step, applied = _meta_step(len(optimizees))
     for variable in applied.values():
         variable.assign(tf.zeros_like(variable))
-    logs, (after,), (sound,) = step(THETA, [list(optimizees)], 0)
+    logs, (after,), (valid,) = step(THETA, [list(optimizees)], 0)
     gradient = {name: value.numpy() for name, value in applied.items()}
-    return gradient, logs, after, sound
+    return gradient, logs, after, valid
 
 
-def test_mean_is_over_sound_optimizees():
+def test_mean_is_over_valid_optimizees():
     """That of two is the mean; one with NaN among its weights changes nothing."""
-    one, two = (PROBLEM.start(RULE, seed) for seed in (0, 1))
+    one, two = (OBJECTIVE.start(RULE, seed) for seed in (0, 1))
     spoilt = two._replace(w=tf.where(tf.range(len(two.w)) == 7, np.nan, two.w))
     of_one, logs_of_one, _, _ = _run(one)
     of_two, _, _, _ = _run(two)
-    of_both, _, _, sound = _run(one, two)
-    assert sound == [True, True]
-    without_two, logs, after, sound = _run(one, spoilt)
-    assert sound == [True, False]
+    of_both, _, _, valid = _run(one, two)
+    assert valid == [True, True]
+    without_two, logs, after, valid = _run(one, spoilt)
+    assert valid == [True, False]
     assert logs == logs_of_one
     assert np.all(np.isfinite(after[0].w))
     for name, value in of_one.items():
@@ -82,23 +81,23 @@ def test_mean_is_over_sound_optimizees():
 
 
 @pytest.mark.parametrize(
-    ("leaf", "factor"), [("memory", np.nan), ("w", np.inf), ("w", 1e4)]
+    ("leaf", "factor"), [("rule_state", np.nan), ("w", np.inf), ("w", 1e4)]
 )
-def test_what_is_unsound(leaf, factor):
-    """Memory that is not finite, weights that are not, a loss above the limit."""
-    start = PROBLEM.start(RULE, seed=0)
+def test_what_is_invalid(leaf, factor):
+    """State or weights that are not finite, a loss above the limit."""
+    start = OBJECTIVE.start(RULE, seed=0)
     spoilt = tf.nest.map_structure(lambda t: factor * t, getattr(start, leaf))
-    gradient, logs, _, sound = _run(start._replace(**{leaf: spoilt}))
-    assert sound == [False]
+    gradient, logs, _, valid = _run(start._replace(**{leaf: spoilt}))
+    assert valid == [False]
     assert np.isnan(logs["meta_loss"])
     assert not any(np.any(value) for value in gradient.values())
 
 
-def test_some_episodes_are_unsound():
+def test_some_episodes_are_invalid():
     """They start anew and are counted; theta moves by the others and stays finite."""
     task = mlp(loss=_nan_where_logits_are_large)
     trainer = MetaTrainer(
-        RULE, [task], initializations=3, initial_scale=(0.1, 5.0), **QUICK
+        RULE, [task], optimizees_per_task=3, initial_scale=(0.1, 5.0), **QUICK
     )
     rows = trainer.fit(8, verbose=0).frame()
     assert 0 < rows["skipped"].sum() < 3 * 8
@@ -119,13 +118,13 @@ def test_some_episodes_are_unsound():
     ],
     ids=["regularizer", "loss", "huge scale"],
 )
-def test_all_optimizees_are_unsound(task, regularizer, scale):
+def test_all_optimizees_are_invalid(task, regularizer, scale):
     """Not a bit of theta, its average or the meta-optimizer changes."""
     trainer = MetaTrainer(
         RULE,
         [task],
         regularizer,
-        initializations=2,
+        optimizees_per_task=2,
         initial_scale=(scale, scale),
         **QUICK,
     )
@@ -133,7 +132,7 @@ def test_all_optimizees_are_unsound(task, regularizer, scale):
     rows = trainer.fit(2, verbose=0).frame()
     assert rows["skipped"].tolist() == [2.0, 2.0]
     assert rows["meta_loss"].isna().all()
-    assert [member.episode for member in trainer._population.members] == [2, 2]
+    assert [slot.episode for slot in trainer._pool.slots] == [2, 2]
     after = trainer._weights.arrays()
     assert before.keys() == after.keys()
     for name, value in before.items():

@@ -7,9 +7,9 @@ import pytest
 from lrlearn.meta.meta_weights import MetaWeights
 
 
-def _weights(average=0.98):
+def _weights(ema_decay=0.98):
     theta = {"a": np.float32([1.0, 2.0]), "b": np.float32([[3.0]])}
-    return MetaWeights(theta, keras.optimizers.SGD(1.0), average)
+    return MetaWeights(theta, keras.optimizers.SGD(1.0), ema_decay)
 
 
 def _apply(weights, value):
@@ -18,14 +18,14 @@ def _apply(weights, value):
 
 def test_average():
     """Its decay is min(a, (1 + t)/(10 + t)); no decay follows theta at once."""
-    weights, expected, theta = _weights(average=0.3), 1.0, 1.0
+    weights, expected, theta = _weights(ema_decay=0.3), 1.0, 1.0
     for t, gradient in enumerate([0.5, -0.25, 1.0, 2.0], start=1):
         _apply(weights, gradient)
         theta -= gradient
         decay = min(0.3, (1 + t) / (10 + t))
         expected = decay * expected + (1 - decay) * theta
         np.testing.assert_allclose(weights.average["a"][0], expected, rtol=1e-6)
-    at_once = _weights(average=0.0)
+    at_once = _weights(ema_decay=0.0)
     _apply(at_once, 0.5)
     np.testing.assert_array_equal(at_once.average["b"], [[2.5]])
 

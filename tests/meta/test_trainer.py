@@ -13,8 +13,8 @@ from keras.optimizers.schedules import CosineDecay
 from lrlearn import MetaTrainer
 from lrlearn.meta import MetaSettings
 from lrlearn.meta.meta_validation import MetaValidation
-from lrlearn.regularizers import SAM, RhoSchedule
-from tests.meta.problems import ADAM_RULE, FAST, RULE, mlp, problem
+from lrlearn.regularizers import SAM, Regularizer, RhoSchedule
+from tests.meta.problems import ADAM_RULE, FAST, RULE, meta_problem, mlp
 
 QUICK = {**FAST, "validation_every": None}
 
@@ -28,14 +28,14 @@ def test_meta_training_learns():
     trainer = MetaTrainer(
         RULE,
         [mlp()],
-        initializations=2,
+        optimizees_per_task=2,
         unroll=10,
         horizon=(20, 60),
         validation_every=None,
         meta_optimizer=keras.optimizers.Adam(0.02, global_clipnorm=1.0),
     )
-    settings = MetaSettings(validation_steps=50, validation_initializations=4, seed=77)
-    score = MetaValidation([problem(mlp())], RULE, settings)
+    settings = {"validation_steps": 50, "validation_optimizees": 4, "seed": 77}
+    score = MetaValidation(meta_problem(mlp(), **settings))
     untrained = score(trainer.theta)
     trainer.fit(60, verbose=0)
     assert untrained > np.log(2.2)
@@ -62,15 +62,15 @@ def test_several_architectures_and_no_retracing():
         mlp(lambda: keras.layers.Dense(3, "relu"), name="relu"),
         mlp(lambda: keras.layers.BatchNormalization(), name="normalized"),
     ]
-    settings = {**QUICK, "horizon": 10, "initializations": 2}
+    settings = {**QUICK, "horizon": 10, "optimizees_per_task": 2}
     trainer = MetaTrainer(RULE, tasks, **settings)
     history = trainer.fit(12, verbose=0)
-    episodes = [member.episode for member in trainer._population.members]
+    episodes = [slot.episode for slot in trainer._pool.slots]
     assert len(episodes) == 6 and min(episodes) >= 5
     assert trainer._meta_step._graph.experimental_get_tracing_count() == 1
     counts = [
         graph.experimental_get_tracing_count()
-        for graph in trainer._meta_step._estimates.values()
+        for graph in trainer._meta_step._estimates
     ]
     assert counts == [1, 1, 1]
     assert np.isfinite(history.frame()["meta_loss"]).all()
@@ -102,13 +102,13 @@ def _resting_theta():
 
 def test_meta_validation_score():
     """By a rule that does not move: mean log loss at the initializations."""
-    problems = [problem(mlp()), problem(mlp(lambda: keras.layers.Dense(3, "relu")))]
-    settings = MetaSettings(validation_initializations=4, validation_steps=2)
-    validate = MetaValidation(problems, RULE, settings)
+    tasks = mlp(), mlp(lambda: keras.layers.Dense(3, "relu"))
+    problem = meta_problem(*tasks, validation_optimizees=4, validation_steps=2)
+    validate = MetaValidation(problem)
     assert [index for index, _ in validate._starts] == [0, 1, 0, 1]
     logs = []
     for index, start in validate._starts:
-        p = problems[index]
+        p = problem.objectives[index]
         x, y = p.task.validation
         loss, _, _ = p.task.evaluate_loss(p.unflatten(start.w), [], x, y)
         logs.append(np.log(loss))
@@ -121,8 +121,8 @@ def test_meta_validation_score():
 def test_meta_validation_bounds_the_loss():
     """One that is not finite counts as 100, so that scores stay comparable."""
     task = mlp(loss=lambda y, logits: np.nan * tf.reduce_sum(logits))
-    settings = MetaSettings(validation_initializations=1, validation_steps=1)
-    validate = MetaValidation([problem(task)], RULE, settings)
+    problem = meta_problem(task, validation_optimizees=1, validation_steps=1)
+    validate = MetaValidation(problem)
     np.testing.assert_allclose(validate(_resting_theta()), np.log(100.0))
 
 
@@ -130,7 +130,7 @@ def test_meta_validation_bounds_the_loss():
     ("settings", "message"),
     [
         ({"unroll": 0}, "`unroll` must be at least 1. Received: unroll=0"),
-        ({"initializations": 0}, "`initializations` must be at least 1"),
+        ({"optimizees_per_task": 0}, "`optimizees_per_task` must be at least 1"),
         ({"unroll": 200}, "`unroll` must be at most `horizon`"),
         ({"horizon": (1000, 100)}, "`horizon` must be two positive numbers"),
         ({"horizon": 0}, "`horizon` must be two positive numbers"),
@@ -138,7 +138,7 @@ def test_meta_validation_bounds_the_loss():
         ({"initial_scale": (1.0, np.nan)}, "`initial_scale` must be two positive"),
         ({"meta_loss": "logs"}, r"`meta_loss` must be one of \('log', 'loss'\)"),
         ({"meta_split": "test"}, r"one of \('train', 'validation'\).*'test'"),
-        ({"average": 1.0}, r"`average` must be in \[0, 1\)"),
+        ({"ema_decay": 1.0}, r"`ema_decay` must be in \[0, 1\)"),
         ({"validation_every": 0}, "`validation_every` must be None or >= 1"),
         ({"validation_steps": 0}, "`validation_steps` must be at least 1"),
         ({"loss_limit": np.nan}, "`loss_limit` must be positive"),
@@ -157,14 +157,39 @@ def test_bad_arguments(settings, message):
 
 
 def test_bad_tasks():
-    """No task, and no validation data where they are needed."""
-    with pytest.raises(ValueError, match="`tasks` must not be empty"):
-        MetaTrainer(RULE, [])
+    """No list of tasks, and no validation data though they are needed."""
+    for tasks in ([], mlp(), ["digits/mlp"], "digits/mlp"):
+        with pytest.raises(ValueError, match="`tasks` must be a list of one or more"):
+            MetaTrainer(RULE, tasks)
     task = mlp(validation=False, name="bare")
     for settings in ({}, {"validation_every": None, "meta_split": "validation"}):
         with pytest.raises(ValueError, match=r"need validation data.*\['bare'\]"):
             MetaTrainer(RULE, [task], **settings)
     MetaTrainer(RULE, [task], validation_every=None)
+
+
+def test_bad_rule():
+    """A name is none, as rules have arguments of their own."""
+    with pytest.raises(ValueError, match="^`rule` must be an .*UpdateRule. .*'lstm'$"):
+        MetaTrainer("lstm", [mlp()])
+
+
+@pytest.mark.parametrize(
+    ("method", "estimator"),
+    [
+        ("field", "es"),
+        ("field", "pes"),
+        ("penalty", "replay"),
+        ("penalty", "full_tape"),
+    ],
+)
+def test_a_teacher_lacks_what_the_estimator_needs(method, estimator):
+    """It is said at once, not in the first step."""
+    other = {"field": "penalty", "penalty": "field"}[method]
+    half = type("Half", (Regularizer,), {method: None})
+    message = f"`regularizer` must have a method `{other}` for .*'{estimator}'.*: Half"
+    with pytest.raises(ValueError, match=message):
+        MetaTrainer(RULE, [mlp()], half(), estimator, **QUICK)
 
 
 @pytest.mark.parametrize("schedule", [RhoSchedule, CosineDecay])
@@ -198,8 +223,9 @@ def test_settings():
     """Defaults that follow from others, and a message for a misspelt name."""
     assert MetaSettings(horizon=200).horizon == (200, 200)
     assert MetaSettings(horizon=[100, 400]).validation_steps == 200
-    with pytest.raises(TypeError, match="unexpected keyword argument 'unrol'"):
-        MetaTrainer(RULE, [mlp()], unrol=3)
+    for name, nearest in {"unrol": "unroll", "regulariser": "regularizer"}.items():
+        with pytest.raises(TypeError, match=f"`{name}` .* the nearest is `{nearest}`"):
+            MetaTrainer(RULE, [mlp()], **{name: 3})
 
 
 def _resident_megabytes():

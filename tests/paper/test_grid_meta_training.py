@@ -70,7 +70,7 @@ def test_the_recipe_reaches_the_trainer(trained, name, rate, every):
     assert settings == {
         "unroll": 5,
         "horizon": (30, 60),
-        "initializations": 4,
+        "optimizees_per_task": 4,
         "initial_scale": (0.25, 4.0),
         "meta_split": "validation" if name.endswith("held-out") else "train",
         "validation_every": every,

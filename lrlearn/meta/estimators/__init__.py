@@ -1,9 +1,8 @@
 """Estimators of the meta-gradient."""
 
-from lrlearn.meta.estimators.es import ES
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
+from lrlearn.meta.estimators.evolution import ES, PES
 from lrlearn.meta.estimators.full_tape import FullTape
-from lrlearn.meta.estimators.pes import PES
 from lrlearn.meta.estimators.replay import Replay
 
 _ESTIMATORS = {estimator.name: estimator for estimator in (ES, FullTape, PES, Replay)}

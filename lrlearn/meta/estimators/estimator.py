@@ -11,7 +11,7 @@ class Estimate(NamedTuple):
     Attributes:
         gradient: Meta-gradient, a dict like `theta`.
         optimizee: What `estimate` was given, after the unroll.
-        losses: Plain training losses along the unroll, `[unroll]`.
+        losses: Plain training losses along the unroll, `[steps]`.
         meta_loss: Mean of the meta-loss along the unroll.
     """
 
@@ -25,37 +25,39 @@ class Estimator:
     r"""Estimates the gradient of the meta-loss of one truncated unroll.
 
     The meta-loss of an unroll of $T$ steps is the sum over $t = 1, \dots, T$ of the
-    problem's meta-loss at $w_t$. Subclasses implement `estimate`; those that keep more
-    from unroll to unroll than an `Optimizee` also `start` and `structure`.
+    objective's meta-loss at $w_t$. Subclasses implement `estimate`; those that keep
+    more from unroll to unroll than an `Optimizee` also `start`.
+
+    Attributes:
+        name: The estimator's name.
+        needs: The method of a regularizer that it needs, `"field"` or `"penalty"`.
+            Defaults to `"field"`.
     """
 
     name = None
+    needs = "field"
 
-    def start(self, problem, rule, seed, scale=1.0):
+    def start(self, objective, rule, seed, scale=1.0):
         """Returns what the first unroll starts from: an `Optimizee` by default.
 
         Args:
-            problem: A `Problem`.
+            objective: A `MetaObjective`.
             rule: An `UpdateRule`.
             seed: Integer seed of the initial weights.
             scale: Factor of the initial weights. Defaults to `1`.
         """
-        return problem.start(rule, seed, scale)
+        return objective.start(rule, seed, scale)
 
-    def structure(self, problem, rule):
-        """Returns a structure like that of `start`; its leaves only stand for it."""
-        return problem.structure(rule)
-
-    def estimate(self, problem, rule, theta, optimizee, seed, unroll):
+    def estimate(self, objective, rule, theta, optimizee, seed, steps):
         """Returns the `Estimate` of one unroll; runs inside a `tf.function`.
 
         Args:
-            problem: A `Problem`.
+            objective: A `MetaObjective`.
             rule: An `UpdateRule`.
             theta: The rule's weights, a dict of tensors.
             optimizee: What `start` or the last estimate returned.
             seed: Integer tensor `[2]` that determines all randomness.
-            unroll: Number of steps, a Python integer.
+            steps: Number of steps, a Python integer.
         """
         raise NotImplementedError
 

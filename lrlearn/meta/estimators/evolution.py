@@ -1,4 +1,4 @@
-"""What the evolution strategies share: a pair of unrolls, and what they tell."""
+"""Evolution strategies: ES and PES."""
 
 import math
 from typing import NamedTuple
@@ -6,21 +6,15 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
-from lrlearn.meta.problem import Optimizee
-from lrlearn.meta.seeds import fold
-from lrlearn.meta.unroll import Record
-from lrlearn.meta.unroll import unroll as run
+from lrlearn.meta.meta_objective import Optimizee
+from lrlearn.meta.unroll import fold_in, run, unroll
 
-_NOISE_STREAM = -1  # the batches' seeds are folded with the step, from 0
+_NOISE_STREAM = -1  # the batches' seeds fold in the step, from 0
 _LATTICE = 2**22
-_RECORDS = {
-    "loss": Record(lambda x, at, verdict: verdict.loss, ()),
-    "meta_loss": Record(lambda x, at, verdict: verdict.meta_loss, ()),
-}
 
 
 class Pair(NamedTuple):
-    """Two optimizees that differ by the perturbations of `theta` that they went along.
+    """Two optimizees that differ by the perturbations of `theta` since their start.
 
     Attributes:
         plus: The `Optimizee` along `theta + epsilon`.
@@ -33,38 +27,33 @@ class Pair(NamedTuple):
     xi: dict
 
 
-class EvolutionStrategy(Estimator):
-    """An estimator that compares pairs of unrolls, and differentiates nothing.
+class _EvolutionStrategy(Estimator):
+    """Compares pairs of unrolls, and differentiates nothing.
 
     So a teacher counts by its `penalty`, which is added to the loss (and is under the
     logarithm, too), and not by its field.
-
-    Args:
-        sigma: Standard deviation of the perturbations, positive.
-
-    Raises:
-        ValueError: If `sigma` is not positive.
     """
+
+    needs = "penalty"
 
     def __init__(self, sigma=0.01):
         if not 0 < sigma < math.inf:
             raise ValueError(f"`sigma` must be positive. Received: {sigma=}")
         self.sigma = sigma
 
-    def estimate_pair(self, problem, rule, theta, pair, seed, unroll):
+    def estimate_pair(self, objective, rule, theta, pair, seed, steps):
         """Returns the `Estimate` of one more perturbation of a `Pair`."""
         epsilon = _normal(theta, self.sigma, seed)
         xi = {name: pair.xi[name] + epsilon[name] for name in theta}
         (plus, up), (minus, down) = (
-            run(
-                problem,
+            unroll(
+                objective,
                 rule,
                 {name: theta[name] + sign * epsilon[name] for name in theta},
                 start,
                 seed,
-                unroll,
-                _RECORDS,
-                teach=problem.judge,
+                steps,
+                objective.evaluate_penalty,
             )
             for sign, start in ((1.0, pair.plus), (-1.0, pair.minus))
         )
@@ -83,16 +72,88 @@ class EvolutionStrategy(Estimator):
         return {"sigma": self.sigma}
 
 
-def zeros(theta):
+class ES(_EvolutionStrategy):
+    r"""Evolution strategies: the slope between two perturbed unrolls.
+
+    With the meta-loss $L$ of an unroll that starts at the present optimizee,
+
+    $$\hat g = \frac{\epsilon}{2\sigma^2}
+      \left(L(\theta + \epsilon) - L(\theta - \epsilon)\right), \qquad
+      \epsilon \sim \mathcal N(0, \sigma^2 I),$$
+
+    on the same batches, is an unbiased estimate of the gradient of $L$ smoothed over
+    $\epsilon$: with derivatives through the features, as `FullTape(True)`, but blind to
+    what comes after the unroll. A teacher counts by its penalty. The optimizee runs on
+    along $\theta$ itself. That makes three unrolls, none of which is stored.
+
+    Args:
+        sigma: Standard deviation $\sigma$ of the perturbations. Defaults to `0.01`.
+
+    Raises:
+        ValueError: If `sigma` is not positive.
+
+    Reference:
+        [Vicol et al., 2021](https://arxiv.org/abs/2112.13835), section 3.
+    """
+
+    name = "es"
+
+    def estimate(self, objective, rule, theta, optimizee, seed, steps):
+        """See `Estimator`."""
+        pair = Pair(optimizee, optimizee, _zeros(theta))
+        estimate = self.estimate_pair(objective, rule, theta, pair, seed, steps)
+        after = run(objective, rule, theta, optimizee, seed, steps)
+        return estimate._replace(optimizee=after)
+
+
+class PES(_EvolutionStrategy):
+    r"""Persistent evolution strategies: not biased by truncation.
+
+    A pair of optimizees runs on from unroll to unroll, along $\theta + \epsilon_t$ and
+    $\theta - \epsilon_t$ on the same batches. The meta-losses $L_t^\pm$ of unroll $t$
+    are credited to all perturbations since the start of the pair,
+
+    $$\xi_t = \xi_{t-1} + \epsilon_t, \qquad
+      \hat g_t = \frac{\xi_t}{2\sigma^2} \left(L_t^+ - L_t^-\right), \qquad
+      \epsilon_t \sim \mathcal N(0, \sigma^2 I),$$
+
+    so that $\sum_t \hat g_t$ estimates the gradient of the smoothed meta-loss of the
+    whole run, without bias. `ES`, `Replay` and `FullTape` see no further than an
+    unroll. Its variance grows with the number of unrolls instead. A teacher counts by
+    its penalty. The state is the pair and $\xi$, whatever the length of an unroll.
+
+    Args:
+        sigma: Standard deviation $\sigma$ of the perturbations. Defaults to `0.01`.
+
+    Raises:
+        ValueError: If `sigma` is not positive.
+
+    Reference:
+        [Vicol et al., 2021](https://arxiv.org/abs/2112.13835), section 4.
+    """
+
+    name = "pes"
+
+    def start(self, objective, rule, seed, scale=1.0):
+        """See `Estimator`."""
+        optimizee = objective.start(rule, seed, scale)
+        return Pair(optimizee, optimizee, _zeros(rule.init_theta()))
+
+    def estimate(self, objective, rule, theta, optimizee, seed, steps):
+        """See `Estimator`."""
+        return self.estimate_pair(objective, rule, theta, optimizee, seed, steps)
+
+
+def _zeros(theta):
     """Returns a dict of float32 zeros like `theta`."""
     return {name: tf.zeros_like(value, tf.float32) for name, value in theta.items()}
 
 
 def _normal(theta, sigma, seed):
     """Returns normal noise, a dict like `theta`."""
-    seed = fold(seed, _NOISE_STREAM)
+    seed = fold_in(seed, _NOISE_STREAM)
     return {
-        name: sigma * _standard_normal(theta[name].shape, fold(seed, index))
+        name: sigma * _standard_normal(theta[name].shape, fold_in(seed, index))
         for index, name in enumerate(sorted(theta))
     }
 

@@ -3,8 +3,7 @@
 import tensorflow as tf
 
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
-from lrlearn.meta.unroll import Record
-from lrlearn.meta.unroll import unroll as run
+from lrlearn.meta.unroll import Record, unroll
 
 
 class FullTape(Estimator):
@@ -15,8 +14,8 @@ class FullTape(Estimator):
     gradient of any function.
 
     Args:
-        through_features: Whether derivatives also flow through the rule's inputs, that
-            is through the optimizee's gradients (second derivatives). Defaults to
+        through_features: Whether derivatives also flow through the rule's features,
+            that is through the optimizee's gradients (second derivatives). Defaults to
             `False`.
     """
 
@@ -25,31 +24,27 @@ class FullTape(Estimator):
     def __init__(self, through_features=False):
         self.through_features = through_features
 
-    def estimate(self, problem, rule, theta, optimizee, seed, unroll):
+    def estimate(self, objective, rule, theta, optimizee, seed, steps):
         """See `Estimator`."""
-        emit = {
-            "judged": Record(_judged, ()),
-            "loss": Record(lambda x, at, lesson: lesson.loss, ()),
-            "meta_loss": Record(lambda x, at, lesson: lesson.meta_loss, ()),
-        }
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(theta)
-            optimizee, emitted = run(
-                problem,
+            optimizee, recorded = unroll(
+                objective,
                 rule,
                 theta,
                 optimizee,
                 seed,
-                unroll,
-                emit,
+                steps,
+                objective.evaluate_field,
+                {"product": Record(_product, ())},
                 self.through_features,
             )
-            total = tf.reduce_sum(emitted["judged"])
+            total = tf.reduce_sum(recorded["product"])
         return Estimate(
             tape.gradient(total, theta),
             optimizee,
-            emitted["loss"],
-            tf.reduce_mean(emitted["meta_loss"]),
+            recorded["loss"],
+            tf.reduce_mean(recorded["meta_loss"]),
         )
 
     def get_config(self):
@@ -57,5 +52,5 @@ class FullTape(Estimator):
         return {"through_features": self.through_features}
 
 
-def _judged(x, at, lesson):
-    return tf.reduce_sum(tf.stop_gradient(lesson.v) * at.w)
+def _product(x, optimizee, evaluation):
+    return tf.reduce_sum(tf.stop_gradient(evaluation.v) * optimizee.w)

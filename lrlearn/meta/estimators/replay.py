@@ -4,8 +4,7 @@ import tensorflow as tf
 
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
 from lrlearn.meta.estimators.full_tape import FullTape
-from lrlearn.meta.unroll import Record
-from lrlearn.meta.unroll import unroll as run
+from lrlearn.meta.unroll import Record, unroll
 from lrlearn.rules.update_rule import aligned
 
 # Coordinates times steps on one tape: about 0.5 GB for an LSTM of 2x20 units.
@@ -20,7 +19,7 @@ class Replay(Estimator):
 
     $$\sum_s \langle \mathrm{stop}(R_s), d_s(\theta)\rangle.$$
 
-    The *roll* runs the optimizee forward and records the rule's inputs $x_s$, the
+    The *roll* runs the optimizee forward and records the rule's features $x_s$, the
     teacher's fields $v_t$ and, at the start of every segment of the unroll, the rule's
     memory; the *replay* runs the rule on them under a tape, segment by segment from the
     last to the first. So memory hardly grows with the unroll, and a part of the
@@ -45,31 +44,34 @@ class Replay(Estimator):
                 )
         self.coordinates, self.segment = coordinates, segment
 
-    def estimate(self, problem, rule, theta, optimizee, seed, unroll):
+    def estimate(self, objective, rule, theta, optimizee, seed, steps):
         """See `Estimator`."""
-        n = problem.num_coordinates
+        n = objective.num_coordinates
         kept = min(aligned(self.coordinates or n), n)
-        segment = min(self.segment or max(1, _TAPE_SIZE // kept), unroll)
-        if kept == n and segment == unroll:
-            return FullTape().estimate(problem, rule, theta, optimizee, seed, unroll)
+        segment = min(self.segment or max(1, _TAPE_SIZE // kept), steps)
+        if kept == n and segment == steps:
+            return FullTape().estimate(objective, rule, theta, optimizee, seed, steps)
         take = tf.identity if kept == n else _sampler(n, kept, seed)
-        memory = tf.nest.map_structure(take, optimizee.memory)
+        memory = tf.nest.map_structure(take, optimizee.rule_state["memory"])
         records = _records(take, kept, rule.num_features)
-        if segment < unroll:
+        if segment < steps:
             records |= _memory_records(take, memory, segment)
-        optimizee, emitted = run(problem, rule, theta, optimizee, seed, unroll, records)
-        R = tf.cumsum(emitted["v"], axis=0, reverse=True) * (n / kept)
+        evaluate = objective.evaluate_field
+        optimizee, recorded = unroll(
+            objective, rule, theta, optimizee, seed, steps, evaluate, records
+        )
+        R = tf.cumsum(recorded["v"], axis=0, reverse=True) * (n / kept)
         starts = {name: value[None] for name, value in memory.items()}
-        if segment < unroll:
+        if segment < steps:
             starts = {
-                name: tf.concat([value, emitted[f"memory/{name}"][:-1]], axis=0)
+                name: tf.concat([value, recorded[f"memory/{name}"][:-1]], axis=0)
                 for name, value in starts.items()
             }
         return Estimate(
-            _replay(rule, theta, starts, emitted["x"], R, segment),
+            _replay(rule, theta, starts, recorded["x"], R, segment),
             optimizee,
-            emitted["loss"],
-            tf.reduce_mean(emitted["meta_loss"]),
+            recorded["loss"],
+            tf.reduce_mean(recorded["meta_loss"]),
         )
 
     def get_config(self):
@@ -87,17 +89,17 @@ def _sampler(n, kept, seed):
 
 def _records(take, kept, num_features):
     return {
-        "x": Record(lambda x, at, lesson: take(x), (num_features, kept)),
-        "v": Record(lambda x, at, lesson: take(lesson.v), (kept,)),
-        "loss": Record(lambda x, at, lesson: lesson.loss, ()),
-        "meta_loss": Record(lambda x, at, lesson: lesson.meta_loss, ()),
+        "x": Record(lambda x, optimizee, evaluation: take(x), (num_features, kept)),
+        "v": Record(lambda x, optimizee, evaluation: take(evaluation.v), (kept,)),
     }
 
 
 def _memory_records(take, memory, segment):
     def record(name):
         return Record(
-            lambda x, at, lesson: take(at.memory[name]), memory[name].shape, segment
+            lambda x, optimizee, evaluation: take(optimizee.rule_state["memory"][name]),
+            memory[name].shape,
+            segment,
         )
 
     return {f"memory/{name}": record(name) for name in memory}
@@ -111,7 +113,7 @@ def _replay(rule, theta, starts, x, R, segment):
         theta: The rule's weights, a dict of tensors.
         starts: The rule's memory at the start of each segment, a dict of
             `[segments, units, n]`.
-        x: The rule's inputs `[steps, features, n]`.
+        x: The rule's features `[steps, features, n]`.
         R: Weights `[steps, n]`.
         segment: Steps of a segment.
     """

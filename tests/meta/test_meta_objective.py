@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from lrlearn.meta.unroll import unroll
 from lrlearn.regularizers import GAM, SAM, value_and_gradients
-from tests.meta.problems import RULE, fix_batches, mlp, problem, theta_of
+from tests.meta.problems import RULE, fix_batches, mlp, objective, theta_of
 
 SEED = tf.constant([0, 1])
 
@@ -24,35 +24,36 @@ def _loss_and_gradient(p, w, split):
 
 
 @pytest.mark.parametrize("meta_split", ["train", "validation"])
-@pytest.mark.parametrize("meta_loss", ["log", "loss"])
-def test_meta_loss_and_its_gradient(meta_loss, meta_split):
+@pytest.mark.parametrize("kind", ["log", "loss"])
+def test_meta_loss_and_its_gradient(kind, meta_split):
     """L and grad L, or log L and grad L / L, on the split; `g` is on train always."""
-    p = problem(mlp(), meta_loss=meta_loss, meta_split=meta_split)
+    p = objective(mlp(), meta_loss=kind, meta_split=meta_split)
     w = p.start(RULE, seed=0).w
-    lesson = p.teach(w, [], SEED)
+    evaluation = p.evaluate_field(w, [], SEED)
     loss, g = _loss_and_gradient(p, w, "train")
-    judged, v = _loss_and_gradient(p, w, meta_split)
-    np.testing.assert_allclose(lesson.loss, loss, rtol=1e-6)
-    np.testing.assert_allclose(lesson.g, g, atol=1e-7)
-    expected = (np.log(judged), v / judged) if meta_loss == "log" else (judged, v)
-    np.testing.assert_allclose(lesson.meta_loss, expected[0], rtol=1e-5)
-    np.testing.assert_allclose(lesson.v, expected[1], atol=1e-6)
+    meta_loss, v = _loss_and_gradient(p, w, meta_split)
+    np.testing.assert_allclose(evaluation.loss, loss, rtol=1e-6)
+    np.testing.assert_allclose(evaluation.g, g, atol=1e-7)
+    expected = (np.log(meta_loss), v / meta_loss) if kind == "log" else (meta_loss, v)
+    np.testing.assert_allclose(evaluation.meta_loss, expected[0], rtol=1e-5)
+    np.testing.assert_allclose(evaluation.v, expected[1], atol=1e-6)
     assert (meta_split == "train") == np.allclose(g, v, atol=1e-4)
 
 
-def test_regularizer_judges_on_the_meta_split():
+def test_the_field_is_taken_on_the_meta_split():
     """SAM's field is that of the validation batch, the rule's gradient is not."""
-    p = problem(mlp(), regularizer=SAM(0.1), meta_loss="loss", meta_split="validation")
+    p = objective(
+        mlp(), regularizer=SAM(0.1), meta_loss="loss", meta_split="validation"
+    )
     w = p.start(RULE, seed=0).w
     _, g = _loss_and_gradient(p, w, "validation")
     _, field = _loss_and_gradient(p, w + 0.1 * g / np.linalg.norm(g), "validation")
-    np.testing.assert_allclose(p.teach(w, [], SEED).v, field, atol=1e-6)
+    np.testing.assert_allclose(p.evaluate_field(w, [], SEED).v, field, atol=1e-6)
 
 
 def _unroll(p, steps, start=None):
     start = p.start(RULE, seed=0) if start is None else start
-    emit = {"loss": (lambda x, w, at: at.loss, ())}
-    return unroll(p, RULE, theta_of(RULE), start, SEED, steps, emit)
+    return unroll(p, RULE, theta_of(RULE), start, SEED, steps, p.evaluate_field)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def _unroll(p, steps, start=None):
 def test_batch_normalization_moves_once_a_step(regularizer):
     """However many passes the teacher makes: m <- 0.9 m + 0.1 mean, four times."""
     task = fix_batches(mlp(lambda: keras.layers.BatchNormalization(momentum=0.9)))
-    optimizee, _ = _unroll(problem(task, regularizer=regularizer), steps=4)
+    optimizee, _ = _unroll(objective(task, regularizer=regularizer), steps=4)
     x = task.train[0][: task.batch_size].reshape(-1, 64)
     mean, variance = optimizee.model_state
     np.testing.assert_allclose(mean, (1 - 0.9**4) * x.mean(axis=0), atol=1e-6)
@@ -72,19 +73,19 @@ def test_batch_normalization_moves_once_a_step(regularizer):
 def test_dropout():
     """Masks change from step to step; all passes of a teacher see the same one."""
     task = fix_batches(mlp(lambda: keras.layers.Dropout(0.5)))
-    p = problem(task, regularizer=SAM(rho=0.0), meta_loss="loss")
+    p = objective(task, regularizer=SAM(rho=0.0), meta_loss="loss")
     w, state = p.start(RULE, seed=0)[:2]
-    first = p.teach(w, state, SEED)
+    first = p.evaluate_field(w, state, SEED)
     np.testing.assert_array_equal(first.v, first.g)
-    second = p.teach(w, first.model_state, SEED)
+    second = p.evaluate_field(w, first.model_state, SEED)
     assert float(first.loss) != float(second.loss)
-    _, emitted = _unroll(p, steps=3)
-    assert np.all(np.isfinite(emitted["loss"]))
+    _, recorded = _unroll(p, steps=3)
+    assert np.all(np.isfinite(recorded["loss"]))
 
 
 def test_two_unrolls_are_one_of_twice_the_length():
     """Weights, memory and step go on where the first unroll ended."""
-    p = problem()
+    p = objective()
     once, _ = _unroll(p, steps=6)
     half, _ = _unroll(p, steps=3)
     twice, _ = _unroll(p, steps=3, start=half)
@@ -96,10 +97,10 @@ def test_two_unrolls_are_one_of_twice_the_length():
 def test_half_precision_parameters():
     """The optimizee's own copy is float32; the model gets its own type."""
     task = mlp(lambda: keras.layers.Dense(4, "tanh", dtype="float16"))
-    p = problem(task)
+    p = objective(task)
     start = p.start(RULE, seed=0)
     assert start.w.dtype == tf.float32
     assert [w.dtype.name for w in p.unflatten(start.w)][:2] == ["float16", "float16"]
-    optimizee, emitted = _unroll(p, steps=2)
+    optimizee, recorded = _unroll(p, steps=2)
     assert np.all(np.isfinite(optimizee.w))
-    assert np.all(np.isfinite(emitted["loss"]))
+    assert np.all(np.isfinite(recorded["loss"]))

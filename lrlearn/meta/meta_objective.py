@@ -1,4 +1,4 @@
-"""A task as a problem of meta-training."""
+"""What a rule is meta-trained for on one task."""
 
 from typing import NamedTuple
 
@@ -10,72 +10,53 @@ from lrlearn.rules.update_rule import aligned
 
 
 class Optimizee(NamedTuple):
-    """A model in training by the rule; every leaf is a tensor.
+    """A model that the rule trains; every leaf is a tensor.
 
     Attributes:
         w: All parameters, flat, and some padding, float32 `[n]`.
         model_state: The model's non-trainable variables.
-        statistics: State of what the rule observes of whole tensors.
-        accumulators: State of the rule's features.
-        memory: State of the rule's recurrence.
+        rule_state: The rule's state, a dict.
         step: Number of steps taken, int32.
     """
 
     w: tf.Tensor
     model_state: list
-    statistics: dict
-    accumulators: dict
-    memory: dict
+    rule_state: dict
     step: tf.Tensor
 
 
-class Lesson(NamedTuple):
-    """What the teacher says of one point in parameter space.
+class Evaluation(NamedTuple):
+    """A `MetaObjective` at one point in parameter space.
 
     Attributes:
         loss: The plain training loss $L(w)$.
         g: Its gradient on the training batch, `[n]`: all that the rule sees.
-        v: Gradient of the meta-loss at `w`, `[n]`, the teacher's field.
-        meta_loss: The value of the meta-loss, without the teacher's penalty.
-        model_state: The model's non-trainable variables after one pass.
-    """
-
-    loss: tf.Tensor
-    g: tf.Tensor
-    v: tf.Tensor
-    meta_loss: tf.Tensor
-    model_state: list
-
-
-class Verdict(NamedTuple):
-    """What is to say of one point in parameter space, without the teacher's field.
-
-    Attributes:
-        loss: The plain training loss $L(w)$.
-        g: Its gradient on the training batch, `[n]`: all that the rule sees.
-        meta_loss: The value of the meta-loss, with the teacher's penalty.
+        meta_loss: The meta-loss; the teacher's penalty is in it if evaluated by that.
+        v: Gradient of the meta-loss, `[n]`, by the teacher's field, or `None` if
+            evaluated by its penalty.
         model_state: The model's non-trainable variables after one pass.
     """
 
     loss: tf.Tensor
     g: tf.Tensor
     meta_loss: tf.Tensor
+    v: tf.Tensor | None
     model_state: list
 
 
-class Problem:
-    r"""One task, with the teacher and the meta-loss by which a rule is judged on it.
+class MetaObjective:
+    r"""The meta-loss of a task, with a regularizer as the teacher.
 
-    With the regularizer's field $F$ (the plain gradient where there is none), the
-    meta-loss $\ell$ of a point has the gradient $v = F(w)$, or $v = F(w)/L(w)$ where
-    $\ell = \log L$.
+    With the regularizer's field $F$ (without one, the plain gradient), the meta-loss
+    $\ell$ of a point has the gradient $v = F(w)$, or $v = F(w)/L(w)$ if
+    $\ell = \log L$. Its penalty $R$ gives $\ell = L + R$ or $\ell = \log(L + R)$.
 
     Args:
         task: A `Task`.
         regularizer: A `Regularizer`, the teacher, or `None`.
         meta_loss: `"log"` or `"loss"`. Defaults to `"log"`.
-        meta_split: Whose batches the meta-loss is taken on: `"train"` (the same batch
-            as the rule's gradient) or `"validation"`. Defaults to `"train"`.
+        meta_split: Split whose batches the meta-loss is taken on: `"train"` (the same
+            batch as the rule's gradient) or `"validation"`. Defaults to `"train"`.
     """
 
     def __init__(self, task, regularizer=None, meta_loss="log", meta_split="train"):
@@ -103,28 +84,17 @@ class Problem:
         return Optimizee(
             w=self._flatten(params),
             model_state=[tf.convert_to_tensor(v) for v in model_state],
-            **rule.initial_state(self.shapes),
+            rule_state=rule.initial_state(self.shapes),
             step=tf.zeros((), tf.int32),
-        )
-
-    def structure(self, rule):
-        """Returns an `Optimizee` whose leaves only stand for its tensors."""
-        return Optimizee(
-            w=None,
-            model_state=self.task.variables(self.task.model)[1],
-            **rule.initial_state(1),
-            step=None,
         )
 
     def unflatten(self, w):
         """Returns the model's parameters, a list of tensors, from a flat `[n]`."""
+        parts = tf.split(w, self._sizes)[:-1]
         return [
             tf.cast(tf.reshape(part, shape), dtype)
             for part, shape, dtype in zip(
-                tf.split(w, self._sizes)[:-1],
-                self.shapes[:-1],
-                self._dtypes,
-                strict=True,
+                parts, self.shapes[:-1], self._dtypes, strict=True
             )
         ]
 
@@ -140,47 +110,49 @@ class Problem:
         _, g = value_and_gradients(loss_fn, self.unflatten(w))
         return self._flatten(g), states[0]
 
-    def teach(self, w, model_state, seed):
-        """Returns the `Lesson` of a point; arguments as for `gradient`."""
+    def evaluate_field(self, w, model_state, seed):
+        """Returns the `Evaluation` by the teacher's field; as `gradient`."""
+        plain, meta_loss_fn, params = self._evaluate(w, model_state, seed)
+        meta_loss, v = plain.meta_loss, plain.v
+        if self.regularizer is not None:
+            v = self.regularizer.field(meta_loss_fn, params, meta_loss, v)
+        v = self._flatten(v)
+        if self.meta_loss == "log":
+            meta_loss = tf.maximum(meta_loss, 1e-8)
+            v, meta_loss = v / meta_loss, tf.math.log(meta_loss)
+        return plain._replace(meta_loss=meta_loss, v=v)
+
+    def evaluate_penalty(self, w, model_state, seed):
+        """Returns the `Evaluation` by the teacher's penalty; as `gradient`."""
+        plain, meta_loss_fn, params = self._evaluate(w, model_state, seed)
+        meta_loss = plain.meta_loss
+        if self.regularizer is not None:
+            penalty = self.regularizer.penalty(meta_loss_fn, params)
+            meta_loss += tf.cast(penalty, meta_loss.dtype)
+        if self.meta_loss == "log":
+            meta_loss = tf.math.log(tf.maximum(meta_loss, 1e-8))
+        return plain._replace(meta_loss=meta_loss, v=None)
+
+    def _evaluate(self, w, model_state, seed):
+        """Returns the `Evaluation` without a teacher, and what a teacher needs."""
         params = self.unflatten(w)
         loss_fn, states = self._loss_fn("train", model_state, seed)
         loss, g = value_and_gradients(loss_fn, params)
-        if self.meta_split == "train":
-            judge_fn, judged, v = loss_fn, loss, g
-        else:
-            judge_fn, _ = self._loss_fn(self.meta_split, model_state, seed)
-            judged, v = value_and_gradients(judge_fn, params)
-        if self.regularizer is not None:
-            v = self.regularizer.field(judge_fn, params, judged, v)
-        v, meta_loss = self._flatten(v), judged
-        if self.meta_loss == "log":
-            judged = tf.maximum(judged, 1e-8)
-            v, meta_loss = v / judged, tf.math.log(judged)
+        meta_loss_fn, meta_loss, v = loss_fn, loss, g
+        if self.meta_split != "train":
+            meta_loss_fn, _ = self._loss_fn(self.meta_split, model_state, seed)
+            meta_loss, v = value_and_gradients(meta_loss_fn, params)
         # The first pass moves BatchNorm's statistics and draws Dropout's masks; the
         # teacher's further passes start from the same state, and theirs is dropped.
-        return Lesson(loss, self._flatten(g), v, meta_loss, states[0])
-
-    def judge(self, w, model_state, seed):
-        """Returns the `Verdict` of a point; arguments as for `gradient`."""
-        params = self.unflatten(w)
-        loss_fn, states = self._loss_fn("train", model_state, seed)
-        loss, g = value_and_gradients(loss_fn, params)
-        judge_fn, judged = loss_fn, loss
-        if self.meta_split != "train":
-            judge_fn, _ = self._loss_fn(self.meta_split, model_state, seed)
-            judged = judge_fn(params)
-        if self.regularizer is not None:
-            penalty = self.regularizer.penalty(judge_fn, params)
-            judged += tf.cast(penalty, judged.dtype)
-        if self.meta_loss == "log":
-            judged = tf.math.log(tf.maximum(judged, 1e-8))
-        return Verdict(loss, self._flatten(g), judged, states[0])
+        plain = Evaluation(loss, self._flatten(g), meta_loss, v, states[0])
+        return plain, meta_loss_fn, params
 
     def _flatten(self, tensors):
         flat = [tf.reshape(tf.cast(t, tf.float32), [-1]) for t in tensors]
         return tf.concat([*flat, tf.zeros(self.shapes[-1])], axis=0)
 
     def _loss_fn(self, split, model_state, seed):
+        """Returns a loss as a function of parameters, and the states it leaves."""
         x, y = self.task.batch(split, seed)
         states = []
 

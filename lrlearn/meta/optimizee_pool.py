@@ -1,0 +1,130 @@
+"""The optimizees of a meta-training run and when they start anew."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+_TRAINING_STREAM = 0
+
+
+@dataclasses.dataclass
+class OptimizeeSlot:
+    """Holds one optimizee after another.
+
+    Attributes:
+        task: Index of its task.
+        replica: Index of its replica, over all workers.
+        index: Its index within the replica.
+        episode: Number of initializations so far, from 0.
+        steps_left: Steps to the end of its horizon.
+        optimizee: What the estimator keeps of it, by default an `Optimizee`.
+    """
+
+    task: int
+    replica: int
+    index: int
+    episode: int = -1
+    steps_left: int = 0
+    optimizee: tuple | None = None
+
+
+class OptimizeePool:
+    """Optimizees of all tasks, restarted in turn.
+
+    Each runs for a horizon drawn log-uniformly from `horizon` (and rounded to whole
+    unrolls), then starts anew from another initialization; the first horizons are cut
+    short at random, so that the optimizees are at different ages. All of it follows
+    from the seed and the slot's episode alone.
+
+    Args:
+        problem: A `MetaProblem`.
+        replicas: Indices of the replicas that this process serves.
+    """
+
+    def __init__(self, problem, replicas):
+        self._problem, tasks = problem, len(problem.objectives)
+        self.replicas = [
+            [
+                OptimizeeSlot(index % tasks, replica, index)
+                for index in range(problem.settings.optimizees_per_task * tasks)
+            ]
+            for replica in replicas
+        ]
+
+    @property
+    def slots(self):
+        """All slots, replica by replica."""
+        return [slot for slots in self.replicas for slot in slots]
+
+    def start(self):
+        """Starts the first episode of every slot."""
+        for slot in self.slots:
+            slot.episode = -1
+            self.restart(slot)
+
+    def restart(self, slot):
+        """Starts the next episode of a slot."""
+        slot.episode += 1
+        settings = self._problem.settings
+        seeds = slot.replica, slot.index, slot.episode
+        rng = np.random.default_rng([settings.seed, _TRAINING_STREAM, *seeds])
+        steps = _log_uniform(rng, settings.horizon)
+        if slot.episode == 0:
+            steps *= rng.uniform()
+        slot.steps_left = settings.unroll * max(1, round(steps / settings.unroll))
+        slot.optimizee = self._problem.start(
+            slot.task,
+            seed=int(rng.integers(2**31)),
+            scale=_log_uniform(rng, settings.initial_scale),
+        )
+
+    def advance(self, optimizees, valid):
+        """Takes the optimizees after a meta-step, and restarts those that are done.
+
+        Args:
+            optimizees: A list of lists of optimizees, by replica.
+            valid: Likewise of bools: whether the optimizee is finite and has not
+                diverged. Others start anew at once.
+
+        Returns:
+            Number of optimizees that were not valid.
+        """
+        for slots, after, flags in zip(self.replicas, optimizees, valid, strict=True):
+            for slot, optimizee, is_valid in zip(slots, after, flags, strict=True):
+                slot.optimizee = optimizee
+                slot.steps_left -= self._problem.settings.unroll
+                if not is_valid or slot.steps_left <= 0:
+                    self.restart(slot)
+        return sum(not is_valid for flags in valid for is_valid in flags)
+
+    def arrays(self):
+        """Returns all state, a dict of names to NumPy arrays."""
+        schedule = [[slot.episode, slot.steps_left] for slot in self.slots]
+        return {"schedule": np.array(schedule)} | {
+            f"{_name(slot)}/{leaf}": np.asarray(value)
+            for slot in self.slots
+            for leaf, value in enumerate(tf.nest.flatten(slot.optimizee))
+        }
+
+    def restore(self, arrays):
+        """Takes what `arrays` returned."""
+        tasks = range(len(self._problem.objectives))
+        structures = [self._problem.start(task, seed=0) for task in tasks]
+        for slot, schedule in zip(self.slots, arrays["schedule"], strict=True):
+            slot.episode, slot.steps_left = map(int, schedule)
+            structure = structures[slot.task]
+            leaves = [
+                tf.constant(arrays[f"{_name(slot)}/{leaf}"])
+                for leaf in range(len(tf.nest.flatten(structure)))
+            ]
+            slot.optimizee = tf.nest.pack_sequence_as(structure, leaves)
+
+
+def _name(slot):
+    return f"optimizee/{slot.replica}/{slot.index}"
+
+
+def _log_uniform(rng, bounds):
+    low, high = bounds
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
