@@ -1,10 +1,12 @@
 """One ascent of a function on a ball around 0, from one start."""
 
+import itertools
+import math
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from lrlearn.evaluation.ball_model import foretell_gradient, new_direction
+from lrlearn.evaluation.ball_model import new_direction, predict_gradient
 from lrlearn.evaluation.flat import increase, is_finite, project
 from lrlearn.regularizers.vectors import unit
 
@@ -12,6 +14,7 @@ _MOMENTUM = 0.75
 _PAIRS_ON_SPHERE, _PAIRS_AROUND_GRADIENT = 16, 4
 _FEW_PARAMETERS, _PAIRS_ON_SMALL_SPHERE = 100, 128
 _PROBES, _MEMORY = 8, 16
+_LEAST_RISES = 0.75
 
 
 class Point(NamedTuple):
@@ -28,7 +31,7 @@ class Ascent:
     `lrlearn.evaluation.PGA` describes the method.
 
     Args:
-        function: A `flat.Function`, or what has its methods.
+        function: A `flat.Function`, or an object with the same methods.
         radius: Scalar tensor.
 
     Attributes:
@@ -64,7 +67,7 @@ class Ascent:
         return _best(_best(point, towards_gradient), self.centre)
 
     def _probe(self, seen):
-        """Adds points in the Krylov directions of the last one, for the curvature."""
+        """Adds points in the Krylov directions of the last one, to learn curvature."""
         epsilon = self._function.epsilon
         return tf.while_loop(
             lambda *_: True,
@@ -80,17 +83,17 @@ class Ascent:
         climbed = self._evaluate(self._climb(point, previous, step_size))
         seen = self._remember(seen, climbed)
         epsilon = self._function.epsilon
-        foretold = foretell_gradient(*seen, self.centre.gradient, epsilon)
-        foretold = self._evaluate(self._radius * unit(foretold))
-        seen = self._remember(seen, foretold)
-        new = _best(climbed, foretold)
+        predicted = predict_gradient(*seen, self.centre.gradient, epsilon)
+        predicted = self._evaluate(self._radius * unit(predicted))
+        seen = self._remember(seen, predicted)
+        new = _best(climbed, predicted)
         improved = new.rise > point.rise
         step_size = tf.where(improved, step_size, step_size / 2)
         return _best(point, new), point.e, step_size, seen
 
-    def _climb(self, point, previous, step_size):
+    def _climb(self, point, previous, step_size, alpha=_MOMENTUM):
         z = project(point.e + step_size * unit(point.gradient), self._radius)
-        move = _MOMENTUM * (z - point.e) + (1 - _MOMENTUM) * (point.e - previous)
+        move = alpha * (z - point.e) + (1 - alpha) * (point.e - previous)
         return project(point.e + move, self._radius)
 
     def _best_start(self, seed):
@@ -118,7 +121,7 @@ class Ascent:
         return start(tf.argmax(values, output_type=tf.int32))
 
     def _evaluate(self, e):
-        """Returns the `Point` at `e`, one that is never best where not finite."""
+        """Returns the `Point` at `e`; one that is not finite is never the best."""
         f, gradient = self._function.value_and_gradient(e)
         finite = is_finite(f, gradient)
         epsilon = self._function.epsilon
@@ -140,11 +143,93 @@ class Ascent:
         )
 
 
+class AutoPGD(Ascent):
+    """Plain Auto-PGD; `lrlearn.evaluation.PGA` describes it."""
+
+    def run(self, seed, steps):
+        """See `Ascent`."""
+        e = self.centre.e
+        v = unit(tf.random.stateless_normal(tf.shape(e), seed, dtype=e.dtype))
+        start = self._evaluate(self._radius * v)
+        eta = 2 * self._radius
+        lengths = tf.constant(_phases(steps), eta.dtype)
+
+        def step(k, state):
+            return k + 1, self._iterate(state, tf.equal(k, 0), lengths[k])
+
+        state = _AutoPGDState(
+            start, start.e, start, eta, tf.zeros_like(eta), eta, start.rise
+        )
+        _, state = tf.while_loop(
+            lambda *_: True,
+            step,
+            (tf.constant(0), state),
+            maximum_iterations=steps,
+            parallel_iterations=1,
+        )
+        return _best(state.best, self.centre)
+
+    def _iterate(self, state, is_first, length):
+        """Returns the state after an iteration, the last of a phase if it has a length.
+
+        Args:
+            state: An `_AutoPGDState`.
+            is_first: Whether there is no momentum yet, a boolean scalar.
+            length: Iterations of the phase that ends here, 0 if none does.
+        """
+        point, previous, best, eta, rises, last_eta, last_rise = state
+        alpha = tf.cast(tf.where(is_first, 1.0, _MOMENTUM), eta.dtype)
+        new = self._evaluate(self._climb(point, previous, eta, alpha))
+        rises += tf.cast(new.rise > point.rise, rises.dtype)
+        best = _best(best, new)
+        too_few = rises < _LEAST_RISES * length
+        stuck = tf.equal(eta, last_eta) & tf.equal(best.rise, last_rise)
+        ends = length > 0
+        halve = ends & (too_few | stuck)
+        return _AutoPGDState(
+            _select(halve, best, new),
+            point.e,
+            best,
+            tf.where(halve, eta / 2, eta),
+            tf.where(ends, tf.zeros_like(rises), rises),
+            tf.where(ends, eta, last_eta),
+            tf.where(ends, best.rise, last_rise),
+        )
+
+
+class _AutoPGDState(NamedTuple):
+    """Where Auto-PGD is, and what it compares at the end of a phase."""
+
+    point: Any
+    previous: Any
+    best: Any
+    eta: Any
+    rises: Any
+    last_eta: Any
+    last_rise: Any
+
+
+def _phases(steps):
+    """Returns for each iteration the length of the phase that ends with it, or 0."""
+    p, q, ends = 0.0, 0.22, [0]
+    while ends[-1] < steps:
+        ends.append(math.ceil(round(q * steps, 9)))  # 0.7 * 20 is above 14
+        p, q = q, q + max(q - p - 0.03, 0.06)
+    lengths = [0] * (ends[-1] + 1)
+    for begin, end in itertools.pairwise(ends):
+        lengths[end] = max(lengths[end], end - begin)
+    return lengths[1 : steps + 1]
+
+
 def _nothing(e):
     zeros = tf.zeros([_MEMORY, e.shape[0]], e.dtype)
     return zeros, zeros
 
 
 def _best(point, other):
-    better = other.rise > point.rise
-    return Point(*(tf.where(better, b, a) for a, b in zip(point, other, strict=True)))
+    return _select(other.rise > point.rise, other, point)
+
+
+def _select(condition, point, other):
+    pairs = zip(point, other, strict=True)
+    return Point(*(tf.where(condition, a, b) for a, b in pairs))

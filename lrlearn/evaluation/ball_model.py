@@ -8,14 +8,14 @@ from lrlearn.regularizers.vectors import unit
 _SHIFTS = np.geomspace(1e-10, 2.0, 500)
 
 
-def foretell_gradient(directions, changes, gradient, epsilon):
-    r"""Returns the gradient at the best point of the ball that is known of.
+def predict_gradient(directions, changes, gradient, epsilon):
+    r"""Returns the gradient predicted for the best point of the ball.
 
-    Where $f$ is quadratic with gradient $g$ and Hessian $H$ at the centre, the gradient
+    If $f$ is quadratic with gradient $g$ and Hessian $H$ at the centre, the gradient
     at $r u_i$ is $g + r H u_i$. So with $U$ the directions and $D = r U H$ the changes,
-    $f(r U^T c) - f(0)$ is known for every $c$: divided by $r$ it is
+    $f(r U^T c) - f(0)$ is known for every $c$. Divided by $r$ it is
     $$(U g)^T c + c^T (U D^T) c/2.$$
-    This maximises it for $\|U^T c\| = 1$ and returns $g + D^T c$.
+    This maximises it over $\|U^T c\| = 1$ and returns $g + D^T c$.
 
     Args:
         directions: $U$, unit vectors or zeros, `[m, n]`.
@@ -63,8 +63,8 @@ def _best_on_sphere(curvature, slope):
     r"""Returns the maximiser of $b^T c + c^T A c/2$ over $\|c\| = 1$.
 
     It is $(\mu I - A)^{-1} b$ for the $\mu \ge \lambda_{max}(A)$ that gives it norm 1.
-    That is looked up in a logarithmic grid: the caller improves on the result. Where
-    even the smallest shift gives less than norm 1, the top eigenvector fills up.
+    That $\mu$ is taken from a logarithmic grid: the caller improves on the result. If
+    even the smallest shift gives less than norm 1, the top eigenvector makes up for it.
     """
     eigenvalues, vectors = tf.linalg.eigh(curvature)
     b = tf.linalg.matvec(vectors, slope, transpose_a=True)

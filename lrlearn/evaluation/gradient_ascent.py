@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from lrlearn.evaluation import flat
-from lrlearn.evaluation.ascent import Ascent
+from lrlearn.evaluation.ascent import Ascent, AutoPGD
 from lrlearn.evaluation.validation import check_count, check_radius, warn_if_nan
 from lrlearn.regularizers.vectors import norm
 
 _OBJECTIVES = ("loss", "gradient_norm")
+_METHODS = {"pga": Ascent, "apgd": AutoPGD}
 
 
 class PGAResult(NamedTuple):
@@ -18,8 +19,9 @@ class PGAResult(NamedTuple):
     Attributes:
         value: The objective there.
         loss: The loss there.
-        gradient_norm: The L2 norm of the loss gradient there, see `PGA` where adaptive.
-        increase: The loss there minus the loss at the parameters, see `increase`.
+        gradient_norm: The L2 norm of the loss gradient there.
+        increase: The loss there minus the loss at the parameters, accurate even if it
+            is below the rounding errors of the two.
         perturbation: What to add to the parameters, a list shaped like them.
     """
 
@@ -34,55 +36,59 @@ class PGA:
     r"""Maximises a function over L2 balls, with one compiled graph for all of them.
 
     Solves $\max_{\|e\|_2 \le r} F(w + e)$, the norm taken over all parameters jointly,
-    with $F = L$ or $F = \|\nabla L\|$ (as $\|\nabla L\|^2/2$, which is smooth). One
-    iteration evaluates two points and goes on from the best so far:
+    with $F = L$ or $F = \|\nabla L\|$ (as $\|\nabla L\|^2/2$, which is smooth). Both
+    methods take the step of Auto-PGD. With $g_k = \nabla F(w + e_k)$, $P$ the
+    projection on the ball, $\eta = 2r$ at first and $\alpha = 0.75$ it is
+    $$z = P(e_k + \eta\, g_k/\|g_k\|), \qquad
+      e_{k+1} = P(e_k + \alpha (z - e_k) + (1 - \alpha)(e_k - e_{k-1})).$$
 
-    - the step of Auto-PGD: with $g_k = \nabla F(w + e_k)$, $P$ the projection on the
-      ball and $\eta_0 = 2r$,
-      $$z = P(e_k + \eta_k g_k/\|g_k\|), \qquad
-        e_{k+1} = P(e_k + 0.75(z - e_k) + 0.25(e_k - e_{k-1}));$$
-    - $r\,\hat g/\|\hat g\|$, with $\hat g$ the gradient at the best point of the ball,
-      as foretold from the last 16 gradients (see `ball_model`). On a convex quadratic
-      this is a Krylov method, and 20 iterations come within 1 % of the maximum, where
-      gradient steps alone may need hundreds.
+    `"apgd"` is plain Auto-PGD, for comparison with the literature. It starts at a
+    random point of the sphere, and $\alpha = 1$ in the first of $N$ iterations. After
+    iteration $w_j = \lceil p_j N \rceil$, with $p_0 = 0$, $p_1 = 0.22$ and $p_{j+1} =
+    p_j + \max(p_j - p_{j-1} - 0.03,\ 0.06)$, it halves $\eta$ and goes on from the best
+    point so far if $F$ rose in fewer than $0.75 (w_j - w_{j-1})$ iterations since
+    $w_{j-1}$, or if neither the best $F$ nor $\eta$ has changed since.
 
-    If neither improves, $\eta$ is halved and the momentum forgotten. The start is the
-    best of 32 random points of the sphere, in opposite pairs, and 8 between such
-    points and the gradient's direction (256 and 8 where there are at most a hundred
-    parameters: only on so small a sphere can a random search compete). Eight
-    gradients in its Krylov directions come before the first iteration. A random start
-    has a component along every eigenvector: the gradient's direction alone can be a
-    saddle point, and at a minimum there is none. It is the first candidate
-    nevertheless, so that no result is below what SAM's perturbation reaches. Points
-    where $F$ or its gradient is not finite are passed over. If the loss or its gradient
-    is not finite at the parameters themselves, or they are not, all of the result is
-    NaN, and a warning says so if it was called eagerly.
+    `"pga"`, the default, finds more for the same number of gradients. Each iteration
+    takes the better of that step and $r\,\hat g/\|\hat g\|$, with $\hat g$ the gradient
+    at the best point of the ball, predicted from the last 16 gradients. On a convex
+    quadratic this is a Krylov method: 20 iterations come within 1 % of the maximum,
+    while gradient steps alone may need hundreds. If neither point is better than the
+    best so far, $\eta$ is halved and the momentum is dropped. It starts at the best of
+    32 random points of the sphere and 8 between such points and the gradient's
+    direction (256 and 8 for at most a hundred parameters, since a random search can
+    compete on so small a sphere), after eight gradients in its Krylov directions. The
+    first candidate is the perturbation of SAM, so no result is below what that reaches.
 
-    A search takes 40 values, about `10 + 2 steps` gradients, and the memory of some 32
-    copies of the parameters in float32 and again in float64. Small rises are computed
-    as `increase` says: a difference of two float32 losses has an error of about 1e-7
-    of the losses. The graph is made without AutoGraph: a `loss_fn` that branches on
-    tensors in Python needs a `tf.function` of its own.
+    Points at which $F$ or its gradient is not finite are skipped. If the parameters,
+    the loss or its gradient there are not finite, the result is NaN, and a warning is
+    given if it was called eagerly.
+
+    `"pga"` takes 40 values, about `10 + 2 steps` gradients, and the memory of some 32
+    copies of the parameters in float32 and again in float64; `"apgd"` takes `2 + steps`
+    gradients. The graph is made without AutoGraph: a `loss_fn` that branches on tensors
+    in Python needs a `tf.function` of its own.
 
     With `adaptive`, the ball is one of relative changes: $e = |w| \odot \hat e$ with
-    $\|\hat e\|_2 \le r$, so that weights that are zero stay so. Nothing changes then
-    where weights are rescaled without changing what a network computes. The search
-    runs in $\hat e$, and gradients, in $F$ too, are those by it: $|w| \odot \nabla L$.
-    ASAM in training takes $|w| + \eta$ with a small $\eta$, and loses that invariance.
+    $\|\hat e\|_2 \le r$, so weights that are zero stay zero. Results do not change if
+    weights are rescaled and the network computes the same. The search runs in $\hat e$,
+    and gradients, in $F$ too, are those by it: $|w| \odot \nabla L$. ASAM in training
+    takes $|w| + \eta$ with a small $\eta$, and loses that invariance.
 
     Args:
         loss_fn: Function of a list of tensors (and of `args`, see `__call__`) that
             returns a scalar.
         objective: `"loss"` or `"gradient_norm"`. Defaults to `"loss"`.
-        steps: Iterations, of two gradients each. Defaults to `20`.
+        steps: Iterations, of two gradients each (`"apgd"`: one). Defaults to `20`.
         restarts: Number of starts; the best result is returned. Defaults to `1`.
         adaptive: Whether distances are relative to each weight. Defaults to `False`.
+        method: `"pga"` or `"apgd"`. Defaults to `"pga"`.
 
     Raises:
         ValueError: If an argument is not one of these.
 
     Reference:
-        [Croce and Hein, 2020](https://arxiv.org/abs/2003.01690), section 3, in
+        [Croce and Hein, 2020](https://arxiv.org/abs/2003.01690), algorithm 1, in
         parameter space as in
         [Andriushchenko et al., 2023](https://arxiv.org/abs/2302.07011). Adaptive:
         [Kwon et al., 2021](https://arxiv.org/abs/2102.11600), definition 2.
@@ -95,16 +101,28 @@ class PGA:
         [1.0, 4.0]
     """
 
-    def __init__(self, loss_fn, objective="loss", steps=20, restarts=1, adaptive=False):
+    def __init__(
+        self,
+        loss_fn,
+        objective="loss",
+        steps=20,
+        restarts=1,
+        adaptive=False,
+        method="pga",
+    ):
         if objective not in _OBJECTIVES:
             raise ValueError(
                 f"`objective` must be one of {_OBJECTIVES}. Received: {objective=}"
+            )
+        if method not in _METHODS:
+            raise ValueError(
+                f"`method` must be one of {tuple(_METHODS)}. Received: {method=}"
             )
         self.loss_fn = loss_fn
         self.objective = objective
         self.steps = check_count("steps", steps)
         self.restarts = check_count("restarts", restarts)
-        self.adaptive = adaptive
+        self.adaptive, self.method = adaptive, method
         self._compiled = tf.function(self.search, autograph=False)
 
     def __call__(self, params, radius, *args, seed=0):
@@ -145,7 +163,7 @@ class PGA:
         """
         loss = flat.Function(self.loss_fn, params, args, self.adaptive)
         function = loss if self.objective == "loss" else flat.HalfSquaredGradient(loss)
-        ascent = Ascent(function, radius)
+        ascent = _METHODS[self.method](function, radius)
         e, rise = tf.map_fn(
             lambda restart: ascent.run(tf.stack([seed, restart]), self.steps)[:2],
             tf.range(self.restarts),
@@ -164,11 +182,12 @@ def pga(
     restarts=1,
     seed=0,
     adaptive=False,
+    method="pga",
 ) -> PGAResult:
     """Returns the worst point within an L2 ball around the parameters.
 
-    Each call compiles; for many radii or parameters make one `PGA`, which also says
-    how the search goes.
+    Each call compiles; for many radii or parameters make one `PGA`, which also
+    describes the search.
 
     Args:
         loss_fn: Function of a list of tensors that returns a scalar.
@@ -176,20 +195,21 @@ def pga(
         radius: L2 radius over all parameters jointly, >= 0.
         objective: What is maximised, `"loss"` or `"gradient_norm"`. Defaults to
             `"loss"`.
-        steps: Iterations, of two gradients each. Defaults to `20`.
+        steps: Iterations, of two gradients each (`"apgd"`: one). Defaults to `20`.
         restarts: Number of starts; the best result is returned. Defaults to `1`.
         seed: Integer seed of the starts. Defaults to `0`.
         adaptive: Whether distances are relative to each weight, see `PGA`. Defaults to
             `False`.
+        method: `"pga"` or `"apgd"`, see `PGA`. Defaults to `"pga"`.
 
     Returns:
-        A `PGAResult`, NaN as `PGA` says.
+        A `PGAResult`.
 
     Raises:
         ValueError: If an argument is not one of these.
 
     Reference:
-        [Croce and Hein, 2020](https://arxiv.org/abs/2003.01690), section 3.
+        [Croce and Hein, 2020](https://arxiv.org/abs/2003.01690), algorithm 1.
 
     Example:
         >>> import tensorflow as tf
@@ -200,7 +220,7 @@ def pga(
         >>> round(float(worst.loss), 4), round(float(worst.gradient_norm), 4)
         (0.05, 1.0)
     """
-    search = PGA(loss_fn, objective, steps, restarts, adaptive)
+    search = PGA(loss_fn, objective, steps, restarts, adaptive, method)
     return search(params, radius, seed=seed)
 
 

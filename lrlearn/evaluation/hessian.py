@@ -108,7 +108,9 @@ class Hessian:
         if not tolerance > 0:
             raise ValueError(f"`tolerance` must be positive. Received: {tolerance=}")
         max_iterations = check_count("max_iterations", max_iterations)
-        return self._run(_search, seed, tolerance, max_iterations)
+        result = self._run(_search, seed, tolerance, max_iterations)
+        warn_if_nan(result.value, _CAUSE)
+        return result
 
     def trace(self, probes=100, seed=0) -> TraceResult:
         r"""Returns Hutchinson's estimate of the trace.
@@ -131,6 +133,7 @@ class Hessian:
         """
         probes = check_count("probes", probes)
         result = self._run(_estimate_trace, seed, probes)
+        warn_if_nan(result.value, _CAUSE)
         if probes == 1:  # Out of the graph: `enable_check_numerics` would object.
             nan = tf.constant(float("nan"), result.value.dtype)
             result = result._replace(standard_error=nan)
@@ -139,9 +142,7 @@ class Hessian:
     def _run(self, function, seed, *settings):
         function = functools.partial(function, self._loss_fn, *settings)
         graph = tf.function(function, autograph=False)
-        result = graph(self._params, tf.constant(seed, tf.int32))
-        warn_if_nan(result.value, _CAUSE)
-        return result
+        return graph(self._params, tf.constant(seed, tf.int32))
 
 
 def top_eigenvalue(

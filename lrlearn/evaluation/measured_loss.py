@@ -1,11 +1,15 @@
 """The loss of a Keras model as a function of its parameters."""
 
+import warnings
+
 import keras
 import ml_dtypes
+import tensorflow as tf
 
-from lrlearn.evaluation.examples import collect, one_line
 from lrlearn.models.passes import Pass, WithLoss, run_pass
 from lrlearn.models.training_loss import parameters
+
+_BATCH_SIZE = 1024
 
 
 def model_loss(model, x, y=None, loss=None, sample_weight=None):
@@ -33,13 +37,16 @@ def model_loss(model, x, y=None, loss=None, sample_weight=None):
     Raises:
         ValueError: As in `sharpness`.
     """
-    if not model.built:
-        raise ValueError("`model` must be built. Call it on data first.")
+    if not isinstance(model, keras.Model) or not model.built:
+        raise ValueError(
+            "`model` must be a keras.Model that is built; if it is not, call it on "
+            f"data. Received: {model}"
+        )
     if loss is None and not model.compiled:
         raise ValueError(
             "`loss` must be given unless the model is compiled. Received: loss=None"
         )
-    data = collect(x, y, sample_weight)
+    data = _collect(x, y, sample_weight)
     measured = model if loss is None else _with_loss(model, loss)
     run = _run_test_step if _overrides_test_step(measured) else _run_pass
     trainable, other = parameters(model), model.non_trainable_variables
@@ -56,13 +63,47 @@ def model_loss(model, x, y=None, loss=None, sample_weight=None):
     return loss_fn
 
 
+def _collect(x, y, sample_weight):
+    """Returns `(x, y, sample_weight)` as Keras hands them to a model, in one batch.
+
+    Args:
+        x: Inputs: arrays, tensors, data frames, sparse matrices or structures of them;
+            or a finite `tf.data.Dataset`, `keras.utils.PyDataset` or generator.
+        y: Targets, or `None`.
+        sample_weight: Weights of the examples, or `None`.
+    """
+    if (
+        isinstance(x, tf.data.Dataset)
+        and x.cardinality() == tf.data.INFINITE_CARDINALITY
+    ):
+        raise ValueError("`x` must be finite. Received: an infinite tf.data.Dataset")
+    batches = []
+    settings = {"batch_size": _BATCH_SIZE, "verbose": 0}
+    try:
+        with warnings.catch_warnings():
+            # A generator has no other way of ending.
+            warnings.filterwarnings("ignore", "Your input ran out of data")
+            _Collector(batches.append).evaluate(
+                x, y, sample_weight=sample_weight, **settings
+            )
+    except Exception as error:
+        raise ValueError(
+            "`x`, `y` and `sample_weight` must be what `keras.Model.evaluate` takes. "
+            f"Received: {_kind(x)}, {_kind(y)}, {_kind(sample_weight)}; Keras says: "
+            f"{_one_line(error)}"
+        ) from None
+    if not batches:
+        raise ValueError("`x` must hold at least one example. Received: none")
+    return keras.tree.map_structure(_concatenate, *batches)
+
+
 def _with_loss(model, loss):
     try:
         return WithLoss(model, loss)
     except Exception as error:
         raise ValueError(
             "`loss` must be what `keras.Model.compile` takes. "
-            f"Received: {loss=}; Keras says: {one_line(error)}"
+            f"Received: {loss=}; Keras says: {_one_line(error)}"
         ) from None
 
 
@@ -92,7 +133,7 @@ def _try(loss_fn, variables):
     except Exception as error:
         raise ValueError(
             "The loss must be one that `model.evaluate` can compute on `x` and `y`. "
-            f"Received: {one_line(error)}"
+            f"Received: {_one_line(error)}"
         ) from None
     if rank:
         raise ValueError(
@@ -105,3 +146,36 @@ def _coarsest_dtype(model):
     names = {layer.compute_dtype for layer in model._flatten_layers()}
     floats = [n for n in names if n is not None and keras.backend.is_float_dtype(n)]
     return max(floats, key=lambda name: ml_dtypes.finfo(name).eps)
+
+
+def _one_line(error, length=200):
+    """Returns an error's message on one line, shortened."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
+class _Collector(keras.Model):
+    """Takes evaluation steps that keep their batch."""
+
+    def __init__(self, keep):
+        super().__init__()
+        self.built, self._keep = True, keep
+        self.compile(optimizer=None, run_eagerly=True)
+
+    def test_step(self, data):
+        self._keep(keras.utils.unpack_x_y_sample_weight(data))
+        return {"batches": tf.ones(())}  # Keras needs some result
+
+
+def _concatenate(*parts):
+    if parts[0] is None or len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], tf.SparseTensor):
+        return tf.sparse.concat(0, parts)
+    return tf.concat(parts, axis=0)
+
+
+def _kind(value):
+    shape = getattr(value, "shape", None)
+    name = type(value).__name__
+    return name if shape is None else f"{name} of shape {tuple(shape)}"

@@ -34,16 +34,15 @@ class SharpnessEvaluator:
     - `surrogate_gap`: $L(w + r\,g/\|g\|) - L(w)$ with $g = \nabla L(w)$.
 
     With `adaptive` the ball is one of relative changes, $e = |w| \odot \hat e$ with
-    $\|\hat e\|_2 \le r$, and gradients are those by $\hat e$. Then no column changes
-    where the weights are rescaled without changing what a network computes, as where
-    those of a ReLU layer are doubled and those of the next one halved.
+    $\|\hat e\|_2 \le r$, and gradients are those by $\hat e$. Then no column changes if
+    the weights are rescaled and the network computes the same, as when those of a ReLU
+    layer are doubled and those of the next one halved.
 
     The maxima are those that `PGA` finds: lower bounds, and tight ones on convex
-    quadratics. A point in a small ball lies in a larger one too, so that no maximum
-    is below that of a smaller radius. Points where the loss or its gradient is not
-    finite are passed over, and only the surrogate gap is what it is there. If the
-    parameters themselves are such a point, or not finite, all columns are NaN, and a
-    warning says so.
+    quadratics. A point in a small ball lies in a larger one too, so no maximum is below
+    that of a smaller radius. The maxima skip points at which the loss or its gradient
+    is not finite. If the parameters, the loss or its gradient there are not finite, all
+    columns are NaN, and a warning is given.
 
     Args:
         loss_fn: Function of a list of tensors (and of `args`, see `__call__`) that
@@ -51,6 +50,7 @@ class SharpnessEvaluator:
         steps: Iterations of `PGA`. Defaults to `20`.
         restarts: Starts of `PGA`. Defaults to `1`.
         adaptive: Whether distances are relative to each weight. Defaults to `False`.
+        method: `"pga"` or `"apgd"`, see `PGA`. Defaults to `"pga"`.
 
     Reference:
         Surrogate gap: [Zhuang et al., 2022](https://arxiv.org/abs/2203.08065), eq. 2.
@@ -69,10 +69,12 @@ class SharpnessEvaluator:
         [1.5]
     """
 
-    def __init__(self, loss_fn, steps=20, restarts=1, adaptive=False):
+    def __init__(self, loss_fn, steps=20, restarts=1, adaptive=False, method="pga"):
         self._loss_fn, self._adaptive = loss_fn, adaptive
-        self._highest = PGA(loss_fn, "loss", steps, restarts, adaptive)
-        self._steepest = PGA(loss_fn, "gradient_norm", steps, restarts, adaptive)
+        self._highest, self._steepest = (
+            PGA(loss_fn, objective, steps, restarts, adaptive, method)
+            for objective in ("loss", "gradient_norm")
+        )
         self._rows = tf.function(self._measure, autograph=False)
 
     def __call__(self, params, *args, radii=_RADII, relative=False, seed=0):
@@ -95,9 +97,10 @@ class SharpnessEvaluator:
             ValueError: If there is no radius, one is negative or not finite, `params`
                 is empty, or both `relative` and `adaptive` are true.
         """
-        radii = list(radii)
-        if not radii:
-            raise ValueError(f"`radii` must hold at least one. Received: {radii=}")
+        if np.ndim(radii) != 1 or len(radii) == 0:
+            raise ValueError(
+                f"`radii` must be a list of at least one number. Received: {radii=}"
+            )
         for radius in radii:
             check_radius(radius)
         if relative and self._adaptive:
@@ -144,10 +147,11 @@ def sharpness(
     seed=0,
     adaptive=False,
     sample_weight=None,
+    method="pga",
 ) -> pd.DataFrame:
     """Returns how far the loss of a Keras model rises around its weights.
 
-    `SharpnessEvaluator` says what is measured. `clean_loss` is the loss of
+    `SharpnessEvaluator` defines the columns. `clean_loss` is the loss of
     `model.evaluate` for the examples as one batch. The model runs in inference mode and
     is left as it was. All examples go through it at once: hand over as many as fit into
     memory (a few thousand are representative).
@@ -169,6 +173,7 @@ def sharpness(
         seed: Integer seed of the searches. Defaults to `0`.
         adaptive: Whether distances are relative to each weight. Defaults to `False`.
         sample_weight: Weights of the examples, or `None`. Defaults to `None`.
+        method: `"pga"` or `"apgd"`, see `PGA`. Defaults to `"pga"`.
 
     Returns:
         A `pandas.DataFrame` with one row a radius and the columns `radius`,
@@ -191,7 +196,7 @@ def sharpness(
         True
     """
     loss_fn = model_loss(model, x, y, loss, sample_weight)
-    evaluator = SharpnessEvaluator(loss_fn, steps, restarts, adaptive)
+    evaluator = SharpnessEvaluator(loss_fn, steps, restarts, adaptive, method)
     return evaluator(parameters(model), radii=radii, relative=relative, seed=seed)
 
 

@@ -10,14 +10,20 @@ import tensorflow as tf
 
 def check_radius(radius):
     """Raises a `ValueError` unless `radius` is a finite number >= 0."""
-    if not tf.is_symbolic_tensor(radius) and not 0 <= float(radius) < math.inf:
+    if tf.is_symbolic_tensor(radius):
+        return
+    try:
+        valid = 0 <= float(radius) < math.inf
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
         raise ValueError(
-            f"`radius` must be a finite number >= 0. Received: radius={float(radius)}"
+            f"`radius` must be a finite number >= 0. Received: {radius=!s}"
         )
 
 
 def check_count(name, count, minimum=1):
-    """Returns `count` as an `int`; raises a `ValueError` if it is none or too low."""
+    """Returns `count` as an `int`; raises a `ValueError` if it is no valid one."""
     is_integer = isinstance(count, numbers.Integral) and not isinstance(count, bool)
     if not is_integer or count < minimum:
         raise ValueError(
@@ -27,12 +33,12 @@ def check_count(name, count, minimum=1):
 
 
 def warn_if_nan(values, cause="loss or its gradient", result="the result is NaN"):
-    """Warns if values that mark the results of a function of the package hold NaN.
+    """Warns if results hold NaN.
 
     Args:
-        values: An array or tensor; symbolic ones cannot tell.
+        values: An array or tensor; of a symbolic one nothing is known.
         cause: What is not finite then.
-        result: What comes of it.
+        result: The consequence.
     """
     if not tf.is_symbolic_tensor(values) and np.isnan(values).any():
         message = (

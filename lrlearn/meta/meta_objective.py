@@ -1,4 +1,4 @@
-"""What a rule is meta-trained for on one task."""
+"""What is minimized in meta-training: a meta-loss on one task."""
 
 from typing import NamedTuple
 
@@ -45,13 +45,14 @@ class Evaluation(NamedTuple):
 
 
 class MetaObjective:
-    r"""The meta-loss of a task, with a regularizer as the teacher.
+    r"""The meta-loss of a rule on a task, with a regularizer as the teacher.
 
     With the regularizer's field $F$ (without one, the plain gradient), the meta-loss
     $\ell$ of a point has the gradient $v = F(w)$, or $v = F(w)/L(w)$ if
     $\ell = \log L$. Its penalty $R$ gives $\ell = L + R$ or $\ell = \log(L + R)$.
 
     Args:
+        rule: An `UpdateRule`.
         task: A `Task`.
         regularizer: A `Regularizer`, the teacher, or `None`.
         meta_loss: `"log"` or `"loss"`. Defaults to `"log"`.
@@ -59,8 +60,10 @@ class MetaObjective:
             batch as the rule's gradient) or `"validation"`. Defaults to `"train"`.
     """
 
-    def __init__(self, task, regularizer=None, meta_loss="log", meta_split="train"):
-        self.task = task
+    def __init__(
+        self, rule, task, regularizer=None, meta_loss="log", meta_split="train"
+    ):
+        self.rule, self.task = rule, task
         self.regularizer = regularizer
         self.meta_loss = meta_loss
         self.meta_split = meta_split
@@ -72,11 +75,10 @@ class MetaObjective:
         self._sizes = [int(np.prod(shape)) for shape in self.shapes]
         self.num_coordinates = sum(self._sizes)
 
-    def start(self, rule, seed, scale=1.0):
+    def start(self, seed, scale=1.0):
         """Returns the `Optimizee` of a new initialization.
 
         Args:
-            rule: An `UpdateRule`.
             seed: Integer seed of the initial weights.
             scale: Factor of the initial weights. Defaults to `1`.
         """
@@ -84,7 +86,7 @@ class MetaObjective:
         return Optimizee(
             w=self._flatten(params),
             model_state=[tf.convert_to_tensor(v) for v in model_state],
-            rule_state=rule.initial_state(self.shapes),
+            rule_state=self.rule.initial_state(self.shapes),
             step=tf.zeros((), tf.int32),
         )
 
@@ -152,15 +154,4 @@ class MetaObjective:
         return tf.concat([*flat, tf.zeros(self.shapes[-1])], axis=0)
 
     def _loss_fn(self, split, model_state, seed):
-        """Returns a loss as a function of parameters, and the states it leaves."""
-        x, y = self.task.batch(split, seed)
-        states = []
-
-        def loss_fn(params):
-            loss, _, state = self.task.evaluate_loss(
-                params, model_state, x, y, training=True
-            )
-            states.append(state)
-            return loss
-
-        return loss_fn, states
+        return self.task.loss_fn(model_state, *self.task.batch(split, seed))

@@ -156,14 +156,14 @@ def test_a_diverged_model_replaces_nothing(error, tmp_path):
 
 
 def test_ctrl_c_saves_what_there_is(run, tmp_path, monkeypatch):
-    record = Training._record
+    evaluate = Training.evaluate
 
-    def interrupted_record(self, step):
-        if step == 4:
+    def interrupted_evaluate(self):
+        if int(self.optimizer.iterations) == 4:
             signal.raise_signal(signal.SIGINT)
-        return record(self, step)
+        return evaluate(self)
 
-    monkeypatch.setattr(Training, "_record", interrupted_record)
+    monkeypatch.setattr(Training, "evaluate", interrupted_evaluate)
     path = tmp_path / "model.keras"
     path.with_suffix(".json").write_text("results of an earlier model")
     outcome = run("--steps=40", f"--output={path}", *SMALL)

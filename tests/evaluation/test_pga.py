@@ -204,20 +204,24 @@ def test_seed_determines_the_result():
     assert not np.array_equal(first, other)
 
 
-def test_eager_and_nested_graphs_agree():
+@pytest.mark.parametrize("method", ["pga", "apgd"])
+def test_eager_graphs_and_xla_agree(method):
     """Up to rounding errors."""
     a, g = np.geomspace(1e-3, 1, 5), np.ones(5)
     arguments = [np.ones(5)], 0.7, a, g
-    expected = SEARCHES["loss"](*arguments)
-    nested = tf.function(lambda r: SEARCHES["loss"](arguments[0], r, a, g))(
-        tf.constant(0.7, tf.float64)
+    search = PGA(quadratic, method=method)
+    expected = search(*arguments)
+    radius = tf.constant(0.7, tf.float64)
+    nested, compiled = (
+        tf.function(lambda r: search(arguments[0], r, a, g), jit_compile=xla)(radius)
+        for xla in (False, method == "apgd")  # XLA takes long to compile the other.
     )
     tf.config.run_functions_eagerly(True)
     try:
-        eager = SEARCHES["loss"](*arguments)
+        eager = search(*arguments)
     finally:
         tf.config.run_functions_eagerly(False)
-    for other in (nested, eager):
+    for other in (nested, compiled, eager):
         for x, y in zip(tf.nest.flatten(expected), tf.nest.flatten(other), strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-6)
 
@@ -272,6 +276,7 @@ def test_radius_must_be_valid(radius):
     ("argument", "message"),
     [
         ({"objective": "loss_norm"}, r"`objective` must be one of \('loss', 'gradient"),
+        ({"method": "fgsm"}, r"`method` must be one of \('pga', 'apgd'\). .*'fgsm'"),
         ({"steps": 0}, "`steps` must be an integer >= 1. Received: steps=0"),
         (
             {"restarts": 0},

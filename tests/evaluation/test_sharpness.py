@@ -170,7 +170,10 @@ def test_model_with_several_inputs(data):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"radii": []}, "`radii` must hold at least one"),
+        ({"radii": []}, "`radii` must be a list of at least one number"),
+        ({"radii": 0.1}, "`radii` must be a list .* Received: radii=0.1"),
+        ({"radii": ["far"]}, "finite number >= 0. Received: radius=far"),
+        ({"method": "fgsm"}, "`method` must be one of .* Received: method='fgsm'"),
         ({"radii": [0.1, -0.1]}, "finite number >= 0. Received: radius=-0.1"),
         ({"radii": [float("nan")]}, "finite number >= 0. Received: radius=nan"),
         ({"loss": None}, "`loss` must be given"),
@@ -191,5 +194,7 @@ def test_arguments_must_be_valid(data, arguments, message):
 
 def test_model_must_be_built(data):
     """There would be no weights."""
-    with pytest.raises(ValueError, match="`model` must be built"):
-        sharpness(keras.Sequential([keras.layers.Dense(1)]), *data, loss="mse")
+    message = "`model` must be a keras.Model that is built.* Received: "
+    for model in (keras.Sequential([keras.layers.Dense(1)]), lambda x: x, None):
+        with pytest.raises(ValueError, match=message):
+            sharpness(model, *data, loss="mse")
