@@ -1,4 +1,4 @@
-"""What is meta-trained, on what and how."""
+"""What a meta-training run is to solve."""
 
 import dataclasses
 
@@ -17,16 +17,14 @@ from lrlearn.tasks import Task
 
 @dataclasses.dataclass(frozen=True)
 class MetaProblem:
-    """A rule, its objective on each task, and how the meta-gradient is estimated.
+    """A rule's objectives, and how they are minimized.
 
     Attributes:
-        rule: An `UpdateRule`.
         objectives: A list of `MetaObjective`s, one a task.
         estimator: An `Estimator`.
         settings: The `MetaSettings`.
     """
 
-    rule: UpdateRule
     objectives: list[MetaObjective]
     estimator: Estimator
     settings: MetaSettings
@@ -47,42 +45,19 @@ class MetaProblem:
         _check_tasks(tasks, settings)
         _check_teacher(regularizer, estimator)
         objectives = [
-            MetaObjective(task, regularizer, settings.meta_loss, settings.meta_split)
+            MetaObjective(
+                rule, task, regularizer, settings.meta_loss, settings.meta_split
+            )
             for task in tasks
         ]
-        return cls(rule, objectives, estimator, settings)
-
-    def start(self, task, seed, scale=1.0):
-        """Returns what the estimator keeps of a new optimizee.
-
-        Args:
-            task: Index of the optimizee's task.
-            seed: Integer seed of the initial weights.
-            scale: Factor of the initial weights. Defaults to `1`.
-        """
-        objective = self.objectives[task]
-        return self.estimator.start(objective, self.rule, seed, scale)
-
-    def estimate(self, task, theta, optimizee, seed):
-        """Returns the `Estimate` of one unroll; runs inside a `tf.function`.
-
-        Args:
-            task: Index of the optimizee's task.
-            theta: The rule's weights, a dict of tensors.
-            optimizee: What `start` or the last estimate returned.
-            seed: Integer tensor `[2]` that determines all randomness.
-        """
-        objective, steps = self.objectives[task], self.settings.unroll
-        return self.estimator.estimate(
-            objective, self.rule, theta, optimizee, seed, steps
-        )
+        return cls(objectives, estimator, settings)
 
     def get_config(self):
         """Returns all of it as JSON types; of data, loss and model what tells them."""
-        regularizer = self.objectives[0].regularizer
+        rule, regularizer = self.objectives[0].rule, self.objectives[0].regularizer
         return {
             **dataclasses.asdict(self.settings),
-            "rule": keras.saving.serialize_keras_object(self.rule),
+            "rule": keras.saving.serialize_keras_object(rule),
             "tasks": [describe_task(objective.task) for objective in self.objectives],
             "regularizer": keras.saving.serialize_keras_object(regularizer),
             "estimator": {"name": self.estimator.name, **self.estimator.get_config()},

@@ -45,11 +45,11 @@ class MetaStep:
         # One graph a task, however many optimizees share it.
         self._estimates = [
             tf.function(
-                functools.partial(self._estimate, task),
+                functools.partial(self._estimate, objective),
                 jit_compile=jit_compile,
                 autograph=False,
             )
-            for task in range(len(problem.objectives))
+            for objective in problem.objectives
         ]
         self._graph = tf.function(self._step, autograph=False)
 
@@ -123,13 +123,14 @@ class MetaStep:
         total = tf.nest.map_structure(lambda *values: tf.add_n(values), *sums)
         return total, list(optimizees), tf.stack(valid)
 
-    def _estimate(self, task, theta, optimizee, seed):
+    def _estimate(self, objective, theta, optimizee, seed):
         """Returns the `ReplicaSums` of one optimizee, itself and if it is valid."""
-        gradient, optimizee, losses, meta_loss = self._problem.estimate(
-            task, theta, optimizee, seed
+        estimator, settings = self._problem.estimator, self._problem.settings
+        gradient, optimizee, losses, meta_loss = estimator.estimate(
+            objective, theta, optimizee, seed, settings.unroll
         )
         # A comparison with NaN is false.
-        valid = tf.reduce_all(losses < self._problem.settings.loss_limit)
+        valid = tf.reduce_all(losses < settings.loss_limit)
         for value in (meta_loss, _norm(gradient), *tf.nest.flatten(optimizee)):
             if value.dtype.is_floating:
                 valid &= tf.reduce_all(tf.math.is_finite(value))

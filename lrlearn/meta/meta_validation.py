@@ -22,7 +22,7 @@ class MetaValidation:
     """
 
     def __init__(self, problem):
-        self._rule, self._settings = problem.rule, problem.settings
+        self._settings = problem.settings
         objectives = problem.objectives
         self._evaluate = [
             tf.function(self._evaluation_of(each), autograph=False)
@@ -33,7 +33,7 @@ class MetaValidation:
         seeds = [int(seed) for seed in rng.integers(2**31, size=number)]
         tasks = [index % len(objectives) for index in range(number)]
         self._starts = [
-            (task, objectives[task].start(self._rule, seed))
+            (task, objectives[task].start(seed))
             for task, seed in zip(tasks, seeds, strict=True)
         ]
 
@@ -52,7 +52,7 @@ class MetaValidation:
         x, y = (tf.constant(array[:_MAX_EXAMPLES]) for array in task.validation)
 
         def evaluate(theta, optimizee, seed):
-            optimizee = run(objective, self._rule, theta, optimizee, seed, steps)
+            optimizee = run(objective, theta, optimizee, seed, steps)
             params = objective.unflatten(optimizee.w)
             return task.evaluate_loss(params, optimizee.model_state, x, y)[0]
 

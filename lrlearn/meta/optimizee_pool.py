@@ -73,11 +73,8 @@ class OptimizeePool:
         if slot.episode == 0:
             steps *= rng.uniform()
         slot.steps_left = settings.unroll * max(1, round(steps / settings.unroll))
-        slot.optimizee = self._problem.start(
-            slot.task,
-            seed=int(rng.integers(2**31)),
-            scale=_log_uniform(rng, settings.initial_scale),
-        )
+        seed, scale = rng.integers(2**31), _log_uniform(rng, settings.initial_scale)
+        slot.optimizee = self._start(slot.task, int(seed), scale)
 
     def advance(self, optimizees, valid):
         """Takes the optimizees after a meta-step, and restarts those that are done.
@@ -110,7 +107,7 @@ class OptimizeePool:
     def restore(self, arrays):
         """Takes what `arrays` returned."""
         tasks = range(len(self._problem.objectives))
-        structures = [self._problem.start(task, seed=0) for task in tasks]
+        structures = [self._start(task, seed=0) for task in tasks]
         for slot, schedule in zip(self.slots, arrays["schedule"], strict=True):
             slot.episode, slot.steps_left = map(int, schedule)
             structure = structures[slot.task]
@@ -119,6 +116,10 @@ class OptimizeePool:
                 for leaf in range(len(tf.nest.flatten(structure)))
             ]
             slot.optimizee = tf.nest.pack_sequence_as(structure, leaves)
+
+    def _start(self, task, seed, scale=1.0):
+        objective = self._problem.objectives[task]
+        return self._problem.estimator.start(objective, seed, scale)
 
 
 def _name(slot):

@@ -27,24 +27,11 @@ _LOSSES = {
 }
 
 
-def take_step(objective, rule, theta, optimizee, g, through_features=False):
-    """Takes one step of the rule.
-
-    Args:
-        objective: A `MetaObjective`.
-        rule: An `UpdateRule`.
-        theta: The rule's weights, a dict of tensors.
-        optimizee: An `Optimizee`.
-        g: Gradient `[n]` at `optimizee.w`.
-        through_features: Whether derivatives flow through `x`. Defaults to `False`,
-            which holds features constant (Andrychowicz et al., 2016).
-
-    Returns:
-        A tuple `(x, optimizee)`: the rule's features and the moved optimizee.
-    """
+def take_step(objective, theta, optimizee, g, through_features=False):
+    """Returns the rule's features and the `Optimizee` after one step along `g`."""
     constant = tf.identity if through_features else tf.stop_gradient
     step = optimizee.step + 1
-    d, rule_state, x = rule.update(
+    d, rule_state, x = objective.rule.update(
         theta,
         constant(g),
         constant(optimizee.w),
@@ -59,7 +46,6 @@ def take_step(objective, rule, theta, optimizee, g, through_features=False):
 
 def unroll(
     objective,
-    rule,
     theta,
     optimizee,
     seed,
@@ -74,7 +60,6 @@ def unroll(
 
     Args:
         objective: A `MetaObjective`.
-        rule: An `UpdateRule`.
         theta: The rule's weights, a dict of tensors.
         optimizee: The `Optimizee` to start from.
         seed: Integer tensor `[2]` that determines every batch.
@@ -82,7 +67,8 @@ def unroll(
         evaluate: How the teacher counts: `objective.evaluate_field` or
             `objective.evaluate_penalty`.
         records: A dict of names to `Record`s, beside the losses. Defaults to none.
-        through_features: See `take_step`.
+        through_features: Whether derivatives flow through the rule's features. Defaults
+            to `False`, which holds them constant (Andrychowicz et al., 2016).
 
     Returns:
         A tuple `(optimizee, recorded)`, the latter a dict of `"loss"` and
@@ -91,7 +77,7 @@ def unroll(
     records = {**_LOSSES, **(records or {})}
 
     def body(s, optimizee, g, arrays):
-        x, optimizee = take_step(objective, rule, theta, optimizee, g, through_features)
+        x, optimizee = take_step(objective, theta, optimizee, g, through_features)
         evaluation = evaluate(optimizee.w, optimizee.model_state, fold_in(seed, s + 1))
         arrays = {
             name: arrays[name].write(
@@ -116,23 +102,14 @@ def unroll(
     return optimizee, {name: array.stack() for name, array in arrays.items()}
 
 
-def run(objective, rule, theta, optimizee, seed, steps):
-    """Returns the optimizee after `steps` steps of the rule, without a teacher.
-
-    Args:
-        objective: A `MetaObjective`.
-        rule: An `UpdateRule`.
-        theta: The rule's weights, a dict of tensors.
-        optimizee: The `Optimizee` to start from.
-        seed: Integer tensor `[2]` that determines every batch.
-        steps: Number of steps, an integer or an integer tensor.
-    """
+def run(objective, theta, optimizee, seed, steps):
+    """Returns the optimizee after an `unroll` without a teacher; arguments as there."""
 
     def body(s, optimizee):
         g, model_state = objective.gradient(
             optimizee.w, optimizee.model_state, fold_in(seed, s)
         )
-        _, optimizee = take_step(objective, rule, theta, optimizee, g)
+        _, optimizee = take_step(objective, theta, optimizee, g)
         return s + 1, optimizee._replace(model_state=model_state)
 
     start = (tf.zeros((), tf.int32), optimizee)

@@ -28,20 +28,22 @@ def main():
     rule = lrlearn.rules.CoordinatewiseLSTM((20, 20))
     task = lrlearn.tasks.load("digits/mlp")
     for name, regularizer in REGULARIZERS.items():
-        objective = MetaObjective(task, regularizer)
-        replay, full = (_gradient(e, objective, rule) for e in (Replay(), FullTape()))
+        objective = MetaObjective(rule, task, regularizer)
+        replay, full = (_gradient(e, objective) for e in (Replay(), FullTape()))
         error = tf.norm(replay - full) / tf.norm(full)
         print(f"{name:<17}{float(error):.1e}")
 
 
-def _gradient(estimator, objective, rule):
+def _gradient(estimator, objective):
     @tf.function(autograph=False)
     def estimate(theta, optimizee):
         seed = tf.constant([0, 0])
-        return estimator.estimate(objective, rule, theta, optimizee, seed, 20).gradient
+        return estimator.estimate(objective, theta, optimizee, seed, 20).gradient
 
-    theta = {name: tf.constant(value) for name, value in rule.init_theta().items()}
-    gradient = estimate(theta, objective.start(rule, seed=0))
+    theta = {
+        name: tf.constant(value) for name, value in objective.rule.init_theta().items()
+    }
+    gradient = estimate(theta, objective.start(seed=0))
     return tf.concat([tf.reshape(gradient[name], [-1]) for name in sorted(theta)], 0)
 
 

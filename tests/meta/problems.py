@@ -70,9 +70,9 @@ def fix_batches(task):
     return task
 
 
-def objective(task=None, **arguments):
+def objective(task=None, rule=RULE, **arguments):
     """Returns a `MetaObjective`, of a task with fixed batches by default."""
-    return MetaObjective(task or fix_batches(mlp()), **arguments)
+    return MetaObjective(rule, task or fix_batches(mlp()), **arguments)
 
 
 def meta_problem(*tasks, rule=RULE, estimator="replay", **settings):

@@ -38,7 +38,7 @@ def check_meta_gradient():
     for slot in pool.slots:
         seed = fold_in(tf.constant([0, 0]), 0, slot.replica, slot.index)
         estimate = Replay().estimate(
-            objective(mlp()), RULE, theta, slot.optimizee, seed, FAST["unroll"]
+            objective(mlp()), theta, slot.optimizee, seed, FAST["unroll"]
         )
         gradients.append(flat(estimate.gradient))
     trainer.fit(1, verbose=0)

@@ -49,15 +49,15 @@ UNROLL = 4
 SEED = tf.constant([3, 5])
 
 
-def _estimate(estimator, p, rule=RULE, theta=None, seed=SEED, **options):
-    theta = theta_of(rule) if theta is None else theta
+def _estimate(estimator, p, seed=SEED, **options):
+    theta = theta_of(p.rule)
 
     def estimate(theta, optimizee, seed):
-        return estimator.estimate(p, rule, theta, optimizee, seed, UNROLL)
+        return estimator.estimate(p, theta, optimizee, seed, UNROLL)
 
     if options:
         estimate = tf.function(estimate, autograph=False, **options)
-    return estimate(theta, estimator.start(p, rule, seed=1), seed)
+    return estimate(theta, estimator.start(p, seed=1), seed)
 
 
 def _optimizees(state):
@@ -69,7 +69,7 @@ def test_contract(estimator):
     """Gradients like `theta`, the state in its structure, all of it by the seed."""
     p = objective(mlp(), regularizer=SAM())
     first, again = (_estimate(estimator, p) for _ in range(2))
-    theta, start = theta_of(RULE), estimator.start(p, RULE, seed=1)
+    theta, start = theta_of(RULE), estimator.start(p, seed=1)
     assert {k: v.shape for k, v in first.gradient.items()} == {
         k: v.shape for k, v in theta.items()
     }
@@ -140,9 +140,9 @@ def test_replay_is_full_tape_for_every_regularizer(regularizer, meta_loss):
 @pytest.mark.parametrize("segment", SEGMENTS)
 def test_replay_is_full_tape_for_every_rule(rule, meta_split, segment):
     """To 1e-5, on training and on held-out batches, however it is cut."""
-    p = objective(mlp(), regularizer=SAM(), meta_split=meta_split)
-    full = _estimate(FullTape(), p, rule)
-    replay = _estimate(Replay(segment=segment), p, rule)
+    p = objective(mlp(), rule, regularizer=SAM(), meta_split=meta_split)
+    full = _estimate(FullTape(), p)
+    replay = _estimate(Replay(segment=segment), p)
     assert relative_error(replay.gradient, full.gradient) < 1e-5
 
 
@@ -199,38 +199,38 @@ def _sam_over_loss(loss_fn, w):
 def test_full_tape_equals_a_loop_by_hand(meta_loss, arguments, rule):
     """One tape over eager steps and the true meta-loss, written out."""
     task = fix_batches(mlp())
-    p, theta = objective(task, **arguments), theta_of(rule)
+    p, theta = objective(task, rule, **arguments), theta_of(rule)
     with tf.GradientTape() as tape:
         tape.watch(theta)
-        total = _train_by_hand(rule, theta, task, p.start(rule, 1).w[:310], meta_loss)
+        total = _train_by_hand(rule, theta, task, p.start(1).w[:310], meta_loss)
     expected = tape.gradient(total, theta)
-    assert relative_error(_estimate(FullTape(), p, rule).gradient, expected) < 1e-4
+    assert relative_error(_estimate(FullTape(), p).gradient, expected) < 1e-4
 
 
 def test_through_features_equals_a_loop_by_hand():
     """With no `stop_gradient` the tape holds second derivatives, too."""
     task, theta = fix_batches(mlp()), theta_of(ADAM_RULE)
-    p = objective(task)
+    p = objective(task, ADAM_RULE)
     with tf.GradientTape() as tape:
         tape.watch(theta)
         total = _train_by_hand(
-            ADAM_RULE, theta, task, p.start(ADAM_RULE, 1).w[:310], _log, tf.identity
+            ADAM_RULE, theta, task, p.start(1).w[:310], _log, tf.identity
         )
     expected = tape.gradient(total, theta)
-    full = _estimate(FullTape(through_features=True), p, ADAM_RULE)
+    full = _estimate(FullTape(through_features=True), p)
     assert relative_error(full.gradient, expected) < 1e-3
-    assert relative_error(_estimate(FullTape(), p, ADAM_RULE).gradient, expected) > 0.01
+    assert relative_error(_estimate(FullTape(), p).gradient, expected) > 0.01
 
 
 def test_through_features_is_the_derivative_of_the_meta_loss():
     """Its norm is the meta-loss's slope along it; that of constant features is not."""
     rule = CoordinatewiseLSTM((3,), "normalized", output_scale=0.3)
-    p, theta = objective(quadratic(), meta_loss="loss"), theta_of(rule)
+    p, theta = objective(quadratic(), rule, meta_loss="loss"), theta_of(rule)
 
     def norm_and_slope(estimator):
         def estimate(theta):
-            start = p.start(rule, seed=1)
-            return estimator.estimate(p, rule, theta, start, SEED, steps=8)
+            start = p.start(seed=1)
+            return estimator.estimate(p, theta, start, SEED, steps=8)
 
         gradient = estimate(theta).gradient
         norm, epsilon = np.linalg.norm(flat(gradient)), 3e-3
@@ -250,11 +250,11 @@ def test_replay_of_some_coordinates_is_unbiased():
     """Its mean over seeds is the full gradient, within four standard errors."""
     p, theta = objective(), theta_of(RULE)
     full = flat(_estimate(Replay(), p).gradient)
-    start = p.start(RULE, seed=1)
+    start = p.start(seed=1)
 
     @tf.function(autograph=False)
     def estimate(seed):
-        return Replay(30).estimate(p, RULE, theta, start, seed, UNROLL).gradient
+        return Replay(30).estimate(p, theta, start, seed, UNROLL).gradient
 
     draws = np.stack([flat(estimate(tf.constant([7, i]))) for i in range(400)])
     error = draws.std(axis=0) / np.sqrt(len(draws))

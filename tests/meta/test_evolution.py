@@ -48,13 +48,11 @@ THETA = {name: tf.constant(value) for name, value in MOMENTUM.init_theta().items
 
 def _whole_runs(estimator, p, unroll, seeds=1):
     """Returns the sums of the gradients up to the horizon, `[seeds, 2]`."""
-    start = estimator.start(p, MOMENTUM, seed=1)
+    start = estimator.start(p, seed=1)
 
     def whole_run(seed):
         def one_unroll(t, state, total):
-            estimate = estimator.estimate(
-                p, MOMENTUM, THETA, state, tf.stack([t, seed]), unroll
-            )
+            estimate = estimator.estimate(p, THETA, state, tf.stack([t, seed]), unroll)
             g = tf.concat([estimate.gradient[name] for name in sorted(THETA)], axis=0)
             return t + 1, estimate.optimizee, total + g
 
@@ -84,13 +82,13 @@ def _deviations(estimator, p, unroll):
 )
 def test_es_is_unbiased_of_an_unroll(meta_loss, regularizer):
     """Derivatives through the features, and of the penalty, are in it."""
-    p = objective(quadratic(), regularizer=regularizer, meta_loss=meta_loss)
+    p = objective(quadratic(), MOMENTUM, regularizer=regularizer, meta_loss=meta_loss)
     assert np.all(np.abs(_deviations(ES(), p, HORIZON)) < 4)
 
 
 def test_pes_is_unbiased_of_a_run_cut_into_unrolls():
     """What later unrolls lose by earlier ones counts; ES misses it."""
-    p = objective(quadratic(), meta_loss="loss")
+    p = objective(quadratic(), MOMENTUM, meta_loss="loss")
     assert np.all(np.abs(_deviations(PES(), p, UNROLL)) < 4)
     assert np.all(np.abs(_deviations(ES(), p, UNROLL)) > 20)
 
@@ -98,10 +96,10 @@ def test_pes_is_unbiased_of_a_run_cut_into_unrolls():
 def test_pes_runs_on_along_both_perturbations():
     """From where they were, on the same batches, with all of xi in the estimate."""
     p, theta = objective(mlp()), theta_of(RULE)
-    pair = PES().start(p, RULE, seed=1)
+    pair = PES().start(p, seed=1)
     for step in range(2):
         seed = tf.constant([3, step])
-        estimate = PES().estimate(p, RULE, theta, pair, seed, UNROLL)
+        estimate = PES().estimate(p, theta, pair, seed, UNROLL)
         after = estimate.optimizee
         epsilon = {name: after.xi[name] - pair.xi[name] for name in theta}
         for sign, start, end in (
@@ -109,7 +107,7 @@ def test_pes_runs_on_along_both_perturbations():
             (-1.0, pair.minus, after.minus),
         ):
             perturbed = {name: theta[name] + sign * epsilon[name] for name in theta}
-            expected = run(p, RULE, perturbed, start, seed, UNROLL)
+            expected = run(p, perturbed, start, seed, UNROLL)
             np.testing.assert_allclose(end.w, expected.w, atol=1e-5)
         assert np.any(after.plus.w != after.minus.w)
         slopes = [estimate.gradient[name] / after.xi[name] for name in theta]
@@ -124,7 +122,7 @@ def test_the_penalty_is_added(meta_loss, meta_split):
     """On the split, under the logarithm; the rest is as with the teacher's field."""
     task, seed = mlp(lambda: keras.layers.BatchNormalization()), tf.constant([0, 1])
     gsam, arguments = GSAM(0.5), {"meta_loss": meta_loss, "meta_split": meta_split}
-    w, state = objective(task).start(RULE, seed=0)[:2]
+    w, state = objective(task).start(seed=0)[:2]
 
     def value(regularizer):
         p = objective(task, regularizer=regularizer, **arguments)

@@ -28,7 +28,7 @@ def _loss_and_gradient(p, w, split):
 def test_meta_loss_and_its_gradient(kind, meta_split):
     """L and grad L, or log L and grad L / L, on the split; `g` is on train always."""
     p = objective(mlp(), meta_loss=kind, meta_split=meta_split)
-    w = p.start(RULE, seed=0).w
+    w = p.start(seed=0).w
     evaluation = p.evaluate_field(w, [], SEED)
     loss, g = _loss_and_gradient(p, w, "train")
     meta_loss, v = _loss_and_gradient(p, w, meta_split)
@@ -45,15 +45,15 @@ def test_the_field_is_taken_on_the_meta_split():
     p = objective(
         mlp(), regularizer=SAM(0.1), meta_loss="loss", meta_split="validation"
     )
-    w = p.start(RULE, seed=0).w
+    w = p.start(seed=0).w
     _, g = _loss_and_gradient(p, w, "validation")
     _, field = _loss_and_gradient(p, w + 0.1 * g / np.linalg.norm(g), "validation")
     np.testing.assert_allclose(p.evaluate_field(w, [], SEED).v, field, atol=1e-6)
 
 
 def _unroll(p, steps, start=None):
-    start = p.start(RULE, seed=0) if start is None else start
-    return unroll(p, RULE, theta_of(RULE), start, SEED, steps, p.evaluate_field)
+    start = p.start(seed=0) if start is None else start
+    return unroll(p, theta_of(RULE), start, SEED, steps, p.evaluate_field)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_dropout():
     """Masks change from step to step; all passes of a teacher see the same one."""
     task = fix_batches(mlp(lambda: keras.layers.Dropout(0.5)))
     p = objective(task, regularizer=SAM(rho=0.0), meta_loss="loss")
-    w, state = p.start(RULE, seed=0)[:2]
+    w, state = p.start(seed=0)[:2]
     first = p.evaluate_field(w, state, SEED)
     np.testing.assert_array_equal(first.v, first.g)
     second = p.evaluate_field(w, first.model_state, SEED)
@@ -98,7 +98,7 @@ def test_half_precision_parameters():
     """The optimizee's own copy is float32; the model gets its own type."""
     task = mlp(lambda: keras.layers.Dense(4, "tanh", dtype="float16"))
     p = objective(task)
-    start = p.start(RULE, seed=0)
+    start = p.start(seed=0)
     assert start.w.dtype == tf.float32
     assert [w.dtype.name for w in p.unflatten(start.w)][:2] == ["float16", "float16"]
     optimizee, recorded = _unroll(p, steps=2)

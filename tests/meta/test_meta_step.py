@@ -43,7 +43,7 @@ def _meta_step(optimizees):
             applied[name].assign(value)
 
     step = MetaStep(
-        MetaProblem(RULE, [OBJECTIVE], Replay(), MetaSettings(**FAST)),
+        MetaProblem([OBJECTIVE], Replay(), MetaSettings(**FAST)),
         apply=apply,
         strategy=tf.distribute.get_strategy(),
         jit_compile=False,
@@ -63,7 +63,7 @@ def _run(*optimizees):
 
 def test_mean_is_over_valid_optimizees():
     """That of two is the mean; one with NaN among its weights changes nothing."""
-    one, two = (OBJECTIVE.start(RULE, seed) for seed in (0, 1))
+    one, two = (OBJECTIVE.start(seed) for seed in (0, 1))
     spoilt = two._replace(w=tf.where(tf.range(len(two.w)) == 7, np.nan, two.w))
     of_one, logs_of_one, _, _ = _run(one)
     of_two, _, _, _ = _run(two)
@@ -85,7 +85,7 @@ def test_mean_is_over_valid_optimizees():
 )
 def test_what_is_invalid(leaf, factor):
     """State or weights that are not finite, a loss above the limit."""
-    start = OBJECTIVE.start(RULE, seed=0)
+    start = OBJECTIVE.start(seed=0)
     spoilt = tf.nest.map_structure(lambda t: factor * t, getattr(start, leaf))
     gradient, logs, _, valid = _run(start._replace(**{leaf: spoilt}))
     assert valid == [False]

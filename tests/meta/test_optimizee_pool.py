@@ -15,14 +15,14 @@ class _Objective:
     def __init__(self):
         self.starts = []
 
-    def start(self, rule, seed, scale):
+    def start(self, seed, scale):
         self.starts.append((seed, scale))
         return Optimizee(tf.constant([float(seed)]), [], {}, tf.constant(0))
 
 
 def _pool(tasks=1, replicas=(0,), **settings):
     objectives = [_Objective() for _ in range(tasks)]
-    problem = MetaProblem(None, objectives, Replay(), MetaSettings(**settings))
+    problem = MetaProblem(objectives, Replay(), MetaSettings(**settings))
     pool = OptimizeePool(problem, replicas)
     pool.start()
     return pool, objectives

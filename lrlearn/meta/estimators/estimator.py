@@ -37,23 +37,21 @@ class Estimator:
     name = None
     needs = "field"
 
-    def start(self, objective, rule, seed, scale=1.0):
+    def start(self, objective, seed, scale=1.0):
         """Returns what the first unroll starts from: an `Optimizee` by default.
 
         Args:
             objective: A `MetaObjective`.
-            rule: An `UpdateRule`.
             seed: Integer seed of the initial weights.
             scale: Factor of the initial weights. Defaults to `1`.
         """
-        return objective.start(rule, seed, scale)
+        return objective.start(seed, scale)
 
-    def estimate(self, objective, rule, theta, optimizee, seed, steps):
+    def estimate(self, objective, theta, optimizee, seed, steps):
         """Returns the `Estimate` of one unroll; runs inside a `tf.function`.
 
         Args:
             objective: A `MetaObjective`.
-            rule: An `UpdateRule`.
             theta: The rule's weights, a dict of tensors.
             optimizee: What `start` or the last estimate returned.
             seed: Integer tensor `[2]` that determines all randomness.

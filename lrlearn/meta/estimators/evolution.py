@@ -41,14 +41,13 @@ class _EvolutionStrategy(Estimator):
             raise ValueError(f"`sigma` must be positive. Received: {sigma=}")
         self.sigma = sigma
 
-    def estimate_pair(self, objective, rule, theta, pair, seed, steps):
+    def estimate_pair(self, objective, theta, pair, seed, steps):
         """Returns the `Estimate` of one more perturbation of a `Pair`."""
         epsilon = _normal(theta, self.sigma, seed)
         xi = {name: pair.xi[name] + epsilon[name] for name in theta}
         (plus, up), (minus, down) = (
             unroll(
                 objective,
-                rule,
                 {name: theta[name] + sign * epsilon[name] for name in theta},
                 start,
                 seed,
@@ -98,11 +97,11 @@ class ES(_EvolutionStrategy):
 
     name = "es"
 
-    def estimate(self, objective, rule, theta, optimizee, seed, steps):
+    def estimate(self, objective, theta, optimizee, seed, steps):
         """See `Estimator`."""
         pair = Pair(optimizee, optimizee, _zeros(theta))
-        estimate = self.estimate_pair(objective, rule, theta, pair, seed, steps)
-        after = run(objective, rule, theta, optimizee, seed, steps)
+        estimate = self.estimate_pair(objective, theta, pair, seed, steps)
+        after = run(objective, theta, optimizee, seed, steps)
         return estimate._replace(optimizee=after)
 
 
@@ -134,14 +133,14 @@ class PES(_EvolutionStrategy):
 
     name = "pes"
 
-    def start(self, objective, rule, seed, scale=1.0):
+    def start(self, objective, seed, scale=1.0):
         """See `Estimator`."""
-        optimizee = objective.start(rule, seed, scale)
-        return Pair(optimizee, optimizee, _zeros(rule.init_theta()))
+        optimizee = objective.start(seed, scale)
+        return Pair(optimizee, optimizee, _zeros(objective.rule.init_theta()))
 
-    def estimate(self, objective, rule, theta, optimizee, seed, steps):
+    def estimate(self, objective, theta, optimizee, seed, steps):
         """See `Estimator`."""
-        return self.estimate_pair(objective, rule, theta, optimizee, seed, steps)
+        return self.estimate_pair(objective, theta, optimizee, seed, steps)
 
 
 def _zeros(theta):

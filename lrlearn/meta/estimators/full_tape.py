@@ -24,13 +24,12 @@ class FullTape(Estimator):
     def __init__(self, through_features=False):
         self.through_features = through_features
 
-    def estimate(self, objective, rule, theta, optimizee, seed, steps):
+    def estimate(self, objective, theta, optimizee, seed, steps):
         """See `Estimator`."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(theta)
             optimizee, recorded = unroll(
                 objective,
-                rule,
                 theta,
                 optimizee,
                 seed,

@@ -44,21 +44,21 @@ class Replay(Estimator):
                 )
         self.coordinates, self.segment = coordinates, segment
 
-    def estimate(self, objective, rule, theta, optimizee, seed, steps):
+    def estimate(self, objective, theta, optimizee, seed, steps):
         """See `Estimator`."""
         n = objective.num_coordinates
         kept = min(aligned(self.coordinates or n), n)
         segment = min(self.segment or max(1, _TAPE_SIZE // kept), steps)
         if kept == n and segment == steps:
-            return FullTape().estimate(objective, rule, theta, optimizee, seed, steps)
+            return FullTape().estimate(objective, theta, optimizee, seed, steps)
         take = tf.identity if kept == n else _sampler(n, kept, seed)
         memory = tf.nest.map_structure(take, optimizee.rule_state["memory"])
-        records = _records(take, kept, rule.num_features)
+        records = _records(take, kept, objective.rule.num_features)
         if segment < steps:
             records |= _memory_records(take, memory, segment)
         evaluate = objective.evaluate_field
         optimizee, recorded = unroll(
-            objective, rule, theta, optimizee, seed, steps, evaluate, records
+            objective, theta, optimizee, seed, steps, evaluate, records
         )
         R = tf.cumsum(recorded["v"], axis=0, reverse=True) * (n / kept)
         starts = {name: value[None] for name, value in memory.items()}
@@ -68,7 +68,7 @@ class Replay(Estimator):
                 for name, value in starts.items()
             }
         return Estimate(
-            _replay(rule, theta, starts, recorded["x"], R, segment),
+            _replay(objective.rule, theta, starts, recorded["x"], R, segment),
             optimizee,
             recorded["loss"],
             tf.reduce_mean(recorded["meta_loss"]),
