@@ -36,7 +36,7 @@ class Blocks:
         return ops.reshape(x, (-1,))[: self.n]
 
     def map(self, function, xs):
-        """Returns what a function says of each block, stacked.
+        """Returns a function's results for each block, stacked.
 
         Args:
             function: Function of a nested structure of tensors.

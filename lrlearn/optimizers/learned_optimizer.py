@@ -4,18 +4,17 @@ import numbers
 import warnings
 
 import keras
-import numpy as np
 from keras import ops
 
 from lrlearn.optimizers import backends, presets
 from lrlearn.optimizers.flat_state import FlatState
 from lrlearn.optimizers.rule_weights import RuleWeights
-from lrlearn.optimizers.saved_values import SavedValues
+from lrlearn.optimizers.saved_values import SavedValues, values_of
 from lrlearn.rules import UpdateRule
 
 
 class _Presets:
-    """Class attribute that looks for presets when asked for."""
+    """Class attribute that looks for presets each time that it is read."""
 
     def __get__(self, instance, owner=None):
         return presets.describe()
@@ -24,6 +23,9 @@ class _Presets:
 @keras.saving.register_keras_serializable(package="lrlearn")
 class LearnedOptimizer(keras.optimizers.Optimizer):
     r"""Optimizer whose update rule was learned.
+
+    Scale your inputs, images to [0, 1]: rules were meta-trained on inputs of this size,
+    and raw pixels up to 255 lead most presets astray.
 
     Each coordinate $w$ with gradient $g$ and state $h$ is updated by
 
@@ -73,15 +75,16 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         self, rule, theta=None, learning_rate=1.0, name="learned_optimizer", **kwargs
     ):
         if not isinstance(rule, UpdateRule):
+            hint = f"; use LearnedOptimizer.from_preset({rule!r})"
             raise ValueError(
                 f"`rule` must be an lrlearn.rules.UpdateRule. Received: {rule=}"
+                + (hint if isinstance(rule, str) else "")
             )
         rule.check_backend()
         if isinstance(learning_rate, numbers.Real):
             learning_rate = float(learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.rule = rule
-        self._preset = None
         self._theta = RuleWeights(rule, self.add_variable, len(self.variables))
         if theta is not None:
             self.theta = theta
@@ -89,6 +92,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     @classmethod
     def from_preset(cls, preset, **kwargs):
         """Returns an optimizer with the rule and the weights of a preset.
+
+        Give `compile` this optimizer; Keras does not know presets by name.
 
         Args:
             preset: A name in `LearnedOptimizer.presets`, a directory, or the URL of a
@@ -98,21 +103,25 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
         Raises:
             ValueError: If there is no such preset or it cannot be read.
+
+        Example:
+            >>> import lrlearn
+            >>> optimizer = lrlearn.LearnedOptimizer.from_preset("mlp_sam")
+            >>> type(optimizer.rule).__name__
+            'PerParameterMLP'
         """
         rule, theta, _ = presets.load_preset(preset)
-        optimizer = cls(rule, theta, **kwargs)
-        if presets.is_built_in(preset):
-            optimizer._preset = preset
-        return optimizer
+        return cls(rule, theta, **kwargs)
 
     def save_to_preset(self, directory, metadata=None):
         """Writes rule and weights, and a model card, as a preset; see `from_preset`.
 
+        After meta-training, `MetaTrainer.save_preset` also writes the recipe.
+
         Args:
-            directory: Where to; a preset that is already there is replaced.
-            metadata: JSON-able dict, for instance of a `"description"`, the
-                training `"tasks"`, the `"horizon"` and the `"licence"`; the card is
-                written from it. Defaults to `None`.
+            directory: Path of the preset; one that is already there is replaced.
+            metadata: JSON-able dict, from which the card is written, for instance of a
+                `"description"` and a `"licence"`. Defaults to `None`.
 
         Raises:
             ValueError: If the optimizer is untrained.
@@ -128,7 +137,6 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     @theta.setter
     def theta(self, theta):
         self._theta.assign(theta)
-        self._preset = None
 
     def build(self, variables):
         """Makes the rule's state for all of the model's variables together."""
@@ -166,21 +174,21 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         )
 
     def _update(self, gradients, variables, learning_rate):
-        places = [self._get_variable_index(v) for v in variables]
-        given = dict(zip(places, gradients, strict=True))
-        # Those at hand are the replica's own.
+        indices = [self._get_variable_index(v) for v in variables]
+        given = dict(zip(indices, gradients, strict=True))
+        # The variables passed are the replica's own.
         values = dict(enumerate(self._trainable_variables)) | dict(
-            zip(places, variables, strict=True)
+            zip(indices, variables, strict=True)
         )
         updates = self._state.update(
             self._theta.tensors(),
-            [given.get(place) for place in values],
+            [given.get(index) for index in values],
             list(values.values()),
             self.iterations + 1,
             self.assign,
         )
-        for place, variable in zip(places, variables, strict=True):
-            d = ops.cast(learning_rate, "float32") * updates[place]
+        for index, variable in zip(indices, variables, strict=True):
+            d = ops.cast(learning_rate, "float32") * updates[index]
             self.assign_add(variable, ops.cast(d, variable.dtype))
 
     def set_weights(self, weights):
@@ -190,42 +198,40 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             ValueError: If they do not fit; none is then set.
         """
         if not self.built:
-            super().set_weights(weights)  # says so
-        values = [ops.convert_to_numpy(weight) for weight in weights]
-        saved = SavedValues(values, self.variables, self._theta)
-        misfit = saved.misfit()
+            super().set_weights(weights)  # raises
+        misfit = self._load([ops.convert_to_numpy(weight) for weight in weights])
         if misfit:
-            self._keep_theta(saved)
             raise ValueError(f"`weights` must fit {self.name!r}: {misfit}")
-        saved.assign()
 
     def load_own_variables(self, store):
         """Sets all the optimizer's variables from a file; warns if it does not fit."""
-        saved = SavedValues.of(store, self.variables, self._theta)
-        misfit = saved.misfit()
+        misfit = self._load(values_of(store))
         if misfit:
-            self._keep_theta(saved)
             message = f"Skipping variable loading for optimizer '{self.name}', because "
             warnings.warn(message + misfit, stacklevel=2)
-        else:
-            saved.assign()
 
-    def _keep_theta(self, saved):
-        # A copy of one in use, without variables yet: Keras drops the state alone.
-        if not (self._trainable_variables or self._theta.are_set()):
+    def _load(self, values):
+        """Sets all variables, or none and returns why not."""
+        saved = SavedValues(values, self.variables, self._theta)
+        misfit = saved.misfit()
+        if not misfit:
+            saved.assign()
+        elif not (self._trainable_variables or self._theta.are_set()):
+            # A copy of one in use, without variables yet: it lacks the state alone.
             saved.assign_theta_if_there()
+        return misfit
 
     def get_config(self):
-        """Returns the configuration: no weights, but the name of a built-in preset."""
+        """Returns the configuration, with the name of the built-in preset if any."""
         return {
             **super().get_config(),
             "rule": keras.saving.serialize_keras_object(self.rule),
-            "preset": self._preset_name(),
+            "preset": presets.name_of(self.rule, self._theta.numpy()),
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Returns the optimizer of a `get_config` dict, trained if of a preset."""
+        """Returns the optimizer of a `get_config` dict, with its preset's weights."""
         config = dict(config)
         preset = config.pop("preset", None)
         if "rule" not in config:
@@ -240,14 +246,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         # A preset that this version lacks is no error: a file may bring the weights.
         theta = presets.theta_of(preset, optimizer.rule)
         if theta is not None:
-            optimizer.theta, optimizer._preset = theta, preset
+            optimizer.theta = theta
         return optimizer
-
-    def _preset_name(self):
-        """Returns the preset's name if its weights still are this optimizer's."""
-        theta, own = presets.theta_of(self._preset, self.rule), self._theta.numpy()
-        same = theta and all(np.array_equal(own[name], theta[name]) for name in own)
-        return self._preset if same else None
 
     def _check_trained(self):
         if not self._theta.are_set():

@@ -1,49 +1,29 @@
-"""A preset's model card, as on Hugging Face."""
+"""A preset's model card, as on Hugging Face, and the recipe in it."""
 
+import inspect
 import math
+from pathlib import Path
 
 import keras
 
-_RECIPE = {
-    "tasks": "Tasks",
-    "train_size": "Training examples of each",
-    "label_noise": "Fraction of wrong labels",
-    "batch_size": "Batch size",
-    "regularizer": "Teacher",
-    "regularizer_args": "Its arguments",
-    "estimator": "Estimator of the meta-gradient",
-    "coordinates": "Coordinates that it replays",
-    "sigma": "Deviation of its perturbations",
-    "unroll": "Unroll, steps",
-    "horizon": "Horizon, least and most steps of a run",
-    "optimizees_per_task": "Optimizees of each task",
-    "initial_scale": "Least and most factor of the initial weights",
-    "meta_loss": "Meta-loss",
-    "meta_split": "Split that it is of",
-    "learning_rate": "First learning rate",
-    "meta_steps": "Meta-steps",
-    "meta_validation_score": "Meta-validation score",
-    "seed": "Meta-seed",
-}
-_ORIGIN = {
-    "command": "Command",
-    "commit": "Commit, + if the tree was changed",
-    "date": "Date",
-    "versions": "Versions",
-    "licence": "Licence",
-}
+_SETTINGS = (
+    "unroll",
+    "horizon",
+    "optimizees_per_task",
+    "initial_scale",
+    "meta_loss",
+    "meta_split",
+    "seed",
+)
 
 
 def card(name, rule, metadata):
-    """Returns the model card, Markdown.
+    """Returns the model card, Markdown; see `presets.save_preset`.
 
     Args:
         name: The preset's name.
         rule: Its `UpdateRule`.
-        metadata: A dict; what it lacks, the card lacks. It knows `"description"`, the
-            recipe as in `binaries.meta_train`, `"results"` and `"cost"`, each a dict of
-            a sentence `"about"` and `"rows"`, a list of dicts from columns to values,
-            `"limits"`, a list of sentences, and the provenance.
+        metadata: A dict; what it lacks, the card lacks.
 
     Example:
         >>> import lrlearn
@@ -55,91 +35,81 @@ def card(name, rule, metadata):
         >>> "- Meta-seed: 3" in text
         True
     """
-    blocks = [
-        _front_matter(metadata),
-        f"# {name}",
-        metadata.get("description"),
-        _usage(name),
-        _section("Rule", _facts(_rule_facts(rule))),
-        _section("Meta-training", _known_facts(metadata, _RECIPE)),
-        _section("Results", _measured(metadata.get("results"))),
-        _section("Cost", _measured(metadata.get("cost"))),
-        _section("Limits", _listed(metadata.get("limits"))),
-        _section("Origin", _known_facts(metadata, _ORIGIN)),
-    ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    import jinja2  # only needed when a preset is written
 
-
-def _front_matter(metadata):
-    lines = ["library_name: keras", "tags: [lrlearn, learned-optimizer]"]
-    if metadata.get("licence"):
-        lines.append(f"license: {str(metadata['licence']).lower()}")
-    return "\n".join(["---", *lines, "---"])
-
-
-def _usage(name):
-    return f"""```python
-import lrlearn
-
-optimizer = lrlearn.LearnedOptimizer.from_preset("{name}")
-model.compile(optimizer, loss="sparse_categorical_crossentropy")
-```"""
-
-
-def _section(title, text):
-    return f"## {title}\n\n{text}" if text else ""
-
-
-def _rule_facts(rule):
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
+    environment.filters["text"] = _text
+    environment.tests["table"] = _is_table
+    template = (Path(__file__).parent / "card.md.j2").read_text(encoding="utf-8")
     state = keras.tree.flatten((rule.init_accumulators(1), rule.init_memory(1)))
+    text = environment.from_string(template).render(
+        name=name,
+        rule=rule,
+        class_name=type(rule).__name__,
+        weights=sum(map(math.prod, rule.theta_shapes().values())),
+        state=sum(leaf.shape[0] for leaf in state),
+        metadata=metadata,
+    )
+    return f"{text.rstrip()}\n"
+
+
+def recipe(config):
+    """Returns how a rule was meta-trained, as metadata of a preset.
+
+    Args:
+        config: A `MetaTrainer`'s `config`.
+    """
+    tasks, estimator = config["tasks"], config["estimator"]
+    teacher = config["regularizer"] or {"class_name": "none", "config": {}}
     return {
-        "Class": f"`{type(rule).__name__}`",
-        **{f"`{name}`": value for name, value in rule.get_config().items()},
-        "Weights": sum(math.prod(shape) for shape in rule.theta_shapes().values()),
-        "State, floats a parameter": sum(part.shape[0] for part in state),
+        "tasks": [task["name"] for task in tasks],
+        "loss": _common([_loss(**task["loss"]) for task in tasks]),
+        "train_size": _common([task["examples"]["train"] for task in tasks]),
+        "batch_size": _common([task["batch_size"] for task in tasks]),
+        "regularizer": teacher["class_name"].lower(),
+        "regularizer_args": [f"{k}={v}" for k, v in teacher["config"].items()],
+        "estimator": estimator["name"],
+        "coordinates": estimator.get("coordinates"),
+        "sigma": estimator.get("sigma"),
+        **{name: config[name] for name in _SETTINGS},
+        "learning_rate": _first_rate(**config["meta_optimizer"]["config"]),
     }
 
 
-def _known_facts(metadata, labels):
-    return _facts({label: metadata.get(key) for key, label in labels.items()})
+def _common(values):
+    """Returns the value if all are the same, else `None`."""
+    return values[0] if all(value == values[0] for value in values) else None
 
 
-def _facts(facts):
-    absent = (None, "", [], {})
-    return _bullets(
-        f"{label}: {_text(value)}"
-        for label, value in facts.items()
-        if value not in absent
+def _loss(**loss):
+    """Returns the Python expression of a Keras loss, the name of another one."""
+    name, config = loss["class"], loss["config"]
+    known = getattr(keras.losses, name, None)
+    if known is None:
+        return name
+    if not inspect.isclass(known):
+        return f"keras.losses.{name}"
+    parameters = inspect.signature(known).parameters
+    arguments = ", ".join(
+        f"{key}={value!r}"
+        for key, value in config.items()
+        if key in parameters and value != parameters[key].default
     )
+    return f"keras.losses.{name}({arguments})"
 
 
-def _measured(result):
-    match result:
-        case None:
-            return ""
-        case {"about": about, "rows": [*rows]} if _are_dicts(rows):
-            return f"{about}\n\n{_table(rows)}"
-        case _:
-            return _text(result)
+def _first_rate(learning_rate=None, **_):
+    """Returns a Keras optimizer's learning rate at the first step, if it is known."""
+    if isinstance(learning_rate, dict):
+        return learning_rate["config"].get("initial_learning_rate")
+    return learning_rate
 
 
-def _listed(value):
-    return _bullets(value) if isinstance(value, list) else _text(value or "")
-
-
-def _are_dicts(rows):
-    return bool(rows) and all(isinstance(row, dict) for row in rows)
-
-
-def _table(rows):
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    cells = [[row.get(column, "") for column in columns] for row in rows]
-    lines = [columns, ["---"] * len(columns), *cells]
-    return "\n".join(f"| {' | '.join(map(_text, line))} |" for line in lines)
-
-
-def _bullets(lines):
-    return "\n".join(f"- {line}" for line in lines)
+def _is_table(value):
+    match value:
+        case {"about": _, "rows": [_, *_] as rows}:
+            return all(isinstance(row, dict) for row in rows)
+    return False
 
 
 def _text(value):

@@ -1,4 +1,4 @@
-"""What is in a preset's files, as bytes: JSON and arrays, never code."""
+"""The contents of a preset's files as bytes: JSON and arrays, never code."""
 
 import hashlib
 import json
@@ -17,18 +17,8 @@ LIMITS = {CONFIG: 2**20, THETA: 2**24}
 _HEADER_LIMIT = 2**16
 
 
-def read_limited(file, name):
-    """Returns the content of an open file, which must not exceed `LIMITS[name]`."""
-    content = file.read(LIMITS[name] + 1)
-    if len(content) > LIMITS[name]:
-        raise ValueError(
-            f"{name} must have at most {LIMITS[name]} bytes. Received: more"
-        )
-    return content
-
-
 def encode(rule, theta, metadata):
-    """Returns a dict of file names to their contents.
+    """Returns a dict of file names to their contents, as bytes.
 
     Args:
         rule: An `UpdateRule` registered with Keras.
@@ -52,18 +42,22 @@ def encode(rule, theta, metadata):
         "metadata": {k: v for k, v in metadata.items() if k != "description"},
     }
     files = {CONFIG: _encode_config(config), THETA: weights}
-    for name, content in files.items():
-        if len(content) > LIMITS[name]:
-            raise ValueError(
-                f"{name} must have at most {LIMITS[name]} bytes. "
-                f"Received: {len(content)}"
-            )
+    for file, content in files.items():
+        check_size(file, content)
     decode_config(files[CONFIG])
     return files
 
 
+def check_size(name, content):
+    """Raises a `ValueError` if a file's content is larger than `LIMITS[name]`."""
+    if len(content) > LIMITS[name]:
+        raise ValueError(
+            f"{name} must have at most {LIMITS[name]} bytes. Received: more"
+        )
+
+
 def decode_config(content):
-    """Returns what a `config.json` holds, a dict of `encode`'s form."""
+    """Returns what a `config.json` holds, a dict; see `encode`."""
     config = _json(content, CONFIG)
     version = config.get("format_version")
     if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
@@ -81,13 +75,13 @@ def decode_config(content):
 
 
 def decode_metadata(config):
-    """Returns the metadata, with the `"description"`, of a decoded config."""
+    """Returns the metadata of a decoded config, with the `"description"`."""
     return {"description": config["description"], **config["metadata"]}
 
 
 def decode_rule(config):
     """Returns the rule of a decoded config."""
-    # Only classes that someone registered: a preset never names code to import.
+    # Only registered classes: a preset never names code to import.
     known = {get_registered_name(cls): cls for cls in _subclasses(UpdateRule)}
     known = {name: c for name, c in known.items() if get_registered_object(name) is c}
     class_name = config["rule"].get("class_name")
@@ -108,13 +102,7 @@ def decode_rule(config):
 
 
 def decode_theta(content, config, rule):
-    """Returns the weights, checked before anything is made of them.
-
-    Args:
-        content: The `theta.safetensors`.
-        config: What `decode_config` returned.
-        rule: What `decode_rule` returned.
-    """
+    """Returns the weights in a `theta.safetensors`, checked before they are loaded."""
     if hashlib.sha256(content).hexdigest() != config.get("theta_sha256"):
         raise ValueError(
             f"{THETA} must be the file that {CONFIG} was written with. Received: "
@@ -128,9 +116,9 @@ def decode_theta(content, config, rule):
 
 
 def _check_header(content, shapes):
-    """Checks what a safetensors file says that it holds, and its size.
+    """Checks names, types, shapes and size of the arrays in a safetensors file.
 
-    It is the header's length in 8 bytes, the header, which is JSON, and the data.
+    The file is the header's length in 8 bytes, the header, which is JSON, and the data.
     """
     length = int.from_bytes(content[:8], "little")
     end = 8 + length
@@ -150,11 +138,17 @@ def _check_header(content, shapes):
                 f"{expected.get(name, 'absent')}. "
                 f"Received: {received.get(name, 'none')}"
             )
-    size = 4 * sum(math.prod(shape) for shape in shapes.values())
+    size = 4 * sum(map(math.prod, shapes.values()))
     if end + size != len(content):
         raise ValueError(
             f"{THETA} must hold {size} bytes of weights. Received: {len(content) - end}"
         )
+
+
+def _kind(entry):
+    """Returns the type and shape of a header's entry."""
+    entry = entry if isinstance(entry, dict) else {}
+    return entry.get("dtype"), entry.get("shape")
 
 
 def _encode_config(config):
@@ -164,12 +158,6 @@ def _encode_config(config):
         raise ValueError(
             f"`metadata` and the rule's config must be JSON-able. Received: {error}"
         ) from None
-
-
-def _kind(entry):
-    """Returns the type and shape of a header's entry."""
-    entry = entry if isinstance(entry, dict) else {}
-    return entry.get("dtype"), entry.get("shape")
 
 
 def _json(content, what):

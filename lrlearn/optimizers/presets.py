@@ -3,8 +3,8 @@
 A preset is a directory of three files that hold JSON, arrays and text, never code:
 
 - `config.json`: `format_version`, `description`, `rule` (`class_name` and `config`),
-  `metadata` (a free dict: tasks, teacher, horizon, seed, licence and so on) and
-  `theta_sha256`, which ties it to
+  `metadata` (a free dict: tasks, regularizer, horizon, seed, licence and so on) and
+  `theta_sha256`, the hash of
 - `theta.safetensors`: the weights, float32;
 - `README.md`: a model card, written from the metadata. It may be edited and is never
   read; saving again writes it anew.
@@ -14,7 +14,7 @@ name of a directory in `$LRLEARN_HOME` (default `~/.lrlearn`), a directory, or t
 of a zip file with its hash. `LearnedOptimizer.presets` lists the first two. To publish
 a preset, pack it and put the zip file on any web server:
 
-    optimizer.save_to_preset("mine", {"description": "...", "licence": "..."})
+    trainer.save_preset("mine", description="...", licence="...")
     lrlearn.optimizers.presets.pack_preset("mine")  # "mine.zip#sha256=5ae4..."
 
 Others then use `from_preset("https://.../mine.zip#sha256=5ae4...")`; a URL must be
@@ -22,27 +22,32 @@ https, http or file. Downloads are kept in `$LRLEARN_HOME/downloads`, by hash. A
 file of `config.json` and `theta.safetensors`, in no folder, will do, and `sha256sum`
 gives its hash.
 
-Whatever a preset holds, loading it runs no code of it and takes little memory: sizes,
-names, types and shapes are checked before any weight is loaded.
+Loading runs no code of a preset and takes little memory: sizes, names, types and shapes
+are checked before any weight is loaded.
 """
 
+import difflib
+import os
 from pathlib import Path
 
-from lrlearn.optimizers import preset_format, preset_source
-from lrlearn.optimizers.preset_archive import write_archive
+import numpy as np
+
+from lrlearn.optimizers import preset_format
 from lrlearn.optimizers.preset_card import card
-from lrlearn.optimizers.preset_folder import Folder
+from lrlearn.optimizers.preset_files import Directory, Download, pack
 from lrlearn.optimizers.preset_format import CARD, CONFIG, THETA
+
+_BUILT_IN = Path(__file__).parent / "presets"
 
 
 def describe():
     """Returns `{name: {"description": ..., **metadata}}` of the presets with a name."""
-    return {name: _describe(source) for name, source in preset_source.named().items()}
+    return {name: _describe(directory) for name, directory in _named().items()}
 
 
-def is_built_in(name):
-    """Returns whether this is the name of a built-in preset."""
-    return name in list(preset_source.built_in())
+def built_in():
+    """Returns the directories of the built-in presets by name."""
+    return {name: directory.path for name, directory in _inside(_BUILT_IN).items()}
 
 
 def load_preset(identifier):
@@ -71,7 +76,7 @@ def load_preset(identifier):
         >>> metadata
         {'description': '', 'seed': 0}
     """
-    source = preset_source.find(identifier)
+    source = _find(identifier)
     try:
         config = preset_format.decode_config(source.read(CONFIG))
         rule = preset_format.decode_rule(config)
@@ -82,15 +87,20 @@ def load_preset(identifier):
 
 
 def save_preset(directory, rule, theta, metadata=None):
-    """Writes a preset; where this fails, what was there stays.
+    """Writes a preset; if this fails, what was there stays.
+
+    After meta-training, `MetaTrainer.save_preset` calls this with the recipe.
 
     Args:
-        directory: Where to; a preset that is already there is replaced with its
-            README.md, any other files are left alone and refused.
+        directory: Path of the preset. A preset that is there is replaced, with its
+            README.md; a directory with any other file is refused.
         rule: An `UpdateRule` registered with Keras.
         theta: Its weights, a dict of names to arrays.
-        metadata: JSON-able dict of what to remember, from which the model card is
-            written; see `lrlearn.optimizers.preset_card`. Defaults to `None`.
+        metadata: JSON-able dict, from which the model card is written. The card shows
+            `"description"`, what `preset_card.recipe` returns, `"results"` and
+            `"cost"`, each a dict of a sentence `"about"` and `"rows"`, a list of dicts
+            from columns to values, `"limits"`, a list of sentences, `"command"`,
+            `"commit"`, `"date"`, `"versions"` and `"licence"`. Defaults to `None`.
 
     Raises:
         ValueError: If `theta` does not fit the rule or is not finite, the rule is
@@ -100,18 +110,18 @@ def save_preset(directory, rule, theta, metadata=None):
     metadata = {} if metadata is None else metadata
     files = preset_format.encode(rule, theta, metadata)
     text = card(Path(directory).absolute().name, rule, metadata)
-    Folder(directory).write({**files, CARD: text.encode()})
+    Directory(directory).write({**files, CARD: text.encode()})
 
 
 def pack_preset(directory):
     """Packs a preset to be published, as `<directory>.zip`.
 
     Args:
-        directory: Of the preset.
+        directory: Path of the preset.
 
     Returns:
-        The file's name with its hash, such as `"mine.zip#sha256=5ae4..."`: what a URL
-        of the preset ends with.
+        The file's name with its hash, such as `"mine.zip#sha256=5ae4..."`: the end of
+        the preset's URL.
 
     Raises:
         ValueError: If it is no preset, or one that cannot be loaded.
@@ -127,28 +137,68 @@ def pack_preset(directory):
         >>> url
         'file:///.../mine.zip#sha256=...'
     """
-    directory = Path(directory).absolute()
-    load_preset(directory)
-    folder = Folder(directory)
-    files = {name: folder.read(name) for name in (CONFIG, THETA)}
-    if (directory / CARD).is_file():
-        files[CARD] = (directory / CARD).read_bytes()
-    path = directory.with_name(f"{directory.name}.zip")
-    return f"{path.name}#sha256={write_archive(path, files)}"
+    path = Path(directory).absolute()
+    load_preset(path)
+    files = {name: (path / name).read_bytes() for name in (CONFIG, THETA)}
+    if (path / CARD).is_file():
+        files[CARD] = (path / CARD).read_bytes()
+    path = path.with_name(f"{path.name}.zip")
+    return f"{path.name}#sha256={pack(path, files)}"
 
 
 def theta_of(name, rule):
     """Returns the weights of a built-in preset, `None` if it is not of this rule."""
-    if not is_built_in(name):
+    if name not in list(built_in()):
         return None
     preset_rule, theta, _ = load_preset(name)
     same = type(preset_rule) is type(rule)
     return theta if same and preset_rule.get_config() == rule.get_config() else None
 
 
-def _describe(source):
+def name_of(rule, theta):
+    """Returns the name of the built-in preset of these weights, `None` if of none."""
+    for name in built_in():
+        own = theta_of(name, rule)
+        if own and all(np.array_equal(theta[key], own[key]) for key in own):
+            return name
+    return None
+
+
+def _find(identifier):
+    """Returns the `Directory` or the `Download` of a preset."""
+    named, is_text = _named(), isinstance(identifier, str)
+    if is_text and identifier in named:
+        return named[identifier]
+    if isinstance(identifier, str | os.PathLike) and Path(identifier).is_dir():
+        return Directory(identifier)
+    if is_text and "://" in identifier:
+        return Download(identifier, _home() / "downloads")
+    near = difflib.get_close_matches(identifier, named, n=1) if is_text else []
+    hint = f". Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(
+        f"A preset must be a directory, a URL or one of {list(named)}. Received: "
+        f"{identifier!r}{hint}"
+    )
+
+
+def _named():
+    """Returns the built-in presets, then the user's, a dict of `Directory`s."""
+    own = _inside(_BUILT_IN)
+    return own | {n: d for n, d in _inside(_home()).items() if n not in own}
+
+
+def _home():
+    return Path(os.environ.get("LRLEARN_HOME") or "~/.lrlearn").expanduser()
+
+
+def _inside(folder):
+    paths = sorted(path.parent for path in folder.glob(f"*/{CONFIG}"))
+    return {path.name: Directory(path) for path in paths}
+
+
+def _describe(directory):
     try:
-        config = preset_format.decode_config(source.read(CONFIG))
+        config = preset_format.decode_config(directory.read(CONFIG))
     except ValueError as error:
         # One that is broken must not hide the others.
         return {"description": f"Cannot be read: {error}"}

@@ -6,7 +6,7 @@ from keras import ops
 
 from lrlearn.optimizers import backends
 
-# Finite: with NaN, whoever looks for NaN in a model would be stopped here.
+# Finite: NaN would alarm those who look for it in a model's variables.
 _UNSET = float(np.finfo("float32").max)
 
 
@@ -19,7 +19,7 @@ class RuleWeights:
         first: Number of variables that the optimizer already has.
 
     Attributes:
-        places: Slice of the optimizer's variables: where these are.
+        slice: The slice of the optimizer's variables that is these.
     """
 
     def __init__(self, rule, add_variable, first):
@@ -33,7 +33,7 @@ class RuleWeights:
             )
             for name, shape in sorted(rule.theta_shapes().items())
         }
-        self.places = slice(first, first + len(self._variables))
+        self.slice = slice(first, first + len(self._variables))
 
     @property
     def variables(self):

@@ -1,4 +1,4 @@
-"""An optimizer's variables set from a file or a list: all that are there, or none."""
+"""An optimizer's variables set from a file or a list, all or none."""
 
 import numpy as np
 
@@ -16,23 +16,13 @@ class SavedValues:
 
     def __init__(self, values, variables, theta):
         self._values, self._theta = values, theta
-        self._places = theta.places
+        self._slice = theta.slice
         # If saved before it was built, there is no other state.
-        unbuilt = len(values) == self._places.stop
-        self._variables = variables[: self._places.stop if unbuilt else None]
-
-    @classmethod
-    def of(cls, store, variables, theta):
-        """Returns those in what Keras gives to `load_own_variables`."""
-        keys = list(store.keys())
-        values = [
-            np.asarray(store[key]) if key in keys else None
-            for key in map(str, range(len(keys)))
-        ]
-        return cls(values, variables, theta)
+        unbuilt = len(values) == self._slice.stop
+        self._variables = variables[: self._slice.stop if unbuilt else None]
 
     def misfit(self):
-        """Returns why they are not for these variables, `None` if they may be."""
+        """Returns why they do not fit these variables, `None` if they do."""
         expected, received = len(self._variables), len(self._values)
         if received != expected:
             return f"it has {expected} variables. Received: {received} values"
@@ -41,16 +31,16 @@ class SavedValues:
     def assign(self):
         """Sets the variables."""
         pairs = list(zip(self._variables, self._values, strict=True))
-        del pairs[self._places]
+        del pairs[self._slice]
         for variable, value in pairs:
             variable.assign(value)
-        self._theta.load(self._values[self._places])
+        self._theta.load(self._values[self._slice])
 
     def assign_theta_if_there(self):
         """Sets the rule's weights alone if all up to them fits."""
-        end = self._places.stop
+        end = self._slice.stop
         if len(self._values) >= end and not self._misfit_of_first(end):
-            self._theta.load(self._values[self._places])
+            self._theta.load(self._values[self._slice])
 
     def _misfit_of_first(self, n):
         pairs = zip(self._variables[:n], self._values[:n], strict=True)
@@ -61,7 +51,16 @@ class SavedValues:
                     f"its variable {i}, {variable.name!r}, must be numbers of shape "
                     f"{expected}. Received: {received}"
                 )
-        return self._theta.misfit(self._values[self._places])
+        return self._theta.misfit(self._values[self._slice])
+
+
+def values_of(store):
+    """Returns a list of the arrays in what Keras gives to `load_own_variables`."""
+    keys = list(store.keys())
+    return [
+        np.asarray(store[key]) if key in keys else None
+        for key in map(str, range(len(keys)))
+    ]
 
 
 def _shape(value):

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from lrlearn.optimizers import preset_source, presets
+from lrlearn.optimizers import presets
 from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
 
 PROGRAM = "tools.make_cards"
-BUILT_IN = sorted(preset_source.built_in())
+BUILT_IN = sorted(presets.built_in())
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -70,17 +70,18 @@ def test_accuracy(program, results):
 def test_limits_follow_the_results(program, results):
     """Ahead of Adam at first and behind later; 20 points gained, then 10 lost."""
     limits = program._limits("mine_sam", PerParameterMLP(), METADATA)
-    assert limits[1].endswith("mean: 0 of 2 after 100 steps, 2 of 2 after 1,000 steps.")
-    assert limits[2].startswith("Meta-trained on net, other, in runs of at most 1,234 ")
-    assert limits[3].endswith(
+    assert limits[0].startswith("Scale your inputs")
+    assert limits[2].endswith("mean: 0 of 2 after 100 steps, 2 of 2 after 1,000 steps.")
+    assert limits[3].startswith("Meta-trained on net, other, in runs of at most 1,234 ")
+    assert limits[4].endswith(
         "on all images against `mine_none`, which had no teacher: +20.0 on net after "
         "100 steps, -10.0 on net after 1,000 steps."
     )
     bare = {**METADATA, "regularizer": "none"}
     assert program._limits("mine_none", PerParameterMLP(), bare) == [
-        limits[0],
-        limits[1].replace("0 of 2", "2 of 2"),
-        limits[2],
+        *limits[:2],
+        limits[2].replace("0 of 2", "2 of 2"),
+        limits[3],
     ]
 
 
@@ -113,13 +114,13 @@ def test_cost(program, results, monkeypatch):
 
 def test_rewriting_changes_no_weights(run, tmp_path, monkeypatch):
     """And brings back a card."""
-    source = preset_source.built_in()["mlp_sam"]
+    source = presets.built_in()["mlp_sam"]
     rule, theta, metadata = presets.load_preset("mlp_sam")
-    facts = ("results", "cost", "limits")
+    facts = ("results", "cost", "limits", "loss")
     bare = {key: value for key, value in metadata.items() if key not in facts}
     presets.save_preset(tmp_path / "mlp_sam", rule, theta, bare)
-    monkeypatch.setattr(preset_source, "_BUILT_IN", tmp_path)
+    monkeypatch.setattr(presets, "_BUILT_IN", tmp_path)
     assert run().code == 0
     for name in ("README.md", "config.json", "theta.safetensors"):
         written = (tmp_path / "mlp_sam" / name).read_bytes()
-        assert written == (source.path / name).read_bytes()
+        assert written == (source / name).read_bytes()

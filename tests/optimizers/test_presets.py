@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from lrlearn.optimizers import LearnedOptimizer, preset_source, presets
+from lrlearn.optimizers import LearnedOptimizer, presets
 from lrlearn.rules import CoordinatewiseLSTM
 from tests.optimizers.conftest import GRADIENTS, METADATA, apply
 
-BUILT_IN = sorted(preset_source.built_in())
+BUILT_IN = sorted(presets.built_in())
 
 
 def _files(directory):
@@ -28,7 +28,7 @@ def test_built_in_presets_train(name, make_model, fit):
 
 def test_presets_lists_the_built_in_ones(tmp_path, monkeypatch, rule):
     """By name, each with its description and metadata; a fresh dict each time."""
-    monkeypatch.setattr(preset_source, "_BUILT_IN", tmp_path)
+    monkeypatch.setattr(presets, "_BUILT_IN", tmp_path)
     assert LearnedOptimizer.presets == {}
     for name in ("b", "a"):
         presets.save_preset(tmp_path / name, rule, rule.init_theta(), METADATA)

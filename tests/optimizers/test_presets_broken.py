@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from lrlearn.optimizers import LearnedOptimizer, preset_source, presets
+from lrlearn.optimizers import LearnedOptimizer, presets
 from lrlearn.rules import CoordinatewiseLSTM, UpdateRule
 
 
@@ -223,11 +223,22 @@ def test_unreadable_files(directory, monkeypatch):
 @pytest.mark.parametrize("identifier", ["lstm_gma", "no/such/folder", "\0", None, 3])
 def test_unknown_preset(identifier, tmp_path, monkeypatch, rule):
     """The error lists the valid names."""
-    monkeypatch.setattr(preset_source, "_BUILT_IN", tmp_path)
+    monkeypatch.setattr(presets, "_BUILT_IN", tmp_path)
     presets.save_preset(tmp_path / "lstm_gam", rule, rule.init_theta())
     with pytest.raises(ValueError, match=r"one of \['lstm_gam'\]. Received: ") as error:
         LearnedOptimizer.from_preset(identifier)
     assert repr(identifier) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "identifier, nearest", [("mlp-sam", "mlp_sam"), ("lstm", "lstm_sam"), ("xyz", None)]
+)
+def test_the_nearest_preset_is_named(identifier, nearest):
+    """If one is near."""
+    with pytest.raises(ValueError, match=f"Received: '{identifier}'") as error:
+        LearnedOptimizer.from_preset(identifier)
+    hint = str(error.value).partition(f"Received: '{identifier}'")[2]
+    assert hint == (f". Did you mean '{nearest}'?" if nearest else "")
 
 
 def test_a_file_is_no_directory(directory):

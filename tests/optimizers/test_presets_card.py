@@ -2,11 +2,11 @@
 
 import pytest
 
-from lrlearn.optimizers import LearnedOptimizer, preset_source, presets
-from lrlearn.optimizers.preset_card import card
+from lrlearn.optimizers import LearnedOptimizer, presets
+from lrlearn.optimizers.preset_card import card, recipe
 from lrlearn.rules import PerParameterMLP
 
-BUILT_IN = preset_source.built_in()
+BUILT_IN = presets.built_in()
 METADATA = {
     "description": "What it is.",
     "tasks": ["digits/mlp", "digits/cnn"],
@@ -17,6 +17,7 @@ METADATA = {
     "licence": "MIT",
     "results": {"about": "Accuracy.", "rows": [{"steps": 5, "accuracy": 0.25}] * 2},
     "limits": ["It is slow.", "It is small."],
+    "loss": "keras.losses.MeanSquaredError()",
     "commit": "abc",
     "other": "not shown",
 }
@@ -26,7 +27,7 @@ METADATA = {
 def test_built_in_cards_are_those_of_the_code(name):
     """`python -m tools.make_cards` writes them."""
     rule, _, metadata = presets.load_preset(name)
-    text = (BUILT_IN[name].path / "README.md").read_text(encoding="utf-8")
+    text = (BUILT_IN[name] / "README.md").read_text(encoding="utf-8")
     assert text == card(name, rule, metadata)
     for title in ("Rule", "Meta-training", "Results", "Cost", "Limits", "Origin"):
         assert f"\n## {title}\n" in text
@@ -40,6 +41,7 @@ def test_what_a_card_says():
         "# mine",
         "What it is.",
         'optimizer = lrlearn.LearnedOptimizer.from_preset("mine")',
+        "loss = keras.losses.MeanSquaredError()",
         "- `units`: 4",
         # 4 x 13 + 4 + 3 x 4 + 3 weights; three momenta and a second moment.
         "- Weights: 71",
@@ -66,6 +68,74 @@ def test_what_is_unknown_is_left_out():
         "## Rule",
     ]
     assert "None" not in text and "license" not in text
+    assert "\nloss = ...\n" in text
+
+
+def _config(tasks, **changes):
+    """Returns part of a `MetaTrainer.config`."""
+    settings = {"unroll": 5, "horizon": [10, 30], "initial_scale": [1.0, 1.0]}
+    choices = {"optimizees_per_task": 2, "meta_loss": "log", "meta_split": "train"}
+    return {
+        **settings,
+        **choices,
+        "seed": 3,
+        "tasks": [
+            {"name": name, "loss": loss, "batch_size": 8, "examples": {"train": size}}
+            for name, loss, size in tasks
+        ],
+        "regularizer": None,
+        "estimator": {"name": "replay", "coordinates": 9},
+        "meta_optimizer": {"class": "Adam", "config": {"learning_rate": 0.01}},
+        **changes,
+    }
+
+
+CROSSENTROPY = {
+    "class": "SparseCategoricalCrossentropy",
+    "config": {"from_logits": True, "reduction": "sum_over_batch_size"},
+}
+
+
+def test_recipe():
+    """What a `MetaTrainer` did."""
+    rate = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.02}}
+    config = _config(
+        [("a", CROSSENTROPY, 40), ("b", CROSSENTROPY, 50)],
+        regularizer={"class_name": "SAM", "config": {"rho": 0.3}},
+        meta_optimizer={"class": "Adam", "config": {"learning_rate": rate}},
+    )
+    expected = {
+        "tasks": ["a", "b"],
+        "loss": "keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
+        "train_size": None,
+        "batch_size": 8,
+        "regularizer": "sam",
+        "regularizer_args": ["rho=0.3"],
+        "estimator": "replay",
+        "coordinates": 9,
+        "sigma": None,
+        "horizon": [10, 30],
+        "learning_rate": 0.02,
+        "seed": 3,
+    }
+    assert expected.items() <= recipe(config).items()
+    bare = recipe(_config([("a", CROSSENTROPY, 40)]))
+    assert bare["regularizer"] == "none" and bare["regularizer_args"] == []
+    assert (bare["learning_rate"], bare["train_size"]) == (0.01, 40)
+
+
+@pytest.mark.parametrize(
+    "losses, expected",
+    [
+        (["mean_squared_error"], "keras.losses.mean_squared_error"),
+        (["my_loss"], "my_loss"),
+        (["my_loss", "mean_squared_error"], None),
+    ],
+)
+def test_recipe_of_other_losses(losses, expected):
+    """Functions, one's own, and tasks that differ."""
+    tasks = [(name, {"class": name, "config": {}}, 40) for name in losses]
+    assert recipe(_config(tasks))["loss"] == expected
 
 
 def test_rows_that_differ():

@@ -13,7 +13,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from lrlearn.optimizers import LearnedOptimizer, preset_archive, presets
+from lrlearn.optimizers import LearnedOptimizer, preset_files, presets
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
@@ -140,7 +140,7 @@ def test_a_server_without_end(server, home, monkeypatch):
     fragment = f"#sha256={'0' * 64}"
     limit = 2**20 + 2**24
     assert f"at most {limit} bytes" in _error(f"{server}/endless.zip{fragment}")
-    monkeypatch.setattr(preset_archive, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(preset_files, "_TIMEOUT", 0.2)
     assert "timed out" in _error(f"{server}/silent.zip{fragment}")
     assert not home.exists()
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from lrlearn.optimizers import LearnedOptimizer, preset_source, presets
+from lrlearn.optimizers import LearnedOptimizer, presets
 from lrlearn.rules import CoordinatewiseLSTM
 from tests.optimizers.conftest import GRADIENTS, W, apply
 
@@ -29,7 +29,7 @@ if not EAGERLY:
 @pytest.fixture(name="built_in")
 def _built_in(tmp_path, monkeypatch):
     """Directory of built-in presets, empty."""
-    monkeypatch.setattr(preset_source, "_BUILT_IN", tmp_path / "built_in")
+    monkeypatch.setattr(presets, "_BUILT_IN", tmp_path / "built_in")
     return tmp_path / "built_in"
 
 

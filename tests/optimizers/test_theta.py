@@ -101,7 +101,10 @@ def test_bad_theta(rule, change, message):
 
 def test_bad_arguments(rule):
     """The error says the rule and what came."""
-    with pytest.raises(ValueError, match="UpdateRule. Received: rule='adam'"):
-        LearnedOptimizer("adam")
+    hint = r"UpdateRule. Received: rule='mlp_sam'; use .*from_preset\('mlp_sam'\)"
+    with pytest.raises(ValueError, match=hint):
+        LearnedOptimizer("mlp_sam")
+    with pytest.raises(ValueError, match="UpdateRule. Received: rule=3$"):
+        LearnedOptimizer(3)
     with pytest.raises(ValueError, match="not recognized.*'momentum'"):
         LearnedOptimizer(rule, momentum=0.9)
