@@ -18,6 +18,8 @@ from lrlearn.meta.meta_step import MetaStep, local_replicas
 from lrlearn.meta.meta_validation import MetaValidation
 from lrlearn.meta.meta_weights import MetaWeights
 from lrlearn.meta.optimizee_pool import OptimizeePool
+from lrlearn.optimizers import presets
+from lrlearn.optimizers.preset_card import recipe
 
 
 class MetaTrainer:
@@ -136,10 +138,10 @@ class MetaTrainer:
     ):
         """Meta-trains up to meta-step `steps`.
 
-        Called again, it goes on from the step reached; with a directory that holds a
-        checkpoint of the same configuration, from there, exactly as if it had never
-        stopped; to the bit where TensorFlow's `arithmetic_optimization` is off or
-        operations run one at a time, as sums take any order otherwise.
+        Called again, it goes on from the step reached, or from the checkpoint in the
+        directory if that is further, as if it had never stopped. That is exact to the
+        bit if TensorFlow's `arithmetic_optimization` is off or operations run one at a
+        time; otherwise TensorFlow adds up in any order.
 
         Args:
             steps: Number of the last meta-step, counted from the first `fit`.
@@ -174,6 +176,21 @@ class MetaTrainer:
         finally:
             callbacks.on_train_end()
         return self.history
+
+    def save_preset(self, directory, **metadata):
+        """Writes the rule, `theta` and a model card with the recipe as a preset.
+
+        `LearnedOptimizer.from_preset(directory)` then makes the optimizer.
+
+        Args:
+            directory: Path of the preset; one that is already there is replaced.
+            **metadata: What else is on the card, such as `description` and `licence`;
+                see `lrlearn.optimizers.presets.save_preset`.
+        """
+        score = self.history.best and self.history.best["score"]
+        facts = {"meta_steps": self.step, "meta_validation_score": score}
+        metadata = {**recipe(self.config), **facts, **metadata}
+        presets.save_preset(directory, self.rule, self.theta, metadata)
 
     def _train(self, steps, callbacks, directory, checkpoint_every):
         if self.step == 0:
@@ -234,7 +251,7 @@ class MetaTrainer:
 
 
 def _refuse_scope():
-    """Raises a `ValueError` within a strategy's scope, where updates would fail."""
+    """Raises a `ValueError` within a strategy's scope: updates would fail there."""
     if tf.distribute.has_strategy():
         raise ValueError(
             "MetaTrainer must be used outside `strategy.scope()`; give it `strategy` "
