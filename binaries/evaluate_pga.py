@@ -1,4 +1,4 @@
-r"""Measures how flat the minima are that saved models lie in.
+r"""Measures how flat the loss is around saved models.
 
     python -m binaries.evaluate_pga --model=runs/train/model.keras --task=digits/mlp
     python -m binaries.evaluate_pga --model=adam.keras,sam.keras --split=test --hessian
@@ -33,6 +33,9 @@ _RELATIVE = flags.DEFINE_bool(
 )
 _ADAPTIVE = flags.DEFINE_bool(
     "adaptive", False, "Measure distances, and gradients, relative to each weight."
+)
+_METHOD = flags.DEFINE_enum(
+    "method", "pga", ["pga", "apgd"], "Search: ours, or plain Auto-PGD."
 )
 _HESSIAN = flags.DEFINE_bool(
     "hessian",
@@ -71,13 +74,14 @@ def _measure(model, x, y, radii):
         radii,
         relative=_RELATIVE.value,
         adaptive=_ADAPTIVE.value,
+        method=_METHOD.value,
         seed=_SEED.value,
     )
     return frame.assign(**_curvature(model, x, y)) if _HESSIAN.value else frame
 
 
 def _curvature(model, x, y):
-    """Returns what --hessian adds, as a dict of columns."""
+    """Returns the columns of --hessian, a dict."""
     top = top_eigenvalue(model, x, y, seed=_SEED.value)
     trace = hessian_trace(model, x, y, seed=_SEED.value)
     return {

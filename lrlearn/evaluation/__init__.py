@@ -1,4 +1,4 @@
-"""How well, and how flat: training runs, sharpness and statistics."""
+"""Training runs, measures of flatness, and statistics of runs."""
 
 from lrlearn import tensorflow_only  # noqa: F401
 from lrlearn.evaluation.aggregates import (

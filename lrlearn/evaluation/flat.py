@@ -15,14 +15,14 @@ class Function:
             has an attribute `compute_dtype`, that is the name of the coarsest type in
             which it computes.
         params: List of tensors, the point.
-        args: Tuple of what `fn` gets after the parameters. Defaults to `()`.
+        args: Tuple of further arguments of `fn`. Defaults to `()`.
         adaptive: Whether `fn` sees perturbations multiplied by the magnitudes of the
             parameters, elementwise. Defaults to `False`.
 
     Attributes:
         dtype: The type of perturbations and values: float64 if that of all parameters
             is, else float32.
-        zero: The perturbation that is none.
+        zero: The perturbation 0.
         value: Function of a perturbation that returns the value there.
         value_and_gradient: Function of a perturbation that returns the value and the
             gradient `[n]` there.
@@ -37,31 +37,26 @@ class Function:
         w = self._flatten(params)
         self.zero = tf.zeros_like(w)
         self._scale = tf.abs(w) if adaptive else tf.ones([], self.dtype)
-        # Functions of their own, so that a graph that calls them often stays small.
+        # As functions, they appear once in a graph that calls them often.
         self.value = tf.function(self._value, autograph=False)
         self.value_and_gradient = tf.function(self.differentiate, autograph=False)
 
     @property
     def epsilon(self):
-        """The machine epsilon of the coarsest type on the way to a value.
+        """The machine epsilon of the coarsest type in which values are computed.
 
-        The type of values is known from the first one on.
+        The type that `fn` returns counts after its first call.
         """
         types = [t.as_numpy_dtype for t in self._types if t.is_floating]
         return max(float(ml_dtypes.finfo(t).eps) for t in types)
 
     def differentiate(self, e):
-        """Does what `value_and_gradient` does, to be differentiated again."""
+        """Like `value_and_gradient`, and can be differentiated again."""
         f, gradients = value_and_gradients(self._evaluate, self._at(e))
         return tf.cast(f, self.dtype), self._scale * self._flatten(gradients)
 
     def defect(self, f, g):
-        """Returns what `defect` does of the value and gradient at 0, and of the point.
-
-        Args:
-            f: The value at 0.
-            g: The gradient at 0, `[n]`.
-        """
+        """Returns `defect(f, g, point)`, with the value and the gradient `[n]` at 0."""
         return defect(f, g, self._flatten(self._params))
 
     def hessian_vector_product(self, v):
@@ -72,7 +67,7 @@ class Function:
         return product
 
     def unflatten(self, e):
-        """Returns what `fn` sees of `e`: a list of tensors like the parameters."""
+        """Returns the perturbation `e` as a list of tensors like the parameters."""
         e = self._scale * e
         pieces = tf.split(e, [w.shape.num_elements() for w in self._params])
         return [
@@ -132,7 +127,7 @@ def dtype(params):
 
 
 def as_tensors(params):
-    """Returns `params` as a list of tensors, and refuses an empty one."""
+    """Returns `params` as a list of tensors; an empty list raises an error."""
     if len(params) == 0:
         raise ValueError(f"`params` must hold at least one tensor. Received: {params=}")
     return [tf.convert_to_tensor(w) for w in params]
@@ -144,9 +139,9 @@ def is_finite(f, g):
 
 
 def defect(*tensors):
-    """Returns 0, or NaN if an element is not finite: what a result is marked by.
+    """Returns 0, or NaN if an element is not finite; added to a result it marks it.
 
-    A NaN of our own would stop `tf.debugging.enable_check_numerics` on good numbers.
+    A constant NaN would stop `tf.debugging.enable_check_numerics` on good numbers.
     """
     return sum(
         # The sine of infinity is NaN.
@@ -156,13 +151,13 @@ def defect(*tensors):
 
 
 def increase(f0, g0, f, g, e, epsilon):
-    r"""Returns $f(e) - f(0)$, accurate even where it drowns in rounding.
+    r"""Returns $f(e) - f(0)$, accurate even if it is below the rounding errors of $f$.
 
-    A float32 loss near 1 is known to about 1e-7, which may be no less than what a
-    radius of 0.001 adds to it. The trapezoidal rule $(g_0 + g)^T e/2$ subtracts no
-    nearly equal numbers, and is exact on quadratics. It is taken where it lies within
-    the rounding error of the plain difference, else what of that is closest to it;
-    where one of the two is not finite, the plain difference is.
+    A float32 loss near 1 is known to about 1e-7; a radius of 0.001 may add less. The
+    trapezoidal rule $(g_0 + g)^T e/2$ subtracts no nearly equal numbers, and is exact
+    on quadratics. The result is that rule, clipped to the interval that the plain
+    difference and its rounding error allow. If one of the two is not finite, the result
+    is the plain difference.
 
     Args:
         f0: Value at 0, a scalar.

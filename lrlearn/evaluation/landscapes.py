@@ -18,33 +18,29 @@ def loss_landscape(
     """Returns the loss of a Keras model on a plane through its weights.
 
     The plane is spanned by two random directions, normalized filter by filter to the
-    model's own weights. What counts as a filter is right for dense layers and ordinary
-    convolutions, not for transposed and depthwise ones, see `random_directions`. Models
-    of one architecture share what is drawn where they share the seed. The model runs in
-    inference mode and is left as it was. All examples go through it at once.
+    model's own weights; `random_directions` defines filters. Models of one architecture
+    share the random numbers if they share the seed. The model runs in inference mode
+    and is left as it was. All examples go through it at once.
 
     Args:
         model: A built Keras model.
-        x: Inputs, an array or a structure of them, or a finite data set of batches;
-            what `model.evaluate` takes.
+        x: Inputs, or a finite data set of batches; see `sharpness`.
         y: Targets, unless `x` is a data set. Defaults to `None`.
         span: Largest multiple of a direction, positive. Defaults to `1.0`.
-        points: Points along each direction, at least 2; the model itself is one of
-            them where it is odd. Defaults to `25`.
+        points: Points along each direction, at least 2; if it is odd, the model itself
+            is one of them. Defaults to `25`.
         seed: Integer seed of the directions. Defaults to `0`.
-        loss: A loss as of `keras.Model.compile`: a name, Keras loss, function of
-            `(y_true, y_pred)`, or a structure of them; `None` for the one that the
-            model is compiled with. Defaults to `None`.
+        loss: A loss other than the compiled one, see `sharpness`. Defaults to `None`.
         sample_weight: Weights of the examples, or `None`. Defaults to `None`.
 
     Returns:
-        A `pandas.DataFrame` with one row a point and the columns `alpha`, `beta` (the
-        multiples of the two directions) and `loss`, which
-        `lrlearn.plots.loss_landscape` draws.
+        A `pandas.DataFrame` with one row for each point and the columns `alpha`, `beta`
+        (the multiples of the two directions) and `loss`; `lrlearn.plots.loss_landscape`
+        draws it.
 
     Raises:
-        ValueError: If the model is not built or has no loss, `model.evaluate` would
-            not take the data, or an argument is not one of these.
+        ValueError: If `sharpness` would not take the model or the data, or an argument
+            is not one of these.
 
     Reference:
         [Li et al., 2018](https://arxiv.org/abs/1712.09913), section 4.
@@ -81,9 +77,9 @@ def landscape(loss_fn, params, directions, span=1.0, points=25) -> pd.DataFrame:
         points: Points along each direction, at least 2. Defaults to `25`.
 
     Returns:
-        A `pandas.DataFrame` with one row a point and the columns `alpha`, `beta` and
-        `loss`, which is kept as it is if it is not finite. A warning is given if the
-        loss or its gradient is not finite at the parameters themselves.
+        A `pandas.DataFrame` with one row for each point and the columns `alpha`, `beta`
+        and `loss`, which need not be finite. A warning is given if the loss or its
+        gradient is not finite at the parameters themselves.
 
     Raises:
         ValueError: If `params` is empty, or an argument is not one of these.
@@ -121,15 +117,15 @@ def landscape(loss_fn, params, directions, span=1.0, points=25) -> pd.DataFrame:
 def random_directions(params, seed=0):
     r"""Returns two random directions, normalized filter by filter.
 
-    Drawn from a normal distribution, each filter $d_j$ is scaled to the norm of the
+    Each filter $d_j$ is drawn from a normal distribution and scaled to the norm of the
     filter $w_j$ of the parameters: $d_j \leftarrow \|w_j\|\, d_j / \|d_j\|$. A filter
-    is all that shares the last index: in Keras, the weights into one unit of a dense
-    layer or one channel of an ordinary convolution. Parameters of fewer than two
-    dimensions, such as biases and those of normalization layers, have direction 0.
+    is a slice at one last index: in Keras, the weights into one unit of a dense layer
+    or one channel of a convolution. Parameters of fewer than two dimensions, such as
+    biases, have direction 0.
 
-    In other layers these are not filters in the paper's sense. Kernels end in the input
-    channels in a transposed convolution, and in a depthwise one in the depth
-    multiplier: where that is 1, all channels are scaled together.
+    In two layers these are not filters in the paper's sense: the last index of a kernel
+    is the input channel in a transposed convolution, and the depth multiplier in a
+    depthwise one; if that is 1, all channels are scaled together.
 
     Args:
         params: $w$, a list of tensors or variables.

@@ -15,24 +15,22 @@ _BATCH_SIZE = 1024
 def model_loss(model, x, y=None, loss=None, sample_weight=None):
     """Returns a model's loss on some data as a pure function of its parameters.
 
-    It is what `model.evaluate` returns for these data as one batch: with masks, sample
-    weights, several outputs and their weights, the model's own regularization losses,
-    and `compute_loss` or `test_step` where a model overrides them.
+    The value is the one that `model.evaluate` returns for these data as one batch: with
+    masks, sample weights, several outputs and their weights, the model's own
+    regularization losses, and its own `compute_loss` or `test_step`.
 
     Args:
         model: A built Keras model.
-        x: Inputs, an array or a structure of them, or a finite data set of batches;
-            what `model.evaluate` takes.
+        x: Inputs, or a finite data set of batches; see `sharpness`.
         y: Targets, unless `x` is a data set. Defaults to `None`.
         loss: As in `sharpness`. Defaults to `None`.
         sample_weight: Weights of the examples, or `None`. Defaults to `None`.
 
     Returns:
-        A function of `(params, state=None)` that returns a scalar, in the type in
-        which Keras computes it: of the values of the trainable variables (without those
-        that Keras overwrites, such as float8 scales), and of the others' if they are
-        not to be the model's own. Its attribute `compute_dtype` is the name of the
-        coarsest type in which the model computes.
+        A function of `(params, state=None)` that returns a scalar. `params` are the
+        values of `parameters(model)`; `state` are those of the model's non-trainable
+        variables, by default their present ones. Its attribute `compute_dtype` is the
+        name of the coarsest type in which the model computes.
 
     Raises:
         ValueError: As in `sharpness`.
@@ -81,7 +79,7 @@ def _collect(x, y, sample_weight):
     settings = {"batch_size": _BATCH_SIZE, "verbose": 0}
     try:
         with warnings.catch_warnings():
-            # A generator has no other way of ending.
+            # Keras warns when a generator ends.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             _Collector(batches.append).evaluate(
                 x, y, sample_weight=sample_weight, **settings
@@ -112,7 +110,7 @@ def _run_pass(model, data):
 
 
 def _run_test_step(model, data):
-    """Returns the loss that a model's own step logs, from metrics that start anew."""
+    """Returns the loss that a model's own `test_step` logs for one batch."""
     for metric in model.metrics:
         metric.reset_state()
     logs = model.test_step(data)
@@ -164,7 +162,7 @@ class _Collector(keras.Model):
 
     def test_step(self, data):
         self._keep(keras.utils.unpack_x_y_sample_weight(data))
-        return {"batches": tf.ones(())}  # Keras needs some result
+        return {"batches": tf.ones(())}  # Keras needs a result
 
 
 def _concatenate(*parts):

@@ -1,4 +1,4 @@
-"""The top eigenvalue of a symmetric matrix that is known by its products."""
+"""The top eigenvalue of a symmetric matrix, from its products with vectors."""
 
 from typing import Any, NamedTuple
 
@@ -21,10 +21,10 @@ class _Iterate(NamedTuple):
 
 
 def power_iteration(multiply, v, tolerance, max_iterations, epsilon):
-    """Returns the top eigenvalue; `top_eigenvalue` describes the method.
+    """Returns the top eigenvalue; `Hessian.top_eigenvalue` describes the method.
 
     Args:
-        multiply: Function of a vector that returns the product with it.
+        multiply: Function of a vector that returns the matrix times the vector.
         v: Unit vector to start from, `[n]`.
         tolerance: Largest relative error.
         max_iterations: Most iterations.
@@ -47,7 +47,7 @@ def power_iteration(multiply, v, tolerance, max_iterations, epsilon):
         maximum_iterations=max_iterations,
         parallel_iterations=1,
     )
-    # Anew, since rounding errors add up in the combinations.
+    # Computed anew, since rounding errors add up in the combinations.
     iterate = iterate._replace(hv=multiply(iterate.v))
     value = tf.tensordot(iterate.v, iterate.hv, 1)
     converged = _excess(iterate, tolerance, epsilon * size) <= 0
@@ -55,7 +55,7 @@ def power_iteration(multiply, v, tolerance, max_iterations, epsilon):
 
 
 def _excess(iterate, tolerance, rounding):
-    """Returns how far the residual is above what is tolerated; NaN ends the search."""
+    """Returns the residual minus the tolerated one; NaN ends the search."""
     v, hv, *_ = iterate
     value = tf.tensordot(v, hv, 1)
     tolerated = _MARGIN * tolerance * tf.abs(value) + 10 * rounding
@@ -82,8 +82,8 @@ def _improve(iterate, multiply):
 
 
 def _remainder(r, v, p):
-    """Returns what is perpendicular to `v` and `p`, a unit vector or zero."""
-    for _ in range(2):  # The first time leaves the rounding errors of a small rest.
+    """Returns the part perpendicular to `v` and `p`, a unit vector or zero."""
+    for _ in range(2):  # Once would leave rounding errors if the part is small.
         r = unit(r)
         r = r - tf.tensordot(v, r, 1) * v - tf.tensordot(p, r, 1) * p
     return tf.where(tf.norm(r) > 0.5, unit(r), tf.zeros_like(r))
@@ -97,14 +97,14 @@ def _best_combination(basis, residuals):
         residuals: $B (H - \lambda)$, `[3, n]`.
 
     Returns:
-        A tensor `[3]`, NaN where there is none.
+        A tensor `[3]`, NaN if the matrix is not finite.
     """
     matrix = tf.cast(tf.matmul(basis, residuals, transpose_b=True), tf.float64)
     defect = flat.defect(matrix)
     # `eigh` raises an error if a matrix is not finite.
     matrix = tf.where(defect == 0, matrix + tf.transpose(matrix), 0.0)
     matrix = tf.math.divide_no_nan(matrix, tf.reduce_max(tf.abs(matrix)))
-    # That of `v` is 0, so that zeros would be as good.
+    # The entry of `v` is 0: rows that are zero must not be as good.
     absent = tf.reduce_all(basis == 0, axis=1)
     matrix = matrix - tf.linalg.diag(tf.cast(absent, tf.float64))
     _, vectors = tf.linalg.eigh(matrix)

@@ -28,8 +28,8 @@ class SharpnessEvaluator:
 
     - `clean_loss`: $L(w)$;
     - `max_loss`: $\max_e L(w + e)$;
-    - `increase`: $\max_e L(w + e) - L(w)$, which is known more accurately than the
-      difference of the two columns where that is small;
+    - `increase`: $\max_e L(w + e) - L(w)$, more accurate than the difference of the two
+      columns if that is small;
     - `max_gradient_norm`: $\max_e \|\nabla L(w + e)\|$;
     - `surrogate_gap`: $L(w + r\,g/\|g\|) - L(w)$ with $g = \nabla L(w)$.
 
@@ -90,12 +90,12 @@ class SharpnessEvaluator:
             seed: Integer seed of the searches. Defaults to `0`.
 
         Returns:
-            A `pandas.DataFrame` with one row a radius, its columns `radius` (as given)
-            and those above.
+            A `pandas.DataFrame` with one row for each radius. Its columns are `radius`
+            (as given) and those above.
 
         Raises:
-            ValueError: If there is no radius, one is negative or not finite, `params`
-                is empty, or both `relative` and `adaptive` are true.
+            ValueError: If `radii` is empty, one is negative or not finite, `params` is
+                empty, or both `relative` and `adaptive` are true.
         """
         if np.ndim(radii) != 1 or len(radii) == 0:
             raise ValueError(
@@ -158,16 +158,16 @@ def sharpness(
 
     Args:
         model: A built Keras model.
-        x: Inputs, an array or a structure of them, or a finite data set of batches;
-            what `model.evaluate` takes.
+        x: Inputs, an array or a structure of them; or a finite data set of batches, of
+            any kind that `model.evaluate` takes.
         y: Targets, unless `x` is a data set. Defaults to `None`.
         radii: L2 radii over all trainable weights jointly. Defaults to
             `(0.001, 0.005, 0.05, 0.1)`.
         relative: Whether `radii` are multiples of the weights' L2 norm. Defaults to
             `False`.
-        loss: A loss as of `keras.Model.compile`: a name, Keras loss, function of
-            `(y_true, y_pred)`, or a structure of them; `None` for the one that the
-            model is compiled with. Defaults to `None`.
+        loss: A loss other than the compiled one, as in `keras.Model.compile`: a name,
+            Keras loss, function of `(y_true, y_pred)`, or a structure of them. Defaults
+            to `None`: the compiled one.
         steps: Iterations of `PGA`. Defaults to `20`.
         restarts: Starts of `PGA`. Defaults to `1`.
         seed: Integer seed of the searches. Defaults to `0`.
@@ -176,12 +176,12 @@ def sharpness(
         method: `"pga"` or `"apgd"`, see `PGA`. Defaults to `"pga"`.
 
     Returns:
-        A `pandas.DataFrame` with one row a radius and the columns `radius`,
+        A `pandas.DataFrame` with one row for each radius and the columns `radius`,
         `clean_loss`, `max_loss`, `increase`, `max_gradient_norm` and `surrogate_gap`.
 
     Raises:
-        ValueError: If the model is not built or has no loss, `model.evaluate` would
-            not take the data, or an argument is not one of these.
+        ValueError: If the model is not built or has no loss, `model.evaluate` does not
+            take the data, or an argument is not one of these.
 
     Example:
         >>> import keras

@@ -1,4 +1,4 @@
-"""Sharpness of many networks at once, for little time."""
+"""Sharpness of many networks at once, by a cheap search."""
 
 import numpy as np
 import tensorflow as tf
@@ -23,18 +23,18 @@ class StackedSharpness:
     $$e_{k+1} = r\,g_k/\|g_k\|.$$
     On convex losses the loss never falls on the way. The first point is SAM's
     perturbation, which gives the surrogate gap. The maxima are the largest values at
-    the points seen, the centre included, and so lower bounds of those over the ball;
-    as the search looks for a high loss, that of the gradient norm is the looser one.
-    Where the gradient at the centre is zero, the search stays there.
+    these points and the centre, so they are lower bounds. The search looks for a high
+    loss, so the bound on the gradient norm is looser. If the gradient at the centre is
+    zero, the search stays there.
 
-    Networks with dense layers are computed all at once, all balls included: their
-    products with the shared data become one wide product. Convnets are computed one
-    after another.
+    Networks with dense layers are computed all at once, in all balls: their products
+    with the shared data become one wide product. Convnets are computed one after
+    another. The search of `SharpnessEvaluator` cannot be stacked like this, since
+    TensorFlow does not vectorize its loops.
 
-    A point where the loss or the gradient is not finite is passed over, as in `PGA`;
-    only the surrogate gap is then what it is there. Where the gradient is not finite,
-    the search ends. If the centre of a network is such a point, or its parameters are
-    not finite, all its columns are NaN, and a warning says so.
+    The maxima skip points at which the loss or the gradient is not finite; if the
+    gradient is not, the search ends. If the parameters of a network, its loss or its
+    gradient there are not finite, all its columns are NaN, and a warning is given.
 
     Args:
         loss_fn: Function of `(params, state)`, the lists of tensors of one network,
@@ -92,9 +92,9 @@ class StackedSharpness:
                 batch normalization; may be empty.
 
         Returns:
-            A list of `K` lists of dicts, one a ball, with the keys `"ball"` (`"fixed"`,
-            `"relative"` or `"adaptive"`), `"radius"` (as given), `"clean_loss"`,
-            `"max_loss"`, `"increase"`, `"max_gradient_norm"` and `"surrogate_gap"`.
+            A list of `K` lists with one dict for each ball. Its keys are `"ball"`
+            (`"fixed"`, `"relative"` or `"adaptive"`), `"radius"` (as given) and the
+            columns of `SharpnessEvaluator`.
 
         Raises:
             ValueError: If `params` is empty.
@@ -126,7 +126,7 @@ class StackedSharpness:
             gap = tf.where(k == 0, point[..., 1:2], gap)
             return k + 1, g, maxima, gap
 
-        # Outside of the map: `vectorized_map` fails on loops, and is slow to trace.
+        # Outside of the map, since `vectorized_map` fails on loops.
         *_, maxima, gap = tf.while_loop(
             lambda k, *_: k < self._steps,
             step,

@@ -1,27 +1,28 @@
-"""Functions of one network, mapped over networks that lie stacked in tensors."""
+"""Functions of one network, mapped over networks stacked in tensors."""
 
 import keras
 import tensorflow as tf
 
 
 def map_stacked(fn, elements, sequential=False):
-    """Returns what `fn` gives for each of `K` elements, stacked.
+    """Returns the results of `fn` for each of `K` elements, stacked.
 
-    All at once, a product of shared data with the matrices of `K` networks becomes one
-    product with a wide matrix. Convolutions have no such form.
+    If elements are computed all at once, the products of shared data with the matrices
+    of `K` networks become one product with a wide matrix. This is impossible for
+    convolutions.
 
     Args:
         fn: Function of one element, a structure of tensors `[...]`, that returns a
             structure of tensors.
         elements: Structure of tensors `[K, ...]`.
-        sequential: Whether elements are computed one after another, with the memory of
-            one, and not all at once. Defaults to `False`.
+        sequential: Whether elements are computed one after another, which takes the
+            memory of one. Defaults to `False`.
 
     Returns:
         A structure of tensors `[K, ...]`.
 
     Raises:
-        ValueError: If an operation of `fn` has no form for stacked arguments, unless
+        ValueError: If TensorFlow cannot vectorize an operation of `fn`, unless
             `sequential`.
 
     Example:
@@ -38,7 +39,7 @@ def map_stacked(fn, elements, sequential=False):
         try:
             return tf.vectorized_map(fn, elements, fallback_to_while_loop=False)
         except ValueError as error:
-            # What `tf.debugging.enable_check_numerics` adds has no form for them.
+            # The checks of `tf.debugging.enable_check_numerics` are not vectorized.
             if "CheckNumericsV2" not in str(error):
                 raise
     function = tf.function(fn, autograph=False)
@@ -57,14 +58,14 @@ def map_stacked(fn, elements, sequential=False):
 
 
 def is_sequential(params):
-    """Returns whether networks are faster computed one after another.
+    """Returns whether networks are computed faster one after another.
 
-    They are where there are convolutions: grouped ones, which is what those of stacked
-    networks are, take several times as long on CPUs.
+    That holds for convolutions: stacked, they become grouped convolutions, which take
+    several times as long on CPUs.
 
     Args:
-        params: List of stacked parameters `[K, ...]`; kernels of convolutions are what
-            has more than two axes besides the first.
+        params: List of stacked parameters `[K, ...]`; those with more than two other
+            axes count as kernels of convolutions.
     """
     return any(w.shape.rank > 3 for w in params)
 

@@ -11,8 +11,8 @@ def mean_interval(values, confidence=0.95):
     With $n$ values of standard deviation $s$: $t_{n-1}\, s/\sqrt n$, Student's.
 
     Args:
-        values: Numbers, one a run. A run that diverged counts as it is: with a value
-            that is not finite, so are the results.
+        values: Numbers, one for each run. If one is not finite, since a run diverged,
+            the results are not finite either.
         confidence: Level of the interval. Defaults to `0.95`.
 
     Returns:
@@ -35,10 +35,10 @@ def mean_interval(values, confidence=0.95):
 
 
 def summarize(frame, by, columns):
-    """Returns means and intervals of columns, one row a group.
+    """Returns means and intervals of columns, one row for each group.
 
     Args:
-        frame: A `pandas.DataFrame`, one row a run.
+        frame: A `pandas.DataFrame`, one row for each run.
         by: List of the columns that name a group.
         columns: List of the columns to summarize.
 

@@ -24,21 +24,21 @@ class Training:
     and batches.
 
     Gradients are computed for all runs together, on parameters `[K, ...]`. The
-    optimizer has variables of its own for each run, so whatever it computes of a whole
-    tensor, such as factored statistics, stays apart. An optimizer that mixes variables
-    (clipping by a global norm) would mix runs.
+    optimizer sees the variables of each run as different variables, so statistics of
+    whole tensors are not mixed. An optimizer that mixes variables (clipping by a global
+    norm) would mix runs.
 
     Args:
         task: A `Task`.
         optimizer: A Keras optimizer, not yet used.
-        regularizer: A `Regularizer` whose field the optimizer is given in place of the
-            plain gradient, or `None`. Defaults to `None`.
+        regularizer: A `Regularizer` whose field replaces the plain gradient, or `None`.
+            Defaults to `None`.
         count: Number K of runs. Defaults to `1`.
 
     Attributes:
         model: The Keras model of the first run, with the parameters it has reached.
         training_cpu_seconds: CPU time of the steps since `start`, of all runs together,
-            without what compiling took.
+            without compilation.
 
     Example:
         >>> import keras

@@ -1,4 +1,4 @@
-"""Models that regularizers train."""
+"""Keras models that are trained with regularizers."""
 
 from lrlearn.models.sharpness_aware_model import SharpnessAwareModel
 

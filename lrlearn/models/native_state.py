@@ -1,4 +1,4 @@
-"""State that is in no Keras variable: the backend's own, and Python attributes."""
+"""State outside of Keras variables: the backend's own, and Python attributes."""
 
 import contextlib
 import inspect
@@ -10,18 +10,19 @@ _READS = ("ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape
 
 
 class NativeState:
-    """State of a model, its losses and its metrics that Keras knows nothing of.
+    """State of a model, its losses and its metrics that is in no Keras variable.
 
-    That is Python attributes, such as a counter; on TensorFlow each `tf.Variable` that
-    a pass would write, and so each `tf.random.Generator`; on PyTorch tensors that are
-    attributes, buffers of wrapped modules, and the random number generator.
+    It consists of Python attributes, such as a counter; on TensorFlow of each
+    `tf.Variable` that a pass would write, and so of each `tf.random.Generator`; on
+    PyTorch of tensors that are attributes, buffers of wrapped modules, and the random
+    number generator.
 
     Under `run_eagerly` or several replicas, a `tf.Variable` is seen only if an
     attribute holds it, or if a function that is an attribute names it.
 
     Args:
         model: A compiled `keras.Model`.
-        run: Function without arguments: a pass, to be traced if it helps.
+        run: Function without arguments that runs a pass; TensorFlow may trace it.
     """
 
     def __init__(self, model, run):
@@ -40,7 +41,7 @@ class NativeState:
 
     @contextlib.contextmanager
     def undone(self):
-        """Gives back what it was before, and on exit what it is now."""
+        """Context in which the state is that of the start; on exit it is restored."""
         now = self._store.read()
         self._store.write(self._before)
         try:
@@ -86,7 +87,7 @@ class _TensorFlow:
             self._tf.raw_ops.AssignVariableOp(resource=handle, value=value)
 
     def _held_by(self, attributes):
-        """Returns the handles and types of variables that are known by name."""
+        """Returns the handles and types of variables that attributes refer to."""
         tf, found = self._tf, {}
         functions = filter(inspect.isfunction, attributes)
         for value in [*attributes, *(v for f in functions for v in _names_in(f))]:
@@ -140,7 +141,7 @@ class _Torch:
         random, values = state
         self._torch.set_rng_state(random)
         for tensor, value in zip(self._tensors, values, strict=True):
-            # Behind the back of autograd, which minds changes between two passes.
+            # `data`, since autograd forbids changes between two passes.
             tensor.data.copy_(value)
 
 
@@ -161,7 +162,7 @@ _STORES = {"tensorflow": _TensorFlow, "torch": _Torch, "jax": _Nothing}
 
 
 def _contents(value):
-    """Returns what a value consists of, itself unless it is a container."""
+    """Returns the elements of a container, recursively; of another value, itself."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple | set):
@@ -170,12 +171,12 @@ def _contents(value):
 
 
 def _names_in(function):
-    """Returns the values of what is not local to a function."""
+    """Returns the values of a function's nonlocal and global names."""
     names = inspect.getclosurevars(function)
     return [*names.nonlocals.values(), *names.globals.values()]
 
 
 def _dtype_of_variable(handle):
-    """Returns the type of a variable's values; `None` of another resource or tensor."""
+    """Returns the type of a variable's values; `None` if it is no variable."""
     data = getattr(handle, "_handle_data", None)
     return data.shape_and_type[0].dtype if data is not None and data.is_set else None

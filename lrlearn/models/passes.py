@@ -1,4 +1,4 @@
-"""One pass of a model through a batch, without side effects on Keras's variables."""
+"""One pass of a model through a batch, without side effects on Keras variables."""
 
 import contextlib
 
@@ -7,9 +7,9 @@ from keras import ops
 
 
 class Pass(keras.StatelessScope):
-    """Scope in which variables can be given other values, and all writes are kept.
+    """Scope that gives variables other values, and records what is written to them.
 
-    A variable that has no value here has that of the scope around it, else its own.
+    A variable without a value here has that of the scope around it, or else its own.
 
     Args:
         values: Pairs of a `keras.Variable` and its value in this scope. Defaults to
@@ -23,10 +23,10 @@ class Pass(keras.StatelessScope):
 
     @property
     def writes(self):
-        """Pairs of a variable, whoever owns it, and the last value assigned to it.
+        """Pairs of a variable and the last value assigned to it.
 
-        On JAX, those of the variables given to the scope are left out: Keras's own
-        steps there forget them, too.
+        The variable may belong to no model. On JAX, variables with a value given to the
+        scope are left out: Keras's own steps drop such writes there, too.
         """
         forgotten = self._given if keras.backend.backend() == "jax" else ()
         return [pair for i, pair in self._written.items() if i not in forgotten]
@@ -36,8 +36,8 @@ class Pass(keras.StatelessScope):
         variable, value = update
         self._written[id(variable)] = update
         if id(variable) in self._given and keras.backend.backend() != "jax":
-            # Like an assignment outside: what follows is differentiated by the new
-            # value, and how that came about is not.
+            # Like an assignment outside of a scope: what follows is differentiated
+            # with respect to the new value, not through its computation.
             old = self.get_current_value(variable)
             value = ops.stop_gradient(value) + (old - ops.stop_gradient(old))
         super().add_update((variable, value))
@@ -82,8 +82,7 @@ def run_pass(model, data, training):
         training: Whether in training mode.
     """
     x, y, sample_weight = data
-    # What Keras's own steps call: a model's `call` and `compute_loss` may take
-    # `training` or not.
+    # As in Keras's own steps: `call` and `compute_loss` may take `training` or not.
     mode = {"training": training} if model._call_has_training_arg else {}
     with _torch_modules_in_scope(model):
         y_pred = model(x, **mode)
@@ -93,9 +92,9 @@ def run_pass(model, data, training):
 
 @contextlib.contextmanager
 def _torch_modules_in_scope(model):
-    """Lets PyTorch modules inside of Keras layers compute with the scope's values.
+    """Makes PyTorch modules inside of Keras layers compute with the scope's values.
 
-    They read their parameters themselves, and not by Keras's variables.
+    They read their parameters directly, not through Keras variables.
     """
     if keras.backend.backend() != "torch":
         yield
@@ -106,7 +105,7 @@ def _torch_modules_in_scope(model):
         if isinstance(layer, keras.layers.TorchModuleWrapper)
     ]
     for wrapper in wrappers:
-        # Found before the module, which PyTorch keeps elsewhere.
+        # Python finds this first; PyTorch keeps the module itself elsewhere.
         vars(wrapper)["module"] = _with_scoped_values(wrapper)
     try:
         yield

@@ -1,37 +1,35 @@
 """A Keras model that is trained with a regularizer's gradients."""
 
-import functools
 import inspect
+import math
 
 import keras
 
 from lrlearn import regularizers
-from lrlearn.models.late_phase import LatePhase
-from lrlearn.models.settings import settings
-from lrlearn.models.step import Step
+from lrlearn.models.step import Step, settings
 from lrlearn.models.training_loss import parameters
 
 
 @keras.saving.register_keras_serializable(package="lrlearn")
 class SharpnessAwareModel(keras.Model):
-    r"""Model whose optimizer is given a regularizer's gradients in place of the plain.
+    r"""Model that is trained with a regularizer's gradients.
 
     $$w \leftarrow \mathrm{optimizer}(w, \mathrm{field}(L, w)), \qquad
       \text{for SAM } \mathrm{field} = \nabla L(w + \rho\,g/|g|).$$
 
-    Any Keras optimizer will do, and all else is as in `keras.Model`: losses, weights,
-    masks, metrics, mixed precision, callbacks, saving. All of a step's passes see the
-    same data, dropout masks and state; metrics and the statistics of batch
-    normalization follow the first, plain pass alone. So SAM with a radius of 0 trains
-    exactly as `keras.Model` does, only slower.
+    It takes any Keras optimizer. Losses, weights, masks, metrics, mixed precision,
+    callbacks and saving work as in `keras.Model`. All passes of a step see the same
+    data, dropout masks and state. Metrics and the statistics of batch normalization
+    come from the first, plain pass alone. So SAM with a radius of 0 trains exactly as
+    `keras.Model` does, only slower.
 
     Each replica of a `tf.distribute` strategy perturbs along its own gradient, as in
-    the authors' code (there, "m-sharpness"); so does each batch under gradient
-    accumulation. On JAX, the gradient is that of the whole batch.
+    the authors' code (m-sharpness), and so does each batch under gradient accumulation.
+    On JAX, the gradient is that of the whole batch.
 
     Args:
         inputs: As in `keras.Model`: one `keras.Input`, or a structure of them.
-        outputs: The outputs made of them. A subclassed model serves as a layer:
+        outputs: As in `keras.Model`. To use a subclassed model, call it as a layer:
             `SharpnessAwareModel(inputs, model(inputs))`.
         **kwargs: `name` and other arguments of `keras.Model`.
 
@@ -53,7 +51,7 @@ class SharpnessAwareModel(keras.Model):
         ['loss']
     """
 
-    # Keras's own constructor already asks for these.
+    # Keras's constructor reads these before `compile` sets them.
     _regularizer = _start = _train_function = _traced = _shardings = None
     start_fraction = 0.0
 
@@ -62,7 +60,7 @@ class SharpnessAwareModel(keras.Model):
         """Returns a model that shares the layers, and so the weights, of another.
 
         Args:
-            model: A functional model, or a `keras.Sequential` that knows its inputs.
+            model: A functional model, or a `keras.Sequential` with an `Input`.
 
         Raises:
             ValueError: If it is neither.
@@ -74,8 +72,8 @@ class SharpnessAwareModel(keras.Model):
                 inputs, outputs = model.input, model.output
         except (AttributeError, ValueError):
             raise ValueError(
-                "`model` must be functional, or a Sequential with an Input; take "
-                "SharpnessAwareModel(inputs, model(inputs)) for others. "
+                "`model` must be functional, or a Sequential with an Input; for "
+                "others call SharpnessAwareModel(inputs, model(inputs)). "
                 f"Received: {model=}"
             ) from None
         other = cls(inputs, outputs, name=model.name)
@@ -122,7 +120,7 @@ class SharpnessAwareModel(keras.Model):
         }
 
     def compile_from_config(self, config):
-        """Compiles the model as a dict of `get_compile_config` says."""
+        """Compiles the model from a dict that `get_compile_config` returned."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
@@ -138,7 +136,7 @@ class SharpnessAwareModel(keras.Model):
 
     @property
     def train_function(self):
-        """What takes a step, made anew if what it was made for has changed."""
+        """The compiled step; it is made anew if its settings have changed."""
         if self._train_function is not None and self._traced != self._settings():
             self._train_function = None
             self.make_train_function()
@@ -149,13 +147,13 @@ class SharpnessAwareModel(keras.Model):
         self._train_function, self._traced = function, self._settings()
 
     def _settings(self):
-        """Returns a string that tells what a compiled step holds as constants."""
+        """Returns a string of all that a compiled step holds as constants."""
         return settings([self.regularizer, self.start_fraction, self._start])
 
     def _get_state_sharding_spec(self):
         """Returns how JAX's devices share the state.
 
-        It is kept, for variables have no values in the middle of Keras's `fit`.
+        The first result is kept: within Keras's `fit` variables have no values.
         """
         if self._shardings is None:
             spec = super()._get_state_sharding_spec()
@@ -166,11 +164,9 @@ class SharpnessAwareModel(keras.Model):
         """Trains the model; see `keras.Model.fit`."""
         if self.start_fraction:
             call = inspect.signature(super().fit).bind(*args, **kwargs)
-            start_at = functools.partial(setattr, self, "_start")
-            phase = LatePhase(self.start_fraction, start_at)
             given = call.arguments.get("callbacks") or []
             given = given if isinstance(given, list | tuple) else [given]
-            call.arguments["callbacks"] = [phase, *given]
+            call.arguments["callbacks"] = [_LatePhase(), *given]
             args, kwargs = call.args, call.kwargs
         return super().fit(*args, **kwargs)
 
@@ -191,11 +187,35 @@ class SharpnessAwareModel(keras.Model):
     def _first_late_iteration(self):
         if self.start_fraction and self._start is None:
             raise ValueError(
-                "`start_fraction` must be 0 unless `fit` starts with it, which alone "
-                "knows the number of steps. "
+                "`start_fraction` must be 0 unless `fit` was called, which knows the "
+                "number of steps. "
                 f"Received: start_fraction={self.start_fraction}"
             )
         return self._start if self.start_fraction else 0
+
+
+class _LatePhase(keras.callbacks.Callback):
+    """Computes, when `fit` starts, at which iteration the late phase of it begins."""
+
+    _is_computed = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Counts all epochs, also if `initial_epoch` is not 0."""
+        if self._is_computed:
+            return
+        steps = self.params["steps"]
+        if steps is None:
+            raise ValueError(
+                "`steps_per_epoch` must be given with `start_fraction` if the length "
+                "of the data is unknown. Received: steps_per_epoch=None"
+            )
+        optimizer = self.model.optimizer
+        done = int(keras.ops.convert_to_numpy(optimizer.iterations))
+        inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
+        each = inner.gradient_accumulation_steps or 1
+        before = self.model.start_fraction * self.params["epochs"] * steps
+        self.model._start = done + math.ceil((before - epoch * steps) / each)
+        self._is_computed = True
 
 
 def _single(tensors):

@@ -1,10 +1,16 @@
 """One training step with a regularizer's gradients."""
 
+import numbers
+
 import keras
 from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
 
 from lrlearn.models.training_loss import TrainingLoss
+from lrlearn.regularizers import Regularizer, RhoSchedule
 from lrlearn.regularizers.gradients import differentiate, fill
+
+_BY_ATTRIBUTES = (Regularizer, RhoSchedule, LearningRateSchedule)
 
 
 class Step:
@@ -94,3 +100,31 @@ class Step:
             [*variables, *self._optimizer.variables], [*new, *state], strict=True
         ):
             variable.assign(value)
+
+
+def settings(value):
+    """Returns a string that changes if the settings of a compiled step do.
+
+    Args:
+        value: A regularizer, `None`, or an attribute of a regularizer. Regularizers,
+            schedules, containers, numbers and strings are compared by value, other
+            objects by identity.
+
+    Example:
+        >>> from lrlearn.models.step import settings
+        >>> from lrlearn.regularizers import SAM
+        >>> sam = SAM(rho=0.05)
+        >>> before = settings(sam)
+        >>> sam.rho = 0.1
+        >>> settings(sam) == before, settings(SAM(rho=0.05)) == before
+        (False, True)
+    """
+    if value is None or isinstance(value, numbers.Number | str):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return repr([settings(v) for v in value])
+    if isinstance(value, dict):
+        return repr({name: settings(v) for name, v in value.items()})
+    if isinstance(value, _BY_ATTRIBUTES):
+        return f"{type(value)}{settings(vars(value))}"
+    return repr(id(value))

@@ -10,9 +10,9 @@ from lrlearn.models.passes import Pass, run_pass
 class TrainingLoss:
     """A model's loss on a batch: a function of its parameters.
 
-    Each call starts from the same state (of seed generators, batch normalization,
-    recurrent layers and metrics), so that dropout draws the same masks each time, and
-    changes nothing; but `forward` is to be called once, and first.
+    Each call starts from the same state of seed generators, batch normalization,
+    recurrent layers and metrics, so dropout draws the same masks each time. A call
+    changes no state. `forward` must be called first, and once.
 
     Args:
         model: A compiled `keras.Model`.
@@ -28,7 +28,7 @@ class TrainingLoss:
     def __init__(self, model, x, y, sample_weight):
         self._model, self._data = model, (x, y, sample_weight)
         scale = model.optimizer.scale_loss(1.0)
-        # The number itself is what comes back where there is no scaling.
+        # Without scaling Keras returns the number itself.
         self.scale = None if isinstance(scale, float) and scale == 1.0 else scale
         self._replicas = _num_replicas()
         self._native = NativeState(model, self._run_as_it_is)
@@ -57,17 +57,18 @@ class TrainingLoss:
             variable.assign(value)
 
     def of_parameters(self, values):
-        """Returns of a list, one value a trainable variable, those of `parameters`."""
+        """Returns the values of `parameters` among those of trainable variables."""
         pairs = zip(self._model.trainable_variables, values, strict=True)
         return [value for v, value in pairs if not overwritten(v)]
 
     def replace(self, gradients, field):
-        """Returns gradients of all trainable variables, with a field for those in it.
+        """Returns the gradients with those of `parameters` replaced by a field.
 
-        As in Keras, what the loss does not depend on is left alone.
+        As in Keras, a variable that the loss does not depend on has the gradient
+        `None`; it stays.
 
         Args:
-            gradients: A list of tensors and `None`.
+            gradients: A list of tensors and `None`, one for each trainable variable.
             field: A list of tensors, one for each of `parameters`.
         """
         field = iter(field)
@@ -79,7 +80,7 @@ class TrainingLoss:
         return [None if g is None else new for g, new in both]
 
     def for_optimizer(self, gradients):
-        """Returns gradients as of the loss that Keras would differentiate."""
+        """Returns gradients as Keras would hand them to the optimizer, scaled."""
         if self.scale is None and self._replicas == 1:
             return gradients
         scale = 1.0 if self.scale is None else self.scale
@@ -89,7 +90,7 @@ class TrainingLoss:
         ]
 
     def _replicas_of_each(self):
-        """Returns by how many replicas the loss of each variable was multiplied."""
+        """Returns the factor by which `_run` has multiplied each gradient."""
         return [
             1 if overwritten(v) else self._replicas
             for v in self._model.trainable_variables
@@ -110,8 +111,8 @@ class TrainingLoss:
 def parameters(model):
     """Returns the trainable variables that optimizers move along a gradient.
 
-    Keras overwrites others, such as the scales of float8 layers, with what stands in
-    the place of their gradients: they are not weights.
+    Others, such as the scales of float8 layers, are overwritten by Keras with their
+    "gradients": they are not weights.
 
     Args:
         model: A built Keras model or layer.
@@ -125,7 +126,7 @@ def overwritten(variable):
 
 
 def _num_replicas():
-    """Returns over how many replicas Keras divides a loss."""
+    """Returns the number of replicas among which Keras divides a loss."""
     if keras.backend.backend() != "tensorflow":
         return 1
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Figures from results: frames in, matplotlib figures out."""
+"""Lines with bands, one panel for each network."""
 
 import itertools
 import math
@@ -8,20 +8,20 @@ import numpy as np
 
 from lrlearn.evaluation.statistics import mean_interval
 
-# Okabe and Ito's colours, told apart by colour-blind readers; the line styles serve
-# print in grey.
+# Okabe and Ito's colours, which colour-blind readers can tell apart; the line styles
+# are for print in grey.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _STYLES = ("-", "--", "-.", ":")
 
 
 def training_curves(frame, column="test_accuracy", label="Test accuracy"):
-    """Draws means with 95 % bands along training, one panel a network.
+    """Draws means with 95 % bands along training, one panel for each network.
 
     Args:
         frame: A `pandas.DataFrame` with the columns `network`, `optimizer`, `seed`,
             `step` and `column`.
-        column: What to draw. Defaults to `"test_accuracy"`.
-        label: Label of the vertical axis.
+        column: The column to draw. Defaults to `"test_accuracy"`.
+        label: Label of the vertical axis. Defaults to `"Test accuracy"`.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -37,15 +37,15 @@ def training_curves(frame, column="test_accuracy", label="Test accuracy"):
 
 
 def sharpness_by_radius(frame, column="increase", label="Increase of the loss"):
-    """Draws means with 95 % bands over radii, on two log scales, one panel a network.
+    """Draws means with 95 % bands over radii, one panel for each network.
 
-    A band that reaches 0 or less goes down to the edge of its panel.
+    Both axes are logarithmic. A band that reaches 0 ends at the edge of its panel.
 
     Args:
         frame: A `pandas.DataFrame` with the columns `network`, `optimizer`, `seed`,
             `radius` and `column`.
-        column: What to draw. Defaults to `"increase"`.
-        label: Label of the vertical axis.
+        column: The column to draw. Defaults to `"increase"`.
+        label: Label of the vertical axis. Defaults to `"Increase of the loss"`.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -76,7 +76,7 @@ def _panels(frame, x, y, **line):
 
 
 def _legend(figure, handles, labels):
-    """Draws one legend under all panels, in as many rows as it takes."""
+    """Draws one legend under all panels, in as many rows as needed."""
     width, height = figure.get_size_inches()
     column = 0.7 + 0.09 * max(map(len, labels))  # inches, at the default font size
     ncols = min(len(labels), max(1, int(width / column)))
@@ -89,7 +89,7 @@ def _lines(axes, frame, x, y, line):
     for (optimizer, runs), (style, color) in zip(
         frame.groupby("optimizer", sort=False), looks, strict=False
     ):
-        points = [(at, *mean_interval(g[y])) for at, g in runs.groupby(x)]
-        at, mean, width = np.array(points).T
-        axes.plot(at, mean, style, color=color, label=optimizer, **line)
-        axes.fill_between(at, mean - width, mean + width, color=color, alpha=0.15)
+        points = [(value, *mean_interval(g[y])) for value, g in runs.groupby(x)]
+        values, mean, width = np.array(points).T
+        axes.plot(values, mean, style, color=color, label=optimizer, **line)
+        axes.fill_between(values, mean - width, mean + width, color=color, alpha=0.15)

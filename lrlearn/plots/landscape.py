@@ -1,4 +1,4 @@
-"""Loss landscapes: frames in, matplotlib figures out."""
+"""Contours of loss landscapes."""
 
 import math
 
@@ -9,7 +9,7 @@ from matplotlib import colors, patheffects, ticker
 _OUTLINE = [patheffects.withStroke(linewidth=1.5, foreground="white")]
 _NOTE = {"fontsize": 8, "bbox": {"facecolor": "white", "linewidth": 0, "pad": 1.5}}
 _FACTOR, _MOST_LEVELS = 5, 12
-# Round numbers of a decade, ever fewer.
+# Round numbers of a decade, from dense to sparse.
 _SERIES = (
     (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8),
     (1, 1.5, 2, 3, 5, 7),
@@ -19,16 +19,16 @@ _SERIES = (
 
 
 def loss_landscape(frame, label="Loss"):
-    """Draws losses on planes through the weights, one panel an optimizer.
+    """Draws losses on planes through the weights, one panel for each optimizer.
 
-    The panels share their axes, the levels and one color bar. Levels are logarithmic
-    where the losses are positive and differ by more than a factor of 5. Points where
-    the loss is not finite are left out; they are hatched, and the panel says so.
+    The panels share their axes, the levels and one color bar. Levels are logarithmic if
+    the losses are positive and differ by more than a factor of 5. Points at which the
+    loss is not finite are hatched, with a note.
 
     Args:
         frame: A `pandas.DataFrame` such as `lrlearn.evaluation.loss_landscape` returns,
-            with the columns `alpha`, `beta` and `loss`; and `optimizer`, the panel,
-            where there are several.
+            with the columns `alpha`, `beta` and `loss`, and `optimizer` if there are
+            several panels.
         label: Label of the color bar. Defaults to `"Loss"`.
 
     Returns:

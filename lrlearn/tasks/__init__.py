@@ -1,4 +1,4 @@
-"""Tasks: optimizees with their losses and data."""
+"""Tasks: models to be optimized, with their losses and data."""
 
 from lrlearn import tensorflow_only  # noqa: F401
 from lrlearn.tasks.registry import load, names

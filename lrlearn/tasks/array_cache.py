@@ -1,4 +1,4 @@
-"""Arrays kept in files, since reading data sets is slow."""
+"""A cache of arrays in files, since reading data sets is slow."""
 
 import hashlib
 import io
@@ -25,11 +25,11 @@ def read(file, stamp):
 
     Args:
         file: Path of a file that `write` wrote.
-        stamp: What was given to `write`, if the arrays are to be used.
+        stamp: The stamp that `write` was given.
 
     Returns:
-        A dict of arrays, or `None` where there is no such file, where it has another
-        stamp or where it is damaged.
+        A dict of arrays, or `None` if there is no such file, or if it is damaged or has
+        another stamp.
     """
     try:
         with open(file, "rb") as f, np.load(f, allow_pickle=False) as archive:
@@ -41,11 +41,11 @@ def read(file, stamp):
 
 
 def write(file, stamp, arrays):
-    """Writes arrays so that a reader sees the whole file or none.
+    """Writes arrays; a reader sees the whole file or none.
 
     Args:
-        file: Path to write to; its folder is made if need be.
-        stamp: String to tell whether the arrays still hold.
+        file: Path to write to; its folder is made if it is missing.
+        stamp: String that changes when the source of the arrays does.
         arrays: Dict of arrays.
     """
     archive = io.BytesIO()

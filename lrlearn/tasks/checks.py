@@ -5,7 +5,7 @@ import numpy as np
 
 
 def examples(split, data):
-    """Returns `data` as a tuple of arrays `(x, y)`, or `None` where it is `None`."""
+    """Returns `data` as a tuple of arrays `(x, y)`, or `None` if it is `None`."""
     if data is None:
         if split == "train":
             raise ValueError("`train` must be a tuple (x, y). Received: train=None")
@@ -48,7 +48,7 @@ def batch_size(size):
 
 
 def labels(loss, split, data, outputs):
-    """Checks that the labels of a sparse loss are classes that the model has."""
+    """Raises an error if labels of a sparse loss are not among the model's classes."""
     if data is None or not _is_sparse(loss):
         return
     ignored, y = getattr(loss, "ignore_class", None), data[1]

@@ -1,4 +1,4 @@
-"""The data of the ready-made tasks: images of ten classes, split once and for all."""
+"""The data of the ready-made tasks: images of ten classes, in fixed splits."""
 
 import numpy as np
 
@@ -39,31 +39,31 @@ def splits(name, data_dir=None):
         int32 labels.
 
     Raises:
-        FileNotFoundError: If the data are neither there nor can be downloaded.
+        FileNotFoundError: If the data are not there and cannot be downloaded.
     """
     parts = _digits() if name == "digits" else _cached(name, data_dir)
     return {split: (x, y.astype("int32")) for split, (x, y) in parts.items()}
 
 
 def subset(train, size, seed):
-    """Returns `size` random examples of `train`, or all where `size` is `None`."""
+    """Returns `size` random examples of `train`, or all if `size` is `None`."""
     if size is None:
         return train
     if not isinstance(size, int | np.integer) or not 1 <= size <= len(train[0]):
         raise ValueError(
-            f"`train_size` must be an integer from 1 to {len(train[0])}, the training "
-            f"examples available. Received: train_size={size!r}"
+            f"`train_size` must be an integer from 1 to {len(train[0])}, the number of "
+            f"training examples. Received: train_size={size!r}"
         )
     rows = np.random.default_rng([seed, 0]).permutation(len(train[0]))[:size]
     return tuple(a[rows] for a in train)
 
 
 def corrupt(labels, fraction, num_classes, seed):
-    """Returns labels of which a fraction is replaced by a random other class.
+    """Returns labels, a fraction of them replaced by a random other class.
 
     Args:
         labels: Integer array `[n]`.
-        fraction: Which fraction, in [0, 1); `round(fraction * n)` labels change.
+        fraction: The fraction, in [0, 1); `round(fraction * n)` labels change.
         num_classes: Number of classes.
         seed: Integer seed.
 

@@ -34,13 +34,14 @@ def load(
 ):
     """Returns a ready-made task: the classification of small images.
 
-    A name is `<data set>/<network>`; see `datasets.splits` and `networks.build` for
-    what there is. `digits` needs no download. The others are read through TensorFlow
-    Datasets, downloaded if need be, and kept as arrays in `$LRLEARN_CACHE` (by default
-    `~/.cache/lrlearn`) for the next time.
+    A name is `<data set>/<network>`. Data sets are `digits` (8x8 images that come with
+    scikit-learn), `mnist`, `fashion_mnist` and `cifar10`. Networks are `mlp`,
+    `mlp_relu`, `mlp_tanh` (one hidden layer of 20 sigmoid, ReLU or tanh units) and
+    `cnn` (two convolutions). All but `digits` are downloaded by TensorFlow Datasets and
+    cached in `$LRLEARN_CACHE` (by default `~/.cache/lrlearn`).
 
-    A small and noisy training set leaves a generalization gap. Validation and test data
-    are the same whatever the options, and never noisy.
+    A small and noisy training set leaves a generalization gap. The options do not
+    change validation and test data.
 
     Args:
         name: One of `names()`. Defaults to `"digits/mlp"`.
@@ -57,7 +58,7 @@ def load(
 
     Raises:
         ValueError: If there is no such task, or if an option is out of range.
-        FileNotFoundError: If the data are neither there nor can be downloaded.
+        FileNotFoundError: If the data are not there and cannot be downloaded.
 
     Example:
         >>> import lrlearn
@@ -66,7 +67,7 @@ def load(
         [500, 247, 450]
     """
     if name not in names():
-        raise ValueError(f"`name` must be one of {names()}. Received: {name=}")
+        raise ValueError(f"A task must be one of {names()}. Received: {name!r}")
     data_name, network = name.split("/")
     data = datasets.splits(data_name, data_dir)
     x, y = datasets.subset(data["train"], train_size, seed)

@@ -1,4 +1,4 @@
-"""A task: what an optimizer is trained or tried on."""
+"""A task: a model, its loss and its data."""
 
 import random
 from contextlib import contextmanager
@@ -15,23 +15,22 @@ SPLITS = ("train", "validation", "test")
 
 
 class Task:
-    r"""An optimizee, its loss and its data, as pure functions.
+    r"""A model to be optimized (the optimizee), its loss and data, as pure functions.
 
-    Works for any Keras model. Its loss on a batch is
+    Any Keras model will do. Its loss on a batch is the one that Keras computes,
 
     $$L(w) = \frac 1 B \sum_{b=1}^B \ell(y_b, f_w(x_b)) + \sum_j R_j(w),$$
 
-    as `keras.Model.compile` makes it of $\ell$, masks included, with $R_j$ the model's
-    own losses (weight and activity regularizers, `add_loss`). Sample weights are not
-    supported, nor is state in other than Keras's variables.
+    with masks, and with $R_j$ the model's own losses (weight and activity regularizers,
+    `add_loss`). There are no sample weights, and state must be in Keras variables.
 
     Args:
-        model_fn: Function without arguments that builds a new Keras model. Initializers
-            and layers of it that are given a seed are the same in every
-            initialisation.
+        model_fn: Function without arguments that builds a new Keras model. An
+            initializer or layer that is given a seed is the same in each
+            initialization.
         loss: Keras loss, its name, or a function `(y_true, y_pred)` that returns one
-            number or one an example.
-        train: Tuple `(x, y)` of arrays with one row an example. float64 becomes
+            number, or one for each example.
+        train: Tuple `(x, y)` of arrays with one row for each example. float64 becomes
             float32; other types stay as they are.
         validation: Like `train`, or `None` (the default).
         test: Like `train`, or `None` (the default).
@@ -81,12 +80,12 @@ class Task:
         self.batch_size = checks.batch_size(batch_size)
         self.name = name or "task"
         self._model = self._measured = None
-        self._strangers = []
+        self._foreign = []
         self._tensors = {}
 
     @property
     def model(self):
-        """A template of the model: it holds the structure; its values are unused."""
+        """A model that holds the structure; the values of its variables are unused."""
         if self._model is None:
             with tf.init_scope():
                 model, outputs = self._build(seed=0)
@@ -94,7 +93,7 @@ class Task:
                 checks.labels(self.loss, split, getattr(self, split), outputs)
             with tf.init_scope():
                 self._measured = WithLoss(model, self.loss)
-            self._strangers = self._find_strangers(model)
+            self._foreign = self._foreign_variables(model)
             self._model = model
         return self._model
 
@@ -107,7 +106,7 @@ class Task:
         """Returns a model's variables in the order in which `init` has their values.
 
         Args:
-            model: What `model_fn` built, and is built.
+            model: A built model that `model_fn` returned.
 
         Returns:
             A tuple `(params, state)` of lists of variables: those that are trained, and
@@ -115,14 +114,14 @@ class Task:
             recurrent layers and Keras's global seed generator.
         """
         template, params = self.model, parameters(model)
-        strangers = self._strangers
-        if strangers and model is not template:
-            strangers = self._find_strangers(model)
+        foreign = self._foreign
+        if foreign and model is not template:
+            foreign = self._foreign_variables(model)
         own = [v for v in model.variables if not _is_in(v, params)]
-        return params, [*own, *strangers]
+        return params, [*own, *foreign]
 
-    def _find_strangers(self, model):
-        """Returns the variables that a call writes and the model does not know of."""
+    def _foreign_variables(self, model):
+        """Returns the variables that a call writes and the model does not hold."""
         with tf.init_scope():
             x, y = (tf.convert_to_tensor(a[:1]) for a in self.train)
             with Pass([(v, v.value) for v in model.variables]) as scope:
@@ -130,10 +129,10 @@ class Task:
         return [v for v, _ in scope.writes if not _is_in(v, model.variables)]
 
     def init(self, seed, scale=1.0):
-        """Returns the values of a fresh initialisation.
+        """Returns the values of a fresh initialization.
 
-        Python's and NumPy's random states are left as they were. Initializers of one's
-        own must draw from these, or use a seed that they take from these.
+        Custom initializers must draw from Python's or NumPy's random state, or from a
+        seed drawn from these. Both states are left as they were.
 
         Args:
             seed: Integer seed; the same seed gives the same values.
@@ -155,7 +154,7 @@ class Task:
             state = [
                 # Keras's global seed generator is that of all models.
                 np.array([seed, 0]).astype(v.dtype)
-                if _is_in(v, self._strangers)
+                if _is_in(v, self._foreign)
                 else v.numpy()
                 for v in variables[1]
             ]
@@ -165,8 +164,8 @@ class Task:
         """Returns the loss on a batch, as a pure function of parameters and state.
 
         Args:
-            params: List of tensors, values of the `variables` that are trained.
-            state: List of tensors, those of the others (statistics of batch
+            params: List of tensors, values of the trained `variables`.
+            state: List of tensors, values of the other `variables` (statistics of batch
                 normalization, seeds of dropout).
             x: Inputs `[batch, ...]`.
             y: Targets `[batch, ...]`.
@@ -197,7 +196,7 @@ class Task:
 
         Returns:
             A tuple `(loss_fn, states)`: a function of a list of tensors, and a list to
-            which each of its calls adds the state after it.
+            which each call of it appends the state after the call.
         """
         states = []
 
@@ -253,7 +252,7 @@ class Task:
 
 @contextmanager
 def _seeded(seed):
-    """Seeds what Keras draws the seeds of initializers from, for a while."""
+    """Seeds the random states from which Keras draws the seeds of initializers."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     random.seed(int(seed))
     np.random.seed(int(seed) % 2**32)

@@ -31,7 +31,7 @@ def stamp(name, path):
 
 
 def read(name, path):
-    """Returns training and test data, downloaded into the folder if it lacks them.
+    """Returns training and test data; downloads them if the folder lacks them.
 
     Args:
         name: One of `"mnist"`, `"fashion_mnist"` and `"cifar10"`.
@@ -41,11 +41,11 @@ def read(name, path):
         A tuple `((x_train, y_train), (x_test, y_test))` of uint8 arrays.
 
     Raises:
-        FileNotFoundError: If the data are neither there nor can be downloaded.
+        FileNotFoundError: If the data are not there and cannot be downloaded.
     """
     try:
         return _read(name, path)
-    except Exception as error:  # whatever TFDS raises: a user needs one line of it
+    except Exception as error:  # TFDS may raise anything: a user needs one line
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
     raise FileNotFoundError(
         f"Could not read {name!r} from {path!r}, nor download it ({reason}). Set "
@@ -60,7 +60,7 @@ def _read(name, path):
     import tensorflow_datasets as tfds  # slow, and needed on the first read only
 
     builder = tfds.builder(name, data_dir=path)
-    builder.download_and_prepare()  # does nothing where the data are prepared
+    builder.download_and_prepare()  # does nothing if the data are prepared
     train, test = builder.as_dataset(
         split=["train", "test"], batch_size=-1, shuffle_files=False
     )
@@ -71,7 +71,7 @@ def _read(name, path):
 
 
 def _check_reachable(url, timeout=5):
-    """Raises `OSError` without a network, where TFDS would retry for minutes."""
+    """Raises `OSError` without a network; TFDS would retry for minutes."""
     request = urllib.request.Request(url, method="HEAD")
     try:
         urllib.request.urlopen(request, timeout=timeout).close()

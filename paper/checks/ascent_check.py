@@ -1,4 +1,4 @@
-"""How much of the sharpness that a thorough search finds a cheap one finds.
+"""Compares the cheap search for sharp points with the thorough one.
 
     python -m paper.checks.ascent_check --output=paper/results
 
@@ -26,7 +26,7 @@ _OUTPUT = flags.DEFINE_string("output", "paper/results", "Output directory.")
 _TASKS = ("mnist/mlp", "mnist/mlp_relu")
 _TRAINING_STEPS = 500
 _STEPS = (3, 5, 10, 20)
-# Taught and not: what their ratio lacks is what the grid's flatness ratios lack.
+# With a teacher and without, as in the flatness ratios of the grid.
 _PRESETS = ("lstm_none", "lstm_sam", "mlp_none", "mlp_sam")
 _KEYS = ["task", "optimizer", "seed", "ball", "radius"]
 _MAXIMA = ["increase", "max_gradient_norm"]

@@ -71,13 +71,9 @@ def _adam(task):
 
 
 def _runs(task, name, training, steps, rate=None):
-    rows = []
-    for seed in range(_SEEDS.value):
-        for number in steps:
-            last = training.run(number, seed, rate).tail(1)
-            keys = {"task": task.name, "optimizer": name, "seed": seed}
-            rows.append(last.assign(learning_rate=rate, **keys))
-    return rows
+    keys = {"task": task.name, "optimizer": name, "learning_rate": rate}
+    tables = [training.run(number, range(_SEEDS.value), rate) for number in steps]
+    return [table[table["step"] > 0].assign(**keys) for table in tables]
 
 
 def _steps():

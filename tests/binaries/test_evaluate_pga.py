@@ -71,20 +71,21 @@ def test_models_are_compared(run, figures, models, tmp_path):
 
 
 def test_options(run, program, figures, models, tmp_path, monkeypatch):
-    """What is measured, where nothing is."""
+    """Flags reach the measurement, which is replaced here."""
     task = lrlearn.tasks.load("digits/mlp", train_size=30, label_noise=0.5)
 
-    def measure(model, x, y, radii, relative, adaptive, seed):
+    def measure(model, x, y, radii, relative, adaptive, method, seed):
         np.testing.assert_array_equal(x, task.train[0])
         np.testing.assert_array_equal(y, task.train[1])
         assert model.loss is not None and seed == 4
-        assert relative is True and adaptive is False
+        assert relative is True and adaptive is False and method == "apgd"
         return pd.DataFrame({"radius": radii, "increase": radii})
 
     monkeypatch.setattr(program, "sharpness", measure)
     outcome = run(
         f"--model={models[1]}",
         "--relative",
+        "--method=apgd",
         "--train_size=30",
         "--label_noise=0.5",
         "--seed=4",

@@ -140,5 +140,5 @@ def test_compile_forgets_the_last_fit():
     model, _ = _trajectory(_sgd(), regularizer=FAR, start_fraction=0.5)
     assert_equal([model._start], [6])
     model.compile("sgd", model.loss, regularizer="sam", start_fraction=0.5)
-    with pytest.raises(ValueError, match="unless `fit` starts with it"):
+    with pytest.raises(ValueError, match="unless `fit` was called"):
         model.train_on_batch(X, TARGETS)

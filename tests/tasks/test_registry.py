@@ -17,7 +17,9 @@ def test_names_are_data_sets_by_networks():
 
 @pytest.mark.parametrize("name", ["digits", "digits/rnn", "svhn/mlp", "", None])
 def test_unknown_name_lists_the_valid_ones(name):
-    with pytest.raises(ValueError, match="digits/mlp.*cifar10/cnn.*Received: name="):
+    with pytest.raises(
+        ValueError, match="A task must be one of .*cifar10/cnn.*Received: "
+    ):
         lrlearn.tasks.load(name)
 
 
