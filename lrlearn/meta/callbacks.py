@@ -17,7 +17,7 @@ class ProgressBar(keras.callbacks.Callback):
         self._description = description
 
     def on_train_begin(self, logs=None):
-        """Opens the bar where training goes on from."""
+        """Opens the bar at the step from which training goes on."""
         self._bar = tqdm(
             desc=self._description,
             initial=self.params["initial"],

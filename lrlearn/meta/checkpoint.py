@@ -34,35 +34,26 @@ class CheckpointDirectory:
         self._claim(json.loads(json.dumps(config)))
 
     def save(self, step, arrays):
-        """Writes a checkpoint, then deletes the oldest beyond those kept.
+        """Writes named arrays, then deletes the oldest checkpoints beyond those kept.
 
         Checkpoints of later steps, which could not be read, are deleted, too.
-
-        Args:
-            step: Number of meta-steps done.
-            arrays: A dict of names to NumPy arrays.
         """
         path = self.path / f"checkpoint-{step:08d}.safetensors"
         write_atomically(path, save(arrays))
         checkpoints = self._checkpoints()
         newest = checkpoints.index(path)
-        for kept_no_more in checkpoints[:newest] + checkpoints[newest + self._keep :]:
-            kept_no_more.unlink()
+        for other in checkpoints[:newest] + checkpoints[newest + self._keep :]:
+            other.unlink()
 
     def write_text(self, name, text):
         """Writes a text file beside the checkpoints."""
         write_atomically(self.path / name, text)
 
     def load(self):
-        """Returns the arrays of the newest whole checkpoint.
+        """Returns the arrays of the newest whole checkpoint, `None` if there is none.
 
-        A checkpoint that cannot be read is passed over with a warning.
-
-        Returns:
-            A dict of names to NumPy arrays, or `None` if there is no checkpoint.
-
-        Raises:
-            ValueError: If there are checkpoints and none can be read.
+        A checkpoint that cannot be read is passed over with a warning; if none can be
+        read, that is a `ValueError`.
         """
         checkpoints = self._checkpoints()
         for path in checkpoints:
@@ -94,11 +85,8 @@ class CheckpointDirectory:
         except ValueError:
             raise ValueError(f"{file} must be JSON, and cannot be read.") from None
         if found != config:
-            differing = sorted(
-                key
-                for key in found.keys() | config.keys()
-                if found.get(key) != config.get(key)
-            )
+            keys = sorted(found.keys() | config.keys())
+            differing = [key for key in keys if found.get(key) != config.get(key)]
             raise ValueError(
                 f"`checkpoint_dir` must be new or of the same configuration. Received: "
                 f"{self.path}, which differs in {differing}"

@@ -9,9 +9,9 @@ class MetaHistory:
 
     Attributes:
         rows: A list of dicts: `step`, `meta_loss`, `loss` (mean training loss at the
-            end of the unrolls), `gradient_norm`, `skipped` (number of optimizees that
-            were not valid, left out and restarted) and, after a meta-validation,
-            `score` (lower is better).
+            end of the unrolls), `gradient_norm`, `skipped` (optimizees that were not
+            valid, left out and restarted) and, if it was validated, `score` (lower is
+            better).
     """
 
     COLUMNS = ("step", "meta_loss", "loss", "gradient_norm", "skipped", "score")

@@ -9,7 +9,7 @@ import threading
 def deferred_interrupt():
     """Holds back the first Ctrl-C; the body asks whether it came.
 
-    A second Ctrl-C interrupts at once. Outside the main thread, and where Ctrl-C is
+    A second Ctrl-C interrupts at once. Outside the main thread, or if Ctrl-C is
     ignored, nothing is held back.
 
     Yields:

@@ -59,17 +59,14 @@ class MetaSettings:
         """Fills in what follows from other values, and checks all."""
         single = not isinstance(self.horizon, tuple | list)
         horizon = (self.horizon, self.horizon) if single else tuple(self.horizon)
-        self._check_bounds("horizon", horizon)
-        self._check_bounds("initial_scale", tuple(self.initial_scale))
         object.__setattr__(self, "horizon", horizon)
+        for name in ("horizon", "initial_scale"):
+            bounds = tuple(getattr(self, name))
+            valid = len(bounds) == 2 and 0 < bounds[0] <= bounds[1] < math.inf
+            self._require(name, valid, "two positive numbers, the smaller first")
         if self.validation_steps is None:
             steps = round(math.sqrt(horizon[0] * horizon[1]))
             object.__setattr__(self, "validation_steps", steps)
-        self._check_numbers()
-        self._check_choice("meta_loss", META_LOSSES)
-        self._check_choice("meta_split", META_SPLITS)
-
-    def _check_numbers(self):
         for name in (
             "unroll",
             "optimizees_per_task",
@@ -79,20 +76,12 @@ class MetaSettings:
             self._require(name, getattr(self, name) >= 1, "at least 1")
         every = self.validation_every
         self._require("validation_every", every is None or every >= 1, "None or >= 1")
-        self._require("unroll", self.unroll <= self.horizon[0], "at most `horizon`")
+        self._require("unroll", self.unroll <= horizon[0], "at most `horizon`")
         self._require("ema_decay", 0 <= self.ema_decay < 1, "in [0, 1)")
         self._require("loss_limit", self.loss_limit > 0, "positive")
         self._require("seed", 0 <= self.seed < 2**31, "in [0, 2**31)")
-
-    def _check_bounds(self, name, bounds):
-        if len(bounds) != 2 or not 0 < bounds[0] <= bounds[1] < math.inf:
-            raise ValueError(
-                f"`{name}` must be two positive numbers, the smaller first. "
-                f"Received: {name}={bounds}"
-            )
-
-    def _check_choice(self, name, valid):
-        self._require(name, getattr(self, name) in valid, f"one of {valid}")
+        for name, valid in (("meta_loss", META_LOSSES), ("meta_split", META_SPLITS)):
+            self._require(name, getattr(self, name) in valid, f"one of {valid}")
 
     def _require(self, name, holds, rule):
         if not holds:

@@ -26,8 +26,10 @@ class MetaWeights:
                 "`meta_optimizer` must be new, as it holds one run's moments. "
                 f"Received: a {type(optimizer).__name__} that has been used"
             )
-        self._theta = _variables(theta, "theta")
-        self._average = _variables(theta, "average")
+        self._theta, self._average = (
+            {name: keras.Variable(value) for name, value in sorted(theta.items())}
+            for _ in ("theta", "average")
+        )
         self._best = None
         self._decay = ema_decay
         self._optimizer = optimizer
@@ -63,30 +65,22 @@ class MetaWeights:
 
     def arrays(self):
         """Returns all state, a dict of names to NumPy arrays."""
-        named = self._variables_by_name()
-        arrays = {name: np.asarray(variable) for name, variable in named.items()}
-        kept = self._best or {}
-        return arrays | {f"best/{name}": value for name, value in kept.items()}
+        kept = {f"best/{name}": value for name, value in (self._best or {}).items()}
+        return kept | {name: np.asarray(v) for name, v in self._variables().items()}
 
     def restore(self, arrays):
         """Takes what `arrays` returned."""
-        for name, variable in self._variables_by_name().items():
+        for name, variable in self._variables().items():
             variable.assign(arrays[name])
-        kept = {name: arrays.get(f"best/{name}") for name in self._theta}
-        self._best = kept if all(v is not None for v in kept.values()) else None
+        best = {n: arrays[f"best/{n}"] for n in self._theta if f"best/{n}" in arrays}
+        self._best = best or None
 
     def _average_arrays(self):
         return {name: v.numpy() for name, v in self._average.items()}
 
-    def _variables_by_name(self):
-        named = {f"theta/{name}": v for name, v in self._theta.items()}
-        named |= {f"average/{name}": v for name, v in self._average.items()}
-        moments = enumerate(self._optimizer.variables)
-        return named | {f"meta_optimizer/{index}": v for index, v in moments}
-
-
-def _variables(theta, prefix):
-    return {
-        name: keras.Variable(value, name=f"{prefix}_{name}".replace("/", "_"))
-        for name, value in sorted(theta.items())
-    }
+    def _variables(self):
+        return {
+            **{f"theta/{name}": v for name, v in self._theta.items()},
+            **{f"average/{name}": v for name, v in self._average.items()},
+            **{f"optimizer/{i}": v for i, v in enumerate(self._optimizer.variables)},
+        }

@@ -59,12 +59,15 @@ def normalized(g, accumulators, step):
     """
     m = MOMENTUM * accumulators["m"] + (1.0 - MOMENTUM) * g
     v = SECOND_MOMENT * accumulators["v"] + (1.0 - SECOND_MOMENT) * ops.square(g)
-    t = ops.cast(step, "float32")
-    m_scale = 1.0 / (1.0 - ops.power(MOMENTUM, t))
-    v_scale = 1.0 / (1.0 - ops.power(SECOND_MOMENT, t))
     # rsqrt(v + eps), not 1 / (sqrt(v) + eps): the latter's gradient is NaN under XLA.
-    inverse_scale = ops.rsqrt(v * v_scale + 1e-12)
-    return m * m_scale * inverse_scale, g * inverse_scale, {"m": m, "v": v}
+    scale = ops.rsqrt(v * bias_correction(SECOND_MOMENT, step) + 1e-12)
+    m_hat = m * bias_correction(MOMENTUM, step) * scale
+    return m_hat, g * scale, {"m": m, "v": v}
+
+
+def bias_correction(decay, step):
+    """Returns the factor of a moving average that started from zero, as in Adam."""
+    return 1.0 / (1.0 - ops.power(decay, ops.cast(step, "float32")))
 
 
 def adam_like(u, log_step, log_decay, w):

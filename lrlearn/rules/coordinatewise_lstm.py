@@ -62,23 +62,19 @@ class CoordinatewiseLSTM(UpdateRule):
     def __init__(
         self, units=(20, 20), features="log", output="scaled", output_scale=0.1
     ):
-        if not units or any(not isinstance(u, int) or u < 1 for u in units):
-            raise ValueError(
-                f"`units` must be positive integers, one a layer. Received: {units=}"
-            )
-        if features not in _FEATURES:
-            raise ValueError(
-                f"`features` must be one of {_FEATURES}. Received: {features=}"
-            )
-        if output not in _OUTPUTS:
-            raise ValueError(f"`output` must be one of {_OUTPUTS}. Received: {output=}")
+        sizes = bool(units) and all(isinstance(u, int) and u > 0 for u in units)
+        finite = isinstance(output_scale, Real) and math.isfinite(output_scale)
+        for name, value, valid, rule in (
+            ("units", units, sizes, "positive integers, one a layer"),
+            ("features", features, features in _FEATURES, f"one of {_FEATURES}"),
+            ("output", output, output in _OUTPUTS, f"one of {_OUTPUTS}"),
+            ("output_scale", output_scale, finite, "a finite number"),
+        ):
+            if not valid:
+                raise ValueError(f"`{name}` must be {rule}. Received: {name}={value!r}")
         if output == "adam" and features != "normalized":
             raise ValueError(
                 f'`output="adam"` needs `features="normalized"`. Received: {features=}'
-            )
-        if not isinstance(output_scale, Real) or not math.isfinite(output_scale):
-            raise ValueError(
-                f"`output_scale` must be a finite number. Received: {output_scale=}"
             )
         self.units = tuple(units)
         self.feature_set = features
@@ -109,7 +105,7 @@ class CoordinatewiseLSTM(UpdateRule):
         return theta
 
     def init_accumulators(self, n):
-        """See `UpdateRule`: Adam's moments where the features need them."""
+        """See `UpdateRule`: Adam's moments if the features need them."""
         names = ("m", "v") if self.feature_set == "normalized" else ()
         return {name: ops.zeros((1, n), "float32") for name in names}
 

@@ -9,6 +9,7 @@ from lrlearn.rules.building_blocks import (
     SECOND_MOMENT,
     P,
     adam_like,
+    bias_correction,
     bound,
     init_network,
     log_and_sign,
@@ -26,9 +27,9 @@ _SMALLEST = float(np.finfo("float32").tiny)  # less may be 0, whose log is not f
 class PerParameterMLP(UpdateRule):
     r"""A small MLP, with shared weights, that looks at each parameter's statistics.
 
-    Its memory is in what it is shown, not in the network: four moving averages a
-    parameter and Adafactor's row and column averages a tensor. It costs a fraction of
-    an LSTM. With $m_\beta$ the momenta (decays $\beta$ = 0.5, 0.9, 0.99), $v$ the
+    Its memory is in its features, not in the network: four moving averages a parameter
+    and Adafactor's row and column averages a tensor. It costs a fraction of an LSTM.
+    With $m_\beta$ the momenta (decays $\beta$ = 0.5, 0.9, 0.99), $v$ the
     second moment (decay 0.99), all corrected for bias, and $v_f$ Adafactor's second
     moment, the inputs $x$ are
 
@@ -103,7 +104,7 @@ class PerParameterMLP(UpdateRule):
         """See `UpdateRule`: Adafactor's second moment."""
         g, decay = bound(gradient, to_sum=True), SECOND_MOMENT
         v, statistics = factored.second_moment(g, statistics, shapes, decay)
-        return {"v": v[None] * _bias_correction(decay, step)}, statistics
+        return {"v": v[None] * bias_correction(decay, step)}, statistics
 
     def init_accumulators(self, n):
         """See `UpdateRule`: three momenta and a second moment."""
@@ -127,11 +128,11 @@ class PerParameterMLP(UpdateRule):
         v = SECOND_MOMENT * accumulators["v"]
         v = v + (1.0 - SECOND_MOMENT) * ops.square(g)
         accumulators = {"m": ops.concatenate(m, axis=0), "v": v}
-        v = v * _bias_correction(SECOND_MOMENT, step) + _EPSILON
+        v = v * bias_correction(SECOND_MOMENT, step) + _EPSILON
         v_f = context["v"] + _EPSILON
         scale = ops.rsqrt(v)
         m_hat = [
-            m * (_bias_correction(decay, step) * scale)
+            m * (bias_correction(decay, step) * scale)
             for m, decay in zip(m, _DECAYS, strict=True)
         ]
         x = [
@@ -164,7 +165,3 @@ class PerParameterMLP(UpdateRule):
             *(ops.tanh(t / scale) for scale in _TIME_SCALES),
             ops.minimum(t / self.horizon, 1.0),
         ]
-
-
-def _bias_correction(decay, step):
-    return 1.0 / (1.0 - ops.power(decay, ops.cast(step, "float32")))

@@ -59,8 +59,8 @@ class UpdateRule:
     def theta_shapes(self):
         """Returns the weights' shapes, a dict of names to tuples.
 
-        A preset's file is checked against them before anything is loaded; a rule that
-        can tell them without making the weights should override this.
+        A preset's file is checked against them before anything is loaded. Override
+        this if they are known without making the weights.
         """
         return {name: np.shape(value) for name, value in self.init_theta().items()}
 
@@ -77,7 +77,7 @@ class UpdateRule:
         return {}
 
     def observe(self, gradient, statistics, step, shapes):
-        """Returns what each coordinate is told of the tensor that it is in.
+        """Returns the context of each coordinate: features of the tensor that it is in.
 
         Args:
             gradient: Float32 tensor `[n]`: the tensors' coordinates one after another.
@@ -92,17 +92,11 @@ class UpdateRule:
         return {}, statistics
 
     def init_accumulators(self, n):
-        """Returns the state of `features` for `n` coordinates, a dict of `[k, n]`.
-
-        All coordinates start alike.
-        """
+        """Returns the state of `features`, `[k, n]` each; coordinates start alike."""
         raise NotImplementedError
 
     def init_memory(self, n):
-        """Returns the state of `direction` for `n` coordinates, a dict of `[k, n]`.
-
-        All coordinates start alike.
-        """
+        """Returns the state of `direction`, `[k, n]` each; coordinates start alike."""
         raise NotImplementedError
 
     def features(self, gradient, parameter, context, accumulators, step):
@@ -143,12 +137,7 @@ class UpdateRule:
         return cls(**config)
 
     def initial_state(self, shapes):
-        """Returns the whole state.
-
-        Args:
-            shapes: The tensors' shapes, a list of tuples; or their number of
-                coordinates, for a single vector.
-        """
+        """Returns the whole state for tensors of these shapes, or a vector's size."""
         n, shapes = _sizes(shapes)
         return {
             "statistics": self.init_statistics(shapes),

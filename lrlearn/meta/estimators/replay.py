@@ -24,7 +24,7 @@ class Replay(Estimator):
     memory; the *replay* runs the rule on them under a tape, segment by segment from the
     last to the first. So memory hardly grows with the unroll, and a part of the
     coordinates takes a fraction of the time. This equals `FullTape`, which takes its
-    place where everything fits on one tape: it runs the rule forward only once.
+    place if everything fits on one tape: it runs the rule forward only once.
 
     Args:
         coordinates: Number of coordinates to replay, rounded up to a multiple of 16
@@ -53,20 +53,20 @@ class Replay(Estimator):
             return FullTape().estimate(objective, theta, optimizee, seed, steps)
         take = tf.identity if kept == n else _sampler(n, kept, seed)
         memory = tf.nest.map_structure(take, optimizee.rule_state["memory"])
-        records = _records(take, kept, objective.rule.num_features)
-        if segment < steps:
-            records |= _memory_records(take, memory, segment)
-        evaluate = objective.evaluate_field
         optimizee, recorded = unroll(
-            objective, theta, optimizee, seed, steps, evaluate, records
+            objective,
+            theta,
+            optimizee,
+            seed,
+            steps,
+            objective.evaluate_field,
+            _records(take, kept, objective.rule.num_features, memory, segment),
         )
         R = tf.cumsum(recorded["v"], axis=0, reverse=True) * (n / kept)
-        starts = {name: value[None] for name, value in memory.items()}
-        if segment < steps:
-            starts = {
-                name: tf.concat([value, recorded[f"memory/{name}"][:-1]], axis=0)
-                for name, value in starts.items()
-            }
+        starts = {
+            name: tf.concat([value[None], recorded[f"memory/{name}"][:-1]], axis=0)
+            for name, value in memory.items()
+        }
         return Estimate(
             _replay(objective.rule, theta, starts, recorded["x"], R, segment),
             optimizee,
@@ -87,22 +87,21 @@ def _sampler(n, kept, seed):
     return lambda t: tf.gather(t, chosen, axis=-1)
 
 
-def _records(take, kept, num_features):
-    return {
-        "x": Record(lambda x, optimizee, evaluation: take(x), (num_features, kept)),
-        "v": Record(lambda x, optimizee, evaluation: take(evaluation.v), (kept,)),
-    }
+def _records(take, kept, num_features, memory, segment):
+    """Returns the records of features, fields, and memory at the end of segments."""
 
-
-def _memory_records(take, memory, segment):
-    def record(name):
+    def memory_record(name):
         return Record(
             lambda x, optimizee, evaluation: take(optimizee.rule_state["memory"][name]),
             memory[name].shape,
             segment,
         )
 
-    return {f"memory/{name}": record(name) for name in memory}
+    return {
+        "x": Record(lambda x, optimizee, evaluation: take(x), (num_features, kept)),
+        "v": Record(lambda x, optimizee, evaluation: take(evaluation.v), (kept,)),
+        **{f"memory/{name}": memory_record(name) for name in memory},
+    }
 
 
 def _replay(rule, theta, starts, x, R, segment):
@@ -110,10 +109,9 @@ def _replay(rule, theta, starts, x, R, segment):
 
     Args:
         rule: An `UpdateRule`.
-        theta: The rule's weights, a dict of tensors.
-        starts: The rule's memory at the start of each segment, a dict of
-            `[segments, units, n]`.
-        x: The rule's features `[steps, features, n]`.
+        theta: Its weights, a dict of tensors.
+        starts: Its memory at the start of each segment, `[segments, units, n]`.
+        x: Its features `[steps, features, n]`.
         R: Weights `[steps, n]`.
         segment: Steps of a segment.
     """
