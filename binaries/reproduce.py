@@ -1,62 +1,39 @@
-r"""The main job: meta-train learned optimizers, compare them, measure their flatness.
+r"""Meta-trains learned optimizers, compares them with others, measures flatness.
 
     python -m binaries.reproduce
 
-Without flags it meta-trains one rule without regularizer and one each with SAM, GSAM
-and GAM on scikit-learn's digits, trains three networks with them and with tuned SGD,
-RMSprop and Adam, prints a table, and writes CSV, JSON and figures.
+runs a small grid on scikit-learn's digits: it meta-trains an LSTM without teacher and
+with SAM, GSAM and GAM, trains three networks with them and with tuned SGD, RMSprop and
+Adam, prints a table and writes a report.
 
     python -m binaries.reproduce --grid=first_pass --shard=1/2
 
-runs what is missing of (half) a grid of the paper's tasks; `--verify=KEY` runs a row
-again and compares it. `binaries.report` makes the report.
+runs (half of) the paper's tasks. Interrupted, a grid goes on where it stopped.
 """
 
 import dataclasses
 import os
-import time
 
-import matplotlib
 from absl import flags
 
 from binaries import cli
-from paper import MainJob, main_report, run
-from paper.grid import runner
 from paper.grid.grid import GRIDS
 
-matplotlib.use("Agg")
-
-_OUTPUT = flags.DEFINE_string("output", "runs/reproduce", "Output directory.")
-_DATASET = flags.DEFINE_enum(
-    "dataset",
-    MainJob.dataset,
-    ["digits", "mnist", "fashion_mnist", "cifar10"],
-    "Data set; digits needs no download.",
+_GRID = flags.DEFINE_enum(
+    "grid",
+    "digits",
+    list(GRIDS),
+    "Grid to run: digits takes 4 CPU minutes, smoke 2; first_pass 3 core-hours, full "
+    "100.",
 )
-_META_STEPS = flags.DEFINE_integer(
-    "meta_steps",
-    MainJob.meta_steps,
-    "Steps in which each update rule is meta-trained.",
-    lower_bound=1,
+_STORE = flags.DEFINE_string(
+    "store", None, "Directory of the grid's rows; default: runs/<grid>."
 )
-_STEPS = flags.DEFINE_integer(
-    "steps", MainJob.steps, "Training steps of each network.", lower_bound=1
+_OUTPUT = flags.DEFINE_string(
+    "output", "runs/reproduce", "Directory of the report on a grid that is complete."
 )
-_SEEDS = flags.DEFINE_integer(
-    "seeds",
-    MainJob.seeds,
-    "Number of times that each network is trained.",
-    lower_bound=1,
-)
-_SEED = flags.DEFINE_integer(
-    "seed", MainJob.seed, "Seed of everything random.", lower_bound=0
-)
-_GRID = flags.DEFINE_enum("grid", None, list(GRIDS), "Grid to run instead.")
-_STORE = flags.DEFINE_string("store", None, "Its store; default: runs/<grid>.")
 _SHARD = flags.DEFINE_string("shard", "1/1", "Which part of the grid: i/n.")
-_MINUTES = flags.DEFINE_float(
-    "minutes", None, "No cell is begun after so many minutes."
-)
+_MINUTES = flags.DEFINE_float("minutes", None, "No job is begun after so many minutes.")
 flags.register_validator(
     "minutes",
     # Bounds of absl let NaN pass.
@@ -66,47 +43,86 @@ flags.register_validator(
 _VERIFY = flags.DEFINE_string(
     "verify", None, "Key of a row, or its beginning: run it again and compare."
 )
+_META_STEPS = flags.DEFINE_integer(
+    "meta_steps",
+    None,
+    "Meta-steps of each update rule, if not the grid's.",
+    lower_bound=1,
+)
+_STEPS = flags.DEFINE_integer(
+    "steps", None, "Training steps of each network, if not the grid's.", lower_bound=1
+)
+_SEEDS = flags.DEFINE_integer(
+    "seeds",
+    None,
+    "Runs of each optimizer on each task, if not the grid's.",
+    lower_bound=1,
+)
 
 
 def main():
-    """Runs the main job, or a grid, by the flags."""
+    """Runs a grid, or verifies a row of it, by the flags."""
     # Networks this small gain nothing from several threads in an operation, which also
-    # make sums depend on the number of cores. TensorFlow reads this at its first one.
+    # make sums depend on the number of cores. And with several threads between
+    # operations, the order in which TensorFlow adds w + a + b is not always the same.
+    # TensorFlow reads both at its first operation.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    if _GRID.value is None:
-        _check_no_grid_flags()
-        run_main_job()
-        return
-    _check_no_main_flags()
-    # TensorFlow's arithmetic optimization joins additions, w + a + b, to sums whose
-    # order depends on how threads happen to run: meta-training on held-out loss came
-    # out otherwise each time. With one thread between operations the order is fixed.
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-    if _VERIFY.value is None:
-        run_grid(GRIDS[_GRID.value])
+    grid = _grid()
+    directory = _STORE.value or f"runs/{grid.name}"
+    if _VERIFY.value is not None:
+        verify_row(grid, directory, _VERIFY.value)
     else:
-        verify_row(GRIDS[_GRID.value])
+        run_grid(grid, directory, _shard(_SHARD.value))
 
 
-def run_grid(grid):
-    """Runs what is missing of a shard of a grid."""
-    store = _STORE.value or f"runs/{grid.name}"
+def run_grid(grid, directory, shard):
+    """Runs what is missing of a shard; reports on a grid that is complete."""
+    from paper.grid import runner
+
+    output = cli.output_directory(_OUTPUT.value)
+    provenance = cli.provenance()
     try:
-        missing = runner.run(
-            grid, store, cli.provenance(), _shard(_SHARD.value), _MINUTES.value
-        )
+        missing = runner.run(grid, directory, provenance, shard, _MINUTES.value)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"Interrupted. The same command goes on with what is missing in {store}."
+            f"Interrupted. The same command goes on with the store {directory}."
         ) from None
-    print(f"{missing} rows are missing in this shard. Store: {store}")
+    if missing or shard != (1, 1):
+        print(f"{missing} rows are missing in this shard. Store: {directory}")
+    else:
+        write_report(directory, output, provenance["command"])
 
 
-def verify_row(grid):
-    """Runs one row of a grid again and compares its numbers."""
-    stored, found = runner.verify(
-        grid, _STORE.value or f"runs/{grid.name}", _VERIFY.value
+def write_report(directory, output, command):
+    """Prints the summary of a store, and writes it and the report."""
+    import matplotlib
+
+    from lrlearn.files import write_atomically
+    from paper.grid import store
+    from paper.grid.summary import summary_table
+    from paper.report import report
+
+    matplotlib.use("Agg")
+    rows = store.read(directory)
+    table = summary_table(rows)
+    write_atomically(output / "summary.csv", table.to_csv())
+    print(f"\n{table.to_string()}\n")
+    print(
+        "Mean ± half of the 95 % interval over runs. `increase r`: largest increase of"
     )
+    print("the loss within radius r of the weights.")
+    paths = [output / "summary.csv", *report.write(rows, output, command)]
+    seconds = sum(row["cpu_seconds"] for row in rows)
+    print(f"{seconds:.0f} CPU seconds. Store: {directory}. Written: {output}/")
+    print("  " + ", ".join(str(path.relative_to(output)) for path in paths))
+
+
+def verify_row(grid, directory, key):
+    """Runs one row of a grid again and compares its numbers."""
+    from paper.grid import runner
+
+    stored, found = runner.verify(grid, directory, key)
     differences = runner.differences(stored, found)
     print(f"{stored['kind']} {stored['cell']}, of commit {stored['commit']}")
     for line in differences:
@@ -119,6 +135,19 @@ def verify_row(grid):
     print("All numbers are those in the store.")
 
 
+def _grid():
+    """Returns the grid of the flags."""
+    grid = GRIDS[_GRID.value]
+    if _META_STEPS.value is not None:
+        recipe = dataclasses.replace(grid.recipe, steps=_META_STEPS.value)
+        grid = dataclasses.replace(grid, recipe=recipe)
+    if _STEPS.value is not None:
+        grid = dataclasses.replace(grid, horizons=(("*", (_STEPS.value,)),))
+    if _SEEDS.value is not None:
+        grid = dataclasses.replace(grid, seeds=_SEEDS.value)
+    return grid
+
+
 def _shard(text):
     index, slash, count = text.partition("/")
     if not (slash and index.isdecimal() and count.isdecimal()) or not (
@@ -128,45 +157,6 @@ def _shard(text):
             f"--shard must be i/n with i from 1 to n. Received: --shard={text}"
         )
     return int(index), int(count)
-
-
-def _check_no_grid_flags():
-    for flag in (_STORE, _SHARD, _MINUTES, _VERIFY):
-        if flag.present:
-            raise ValueError(f"--{flag.name} needs --grid. Received: no --grid")
-
-
-def _check_no_main_flags():
-    for flag in (_OUTPUT, _DATASET, _META_STEPS, _STEPS, _SEEDS, _SEED):
-        if flag.present:
-            raise ValueError(
-                f"--{flag.name} is the main job's, and a grid has its own. Received: "
-                f"--grid={_GRID.value}"
-            )
-
-
-def run_main_job():
-    """Runs the main job."""
-    job = dataclasses.replace(
-        MainJob(),
-        dataset=_DATASET.value,
-        meta_steps=_META_STEPS.value,
-        steps=_STEPS.value,
-        seeds=_SEEDS.value,
-        seed=_SEED.value,
-    )
-    output = cli.output_directory(_OUTPUT.value)
-    results = run(job)
-    cpu_seconds = round(time.process_time(), 1)
-    provenance = {**cli.provenance(), "cpu_seconds": cpu_seconds}
-    paths = main_report.write(results, job, output, provenance)
-    print()
-    print(main_report.summary_table(results).to_string())
-    print(f"\nMean ± half of the 95 % interval over {job.seeds} seeds. Rules were")
-    print(f"meta-trained on {', '.join(job.meta_networks)}; other networks are unseen.")
-    print("`increase r`: largest increase of the loss within radius r (PGA).")
-    print(f"{cpu_seconds:.0f} CPU seconds. Written: {output}/")
-    print("  " + ", ".join(path.name for path in paths))
 
 
 if __name__ == "__main__":

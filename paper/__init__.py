@@ -1,5 +1,1 @@
-"""Experiments: meta-training, evaluation and plots put together."""
-
-from paper.main_job import MainJob, Results, run
-
-__all__ = ["MainJob", "Results", "run"]
+"""The study: the paper's claims tested on a grid of runs, and its report."""

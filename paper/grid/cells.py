@@ -1,4 +1,4 @@
-"""The cells of a grid, their settings and their keys."""
+"""The cells of a grid, and the jobs that fill them."""
 
 import dataclasses
 import hashlib
@@ -7,25 +7,20 @@ import json
 from lrlearn.evaluation.stacked_sharpness import RADII
 from paper.grid.grid import REGIMES
 from paper.grid.meta_training import make_rule
-from paper.grid.optimizers import (
-    BASES,
-    LEARNED,
-    TEACHERS,
-    TUNED,
-)
+from paper.grid.optimizers import BASES, LEARNED, TEACHERS, TUNED
 
 _TUNING_SEED = 1000  # apart from the seeds of the runs
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is run in one go: one meta-training, one tuning or the seeds of one cell.
+    """One meta-training, one tuning, or all seeds of a run: a row of the store each.
 
     Attributes:
         kind: `"meta"`, `"tuning"` or `"run"`.
-        cells: What is said of each of its rows, dicts.
-        settings: What determines the numbers besides, a dict of JSON types.
-        needs: Jobs whose rows this one uses, by name.
+        cells: Dicts of names and seeds, one a row, which tell rows from one another.
+        settings: Everything else that determines the numbers, a dict of JSON types.
+        needs: Dict of the jobs whose rows this one uses.
     """
 
     kind: str
@@ -36,41 +31,55 @@ class Job:
     @property
     def keys(self):
         """The key of each row: a hash of all that determines it."""
-        return [_digest([self.kind, cell, self.settings]) for cell in self.cells]
+        contents = ([self.kind, cell, self.settings] for cell in self.cells)
+        texts = (json.dumps(content, sort_keys=True) for content in contents)
+        return [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
 
     @property
     def cell(self):
-        """What is common to the cells: the first one."""
+        """The first cell; the others differ in their seed."""
         return self.cells[0]
 
 
 class Jobs:
     """Makes the jobs of a grid.
 
-    A job's settings hold the keys of the jobs that it needs, so that a change of any
-    setting changes all keys that depend on it.
+    A job's settings hold the keys of the jobs that it needs: a change of any setting
+    changes all keys that depend on it.
 
     Args:
         grid: A `Grid`.
-        data: Function of a data set's name that returns what tells its data from
-            others, as JSON types.
+        data: Function of a data set's name that returns a description of its data, a
+            dict of JSON types.
     """
 
     def __init__(self, grid, data):
         self._grid, self._data = grid, data
+        self._learned = [name for name in LEARNED if grid.includes(name)]
+        self._tuned = [name for name in TUNED if grid.includes(name)]
 
     def all(self):
-        """Returns all jobs: those that others need come before them."""
-        ordered = []
-        for place in [None, *self._grid.tasks()]:
-            ordered += self._meta_jobs() if place is None else self._task_jobs(place)
-        return ordered
+        """Returns all jobs, each after those that it needs."""
+        meta = [
+            self.meta(name, meta_seed)
+            for meta_seed in range(self._grid.meta_seeds)
+            for name in self._learned
+        ]
+        return [
+            *meta,
+            *(
+                job
+                for task in self._grid.tasks()
+                for steps in self._grid.horizons_of(task)
+                for job in self._of_task(task, steps)
+            ),
+        ]
 
     def shard(self, index, count):
-        """Returns the jobs of shard `index` of `count`; it needs no other shard's.
+        """Returns the jobs of shard `index` of `count`, which need no other shard's.
 
-        A learned optimizer stays in one shard, with its meta-training, and the
-        hand-designed ones of a task stay together, with their tuning.
+        A learned optimizer is in one shard with its meta-training, and so are the
+        hand-designed ones of a task with their tuning.
 
         Args:
             index: From 1 to `count`.
@@ -86,13 +95,12 @@ class Jobs:
     def meta(self, name, meta_seed):
         """Returns the meta-training of a learned optimizer."""
         learned, recipe = LEARNED[name], self._grid.recipe
+        teacher = TEACHERS[learned.teacher]
         cell = {
             "optimizer": name,
-            "rule": learned.rule,
-            "teacher": learned.teacher,
+            **dataclasses.asdict(learned),
             "meta_seed": meta_seed,
         }
-        teacher = TEACHERS[learned.teacher]
         settings = {
             "recipe": dataclasses.asdict(recipe),
             "regime": dataclasses.asdict(REGIMES[recipe.regime]),
@@ -102,91 +110,65 @@ class Jobs:
         }
         return Job("meta", (cell,), _json(settings))
 
-    def tuning(self, name, place, steps):
+    def tuning(self, name, task, steps):
         """Returns the tuning of a hand-designed optimizer on a task."""
         needs = {}
         if TUNED[name].kind == "explicit":
-            needs = {base: self.tuning(base, place, steps) for base in BASES}
+            needs = {base: self.tuning(base, task, steps) for base in BASES}
         settings = {
             **TUNED[name].describe(),
             "trials": TUNED[name].trials,
             "seeds": [_TUNING_SEED + i for i in range(self._grid.tuning_seeds)],
-            **self._task_settings(place, needs),
+            **self._task_settings(task, needs),
         }
-        cell = {"optimizer": name, "kind": TUNED[name].kind, **_names(place, steps)}
-        return Job("tuning", (cell,), _json(settings), needs)
+        cell = {"optimizer": name, "kind": TUNED[name].kind, **task._asdict()}
+        return Job("tuning", ({**cell, "steps": steps},), _json(settings), needs)
 
-    def run(self, name, place, steps, meta_seed=None):
+    def run(self, name, task, steps, meta_seed=None):
         """Returns the runs of an optimizer on a task, one for each seed."""
         if name in LEARNED:
-            needs = {"theta": self.meta(name, meta_seed)}
             kind, rule, teacher = "learned", LEARNED[name].rule, LEARNED[name].teacher
+            needs = {"theta": self.meta(name, meta_seed)}
         else:
-            needs = {"tuning": self.tuning(name, place, steps)}
             kind, rule, teacher = TUNED[name].kind, None, None
-        dataset, network, regime = place
-        measures = self._grid.measures.of(f"{regime}/{dataset}/{network}")
+            needs = {"tuning": self.tuning(name, task, steps)}
         settings = {
             # Stacked runs may differ in the last bit by what they are stacked with.
             "seeds": list(range(self._grid.seeds)),
-            "measures": dataclasses.asdict(measures),
+            "measures": dataclasses.asdict(self._grid.measures.of(task)),
             "radii": RADII,
-            "meta_trained": _is_meta_trained(kind, self._grid.recipe, place),
-            **self._task_settings(place, needs),
+            "meta_trained": name in LEARNED and task in self._grid.recipe.tasks(),
+            **self._task_settings(task, needs),
         }
-        common = {"optimizer": name, "kind": kind, "rule": rule, "teacher": teacher}
-        common |= {**_names(place, steps), "meta_seed": meta_seed}
-        cells = tuple({**common, "seed": seed} for seed in settings["seeds"])
+        cell = {"optimizer": name, "kind": kind, "rule": rule, "teacher": teacher}
+        cell |= {**task._asdict(), "steps": steps, "meta_seed": meta_seed}
+        cells = tuple({**cell, "seed": seed} for seed in settings["seeds"])
         return Job("run", cells, _json(settings), needs)
 
-    def _meta_jobs(self):
+    def _of_task(self, task, steps):
+        """Returns the tunings and the runs on a task."""
+        explicit = any(TUNED[name].kind == "explicit" for name in self._tuned)
+        needed = {*self._tuned, *(BASES if explicit else ())}
         return [
-            self.meta(name, meta_seed)
-            for meta_seed in range(self._grid.meta_seeds)
-            for name in filter(self._grid.includes, LEARNED)
+            *(self.tuning(name, task, steps) for name in TUNED if name in needed),
+            *(self.run(name, task, steps) for name in self._tuned),
+            *(
+                self.run(name, task, steps, meta_seed)
+                for name in self._learned
+                for meta_seed in range(self._grid.meta_seeds)
+            ),
         ]
 
-    def _task_jobs(self, place):
-        dataset, network, regime = place
-        jobs = []
-        for steps in self._grid.horizons_of(regime, dataset, network):
-            tuned = [n for n in TUNED if self._grid.includes(n)]
-            needed = {*tuned, *(BASES if self._needs_bases(tuned) else ())}
-            jobs += [self.tuning(n, place, steps) for n in TUNED if n in needed]
-            jobs += [self.run(n, place, steps) for n in tuned]
-            jobs += [
-                self.run(name, place, steps, meta_seed)
-                for name in filter(self._grid.includes, LEARNED)
-                for meta_seed in range(self._grid.meta_seeds)
-            ]
-        return jobs
-
-    def _needs_bases(self, names):
-        return any(TUNED[name].kind == "explicit" for name in names)
-
-    def _task_settings(self, place, needs):
-        dataset, _, regime = place
+    def _task_settings(self, task, needs):
         return {
-            "regime": dataclasses.asdict(REGIMES[regime]),
-            "data": self._data(dataset),
+            "regime": dataclasses.asdict(REGIMES[task.regime]),
+            "data": self._data(task.dataset),
             "needs": {name: job.keys[0] for name, job in needs.items()},
         }
 
 
-def _names(place, steps):
-    dataset, network, regime = place
-    return {"dataset": dataset, "network": network, "regime": regime, "steps": steps}
-
-
-def _is_meta_trained(kind, recipe, place):
-    dataset, network, regime = place
-    return kind == "learned" and (
-        (dataset, regime) == (recipe.dataset, recipe.regime)
-        and network in recipe.networks
-    )
-
-
 def _unit(job):
+    """Returns what a job shares with all jobs that must be in its shard."""
     cell = job.cell
     if cell["optimizer"] in LEARNED:
         return cell["optimizer"], cell["meta_seed"]
@@ -195,8 +177,3 @@ def _unit(job):
 
 def _json(settings):
     return json.loads(json.dumps(settings))
-
-
-def _digest(content):
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,12 +1,16 @@
-"""Executes jobs: what is computed for one meta-training, tuning or set of runs."""
+"""Executes jobs: meta-trains, tunes, trains, and measures on the way."""
 
 import time
 
 import numpy as np
+import tensorflow as tf
 
-from paper.grid.bench import Bench
-from paper.grid.meta_training import meta_train, unpack
-from paper.grid.optimizers import BASES, LEARNED, OPTIMIZERS, TUNED
+import lrlearn
+from lrlearn.evaluation import Training
+from paper.grid.grid import TaskName
+from paper.grid.measurement import Measurement
+from paper.grid.meta_training import load_task, make_rule, meta_train, unpack
+from paper.grid.optimizers import BASES, LEARNED, OPTIMIZERS, TUNED, set_radius
 
 
 class Executor:
@@ -14,18 +18,17 @@ class Executor:
 
     Args:
         grid: A `Grid`.
-        rows: Dict of rows by key, those that later jobs need; it is read only.
+        rows: Dict of rows by key, which must have those that a job needs.
     """
 
     def __init__(self, grid, rows):
-        self._grid, self._rows = grid, rows
-        self._place, self._bench = None, None
-        self._execute = {"meta": self._meta, "tuning": self._tune, "run": self._run}
+        self._grid, self._rows, self._task = grid, rows, None
 
     def __call__(self, job):
-        """Returns a list of rows, dicts, without their provenance."""
+        """Returns the rows of a job, a list of dicts, without their provenance."""
         began = time.process_time()
-        results = self._execute[job.kind](job)
+        execute = {"meta": self._meta_train, "tuning": self._tune, "run": self._run}
+        results = execute[job.kind](job)
         seconds = round((time.process_time() - began) / len(results), 3)
         return [
             {
@@ -39,55 +42,55 @@ class Executor:
             for key, cell, result in zip(job.keys, job.cells, results, strict=True)
         ]
 
-    def _meta(self, job):
-        name, meta_seed = job.cell["optimizer"], job.cell["meta_seed"]
-        return [meta_train(LEARNED[name], meta_seed, self._grid.recipe)]
+    def _meta_train(self, job):
+        learned = LEARNED[job.cell["optimizer"]]
+        return [meta_train(learned, job.cell["meta_seed"], self._grid.recipe)]
 
     def _tune(self, job):
-        bench, cell = self._bench_of(job.cell), job.cell
-        fixed = self._base(job) if cell["kind"] == "explicit" else {}
+        name, seeds = job.cell["optimizer"], job.settings["seeds"]
+        fixed = self._base(job) if TUNED[name].kind == "explicit" else {}
         trials = []
-        for trial in TUNED[cell["optimizer"]].trials:
+        for trial in TUNED[name].trials:
             hyperparameters = {**fixed, **trial}
-            trials += self._try(bench, job, hyperparameters)
+            scores = self._try(job, hyperparameters)
+            trials += [
+                {**hyperparameters, "seed": seed, **score}
+                for seed, score in zip(seeds, scores, strict=True)
+            ]
         return [{"trials": trials, "chosen": best(trials)}]
 
-    def _try(self, bench, job, hyperparameters):
-        """Returns one trial, a dict a seed."""
-        seeds, steps = job.settings["seeds"], job.cell["steps"]
+    def _try(self, job, hyperparameters):
+        """Returns the scores of a trial, a dict for each seed."""
+        task, steps = self._task_of(job.cell), job.cell["steps"]
         name = job.cell["optimizer"]
-        training = bench.hand_designed(name, hyperparameters, seeds)
+        training = task.hand_designed(name, hyperparameters, job.settings["seeds"])
         start = TUNED[name].start(steps)
         if start:
             training.train(start, plain=True)
         training.train(steps)
-        scores = bench.measurement.scores(
-            ["validation"], training.params, training.state
-        )
-        return [
-            {**hyperparameters, "seed": seed, **found}
-            for seed, found in zip(seeds, scores, strict=True)
-        ]
+        return task.measurement.scores(["validation"], training.params, training.state)
 
     def _base(self, job):
         """Returns the better of the tuned `BASES`: its name and learning rate."""
-        rows = {base: self._row(job.needs[base]) for base in BASES}
-        chosen = best(
-            [{"base": base, **t} for base, row in rows.items() for t in row["trials"]]
-        )
+        trials = [
+            {"base": base, **trial}
+            for base in BASES
+            for trial in self._row(job.needs[base])["trials"]
+        ]
+        chosen = best(trials)
         return {name: chosen[name] for name in ("base", "learning_rate")}
 
     def _run(self, job):
-        bench, cell, seeds = self._bench_of(job.cell), job.cell, job.settings["seeds"]
+        task, cell, seeds = self._task_of(job.cell), job.cell, job.settings["seeds"]
+        hyperparameters = {}
         if cell["kind"] == "learned":
-            hyperparameters = {}
             theta = unpack(self._row(job.needs["theta"])["theta"])
-            training = bench.learned(cell["rule"], theta, seeds)
+            training = task.learned(cell["rule"], theta, seeds)
         else:
             hyperparameters = self._row(job.needs["tuning"])["chosen"]
-            training = bench.hand_designed(cell["optimizer"], hyperparameters, seeds)
-        records = _follow(training, bench, cell)
-        ends = _end(training, bench)
+            training = task.hand_designed(cell["optimizer"], hyperparameters, seeds)
+        records = task.follow(training, OPTIMIZERS[cell["optimizer"]], cell["steps"])
+        ends = task.measurement.end(training.params, training.state)
         return [
             {
                 "hyperparameters": hyperparameters,
@@ -108,50 +111,90 @@ class Executor:
             )
         return self._rows[key]
 
-    def _bench_of(self, cell):
-        place = cell["dataset"], cell["network"], cell["regime"]
-        if place != self._place:
-            # One at a time: graphs and data take memory.
-            self._bench = None
-            self._place, self._bench = place, Bench(place, self._grid)
-        return self._bench
+    def _task_of(self, cell):
+        name = TaskName(*(cell[field] for field in TaskName._fields))
+        if self._task is None or self._task.name != name:
+            self._task = None  # one at a time: graphs and data take memory
+            self._task = _CompiledTask(name, self._grid)
+        return self._task
 
 
-def _follow(training, bench, cell):
-    """Trains to the end; returns K lists of records."""
-    steps, optimizer = cell["steps"], OPTIMIZERS[cell["optimizer"]]
-    measurement, measures = bench.measurement, bench.measures
-    start = getattr(optimizer, "start", lambda steps: 0)(steps)
-    regular = {round(steps * i / measures.records) for i in range(measures.records + 1)}
-    sharp = {max(1, round(steps * fraction)) for fraction in measures.sharpness_at}
-    records = [[] for _ in range(training.count)]
-    for step in sorted({0, start, steps} | regular | sharp):
-        if step:
-            training.train(step, plain=step <= start)
-        params, state = training.params, training.state
-        common = {
-            "step": step,
-            "gradients": optimizer.gradients(step, steps),
-            "training_cpu_seconds": training.training_cpu_seconds / training.count,
-        }
-        found = measurement.losses(params, state)
-        if step in sharp:
-            rows = measurement.sharpness(params, state)
-            found = [f | {"sharpness": r} for f, r in zip(found, rows, strict=True)]
-        for run, measured in zip(records, found, strict=True):
-            run.append(common | measured)
-    return records
+class _CompiledTask:
+    """A task whose runs share compiled graphs.
 
+    Args:
+        name: A `TaskName`.
+        grid: A `Grid`.
+    """
 
-def _end(training, bench):
-    """Returns what is measured at the end only, K dicts; scores on all examples."""
-    networks, measurement = (training.params, training.state), bench.measurement
-    scores = measurement.scores(["validation", "test"], *networks)
-    curvature = measurement.curvature(*networks)
-    ends = [s | c for s, c in zip(scores, curvature, strict=True)]
-    if bench.measures.landscape_points:
-        ends[0]["landscape"] = measurement.landscape(*networks)
-    return ends
+    def __init__(self, name, grid):
+        self.name = name
+        self._recipe, self._measures = grid.recipe, grid.measures.of(name)
+        self._task, self._trainings = load_task(name), {}
+        self.measurement = Measurement(self._task, self._measures)
+
+    def hand_designed(self, name, hyperparameters, seeds):
+        """Returns a `Training` of all seeds, started.
+
+        Args:
+            name: Name in `TUNED`.
+            hyperparameters: Dict of `learning_rate` and whatever else was tuned.
+            seeds: Seeds of the runs.
+        """
+        base, regularizer = hyperparameters.get("base", name), TUNED[name].regularizer
+        key = base, regularizer, hyperparameters.get("weight_decay"), len(seeds)
+        if key not in self._trainings:
+            rho = tf.Variable(0.0)  # one graph serves all radii
+            teacher = regularizer and regularizer()
+            set_radius(teacher, rho)
+            optimizer = TUNED[base].make(hyperparameters)
+            training = Training(self._task, optimizer, teacher, len(seeds))
+            self._trainings[key] = training, rho
+        training, rho = self._trainings[key]
+        training.start(seeds, hyperparameters["learning_rate"])
+        rho.assign(hyperparameters.get("rho", 0.0))
+        return training
+
+    def learned(self, rule, theta, seeds):
+        """Returns a `Training` of all seeds, started.
+
+        Args:
+            rule: `"LSTM"` or `"MLP"`.
+            theta: Its weights.
+            seeds: Seeds of the runs.
+        """
+        key = rule, len(seeds)
+        if key not in self._trainings:
+            optimizer = lrlearn.LearnedOptimizer(make_rule(rule, self._recipe), theta)
+            self._trainings[key] = Training(self._task, optimizer, count=len(seeds))
+        training = self._trainings[key]
+        training.start(seeds)
+        training.optimizer.theta = theta
+        return training
+
+    def follow(self, training, optimizer, steps):
+        """Trains to the end; returns the records of each run.
+
+        Args:
+            training: A `Training`, started.
+            optimizer: Its `Tuned` or `Learned`.
+            steps: Number of steps.
+        """
+        count, start = self._measures.records, optimizer.start(steps)
+        regular = {round(steps * i / count) for i in range(count + 1)}
+        sharp = {max(1, round(steps * part)) for part in self._measures.sharpness_at}
+        records = [[] for _ in range(training.count)]
+        for step in sorted({0, start, steps} | regular | sharp):
+            if step:
+                training.train(step, plain=step <= start)
+            seconds = training.training_cpu_seconds / training.count
+            common = {"step": step, "gradients": optimizer.gradients(step, steps)}
+            common["training_cpu_seconds"] = seconds
+            networks = training.params, training.state
+            found = self.measurement.record(*networks, sharpness=step in sharp)
+            for run, measured in zip(records, found, strict=True):
+                run.append(common | measured)
+        return records
 
 
 def best(trials):
@@ -176,8 +219,6 @@ def best(trials):
 
 
 def _diverged(records, end):
-    names = [f"{split}_loss" for split in ("train", "validation", "test")]
-    numbers = [
-        record[name] for record in records for name in (*names, "parameter_norm")
-    ]
-    return not np.isfinite([*numbers, *(end[name] for name in names[1:])]).all()
+    losses = [f"{split}_loss" for split in ("train", "validation", "test")]
+    numbers = [record[n] for record in records for n in (*losses, "parameter_norm")]
+    return not np.isfinite([*numbers, *(end[name] for name in losses[1:])]).all()

@@ -1,4 +1,4 @@
-"""Meta-training by a recipe, and update rules as rows of a store."""
+"""Meta-training by a recipe, and weights of update rules as JSON types."""
 
 import base64
 
@@ -30,12 +30,15 @@ def meta_train(learned, meta_seed, recipe):
     Returns:
         A dict with `theta` (see `pack`) and `score`, the best meta-validation score.
     """
+    lstm = learned.rule == "LSTM"
+    rate = recipe.lstm_rate if lstm else recipe.mlp_rate
+    validations = recipe.lstm_validations if lstm else recipe.mlp_validations
     schedule = keras.optimizers.schedules.CosineDecay(
-        recipe.rate(learned.rule), recipe.steps, alpha=recipe.final_rate
+        rate, recipe.steps, alpha=recipe.final_rate
     )
     trainer = lrlearn.MetaTrainer(
         make_rule(learned.rule, recipe),
-        [load_task(recipe.dataset, n, recipe.regime) for n in recipe.networks],
+        [load_task(name) for name in recipe.tasks()],
         TEACHERS[learned.teacher],
         estimator=lrlearn.meta.Replay(coordinates=recipe.coordinates),
         unroll=recipe.unroll,
@@ -44,7 +47,7 @@ def meta_train(learned, meta_seed, recipe):
         initial_scale=recipe.initial_scale,
         meta_split="validation" if learned.teacher == "held-out" else "train",
         meta_optimizer=keras.optimizers.Adam(schedule, global_clipnorm=recipe.clipnorm),
-        validation_every=max(1, recipe.steps // recipe.validations(learned.rule)),
+        validation_every=max(1, recipe.steps // validations),
         validation_steps=recipe.validation_steps,
         seed=meta_seed,
     )
@@ -53,11 +56,11 @@ def meta_train(learned, meta_seed, recipe):
     return {"theta": pack(trainer.theta), "score": score}
 
 
-def load_task(dataset, network, regime):
-    """Returns a task in a regime, by their names."""
-    regime = REGIMES[regime]
+def load_task(name):
+    """Returns the `Task` of a `TaskName`."""
+    regime = REGIMES[name.regime]
     return lrlearn.tasks.load(
-        f"{dataset}/{network}",
+        f"{name.dataset}/{name.network}",
         train_size=regime.train_size,
         label_noise=regime.label_noise,
         batch_size=regime.batch_size,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import keras
 
-import lrlearn
+from lrlearn.regularizers import GAM, GSAM, L2, SAM
 
 EMA_MOMENTUM = 0.99
 _OPTIMIZERS_OWN = ("learning_rate", "weight_decay")
@@ -23,7 +23,7 @@ class Tuned:
         kind: `"baseline"`, or `"explicit"` for a regularizer around the better of
             `BASES`, with that one's learning rate.
         trials: Hyperparameters to choose from, dicts.
-        optimizer: A Keras optimizer's class; `None` where explicit.
+        optimizer: A Keras optimizer's class; `None` if explicit.
         fixed: Arguments of the optimizer that are not tuned.
         regularizer: Function without arguments that returns a `Regularizer`, whose
             radii are then set; `None` for baselines.
@@ -77,15 +77,20 @@ class Learned:
 
     rule: str
     teacher: str
-    kind: str = "learned"
 
     def gradients(self, step, steps):
         """Returns the gradient evaluations of the first `step` of `steps` steps."""
         return step
 
+    def start(self, steps):
+        """Returns the number of steps without a regularizer that come before others."""
+        return 0
 
-def _rates(*rates):
-    return tuple({"learning_rate": rate} for rate in rates)
+
+def _baseline(optimizer, *rates, **fixed):
+    return Tuned(
+        "baseline", tuple({"learning_rate": r} for r in rates), optimizer, fixed
+    )
 
 
 def _explicit(regularizer, passes, start_fraction=0.0):
@@ -100,19 +105,13 @@ def _explicit(regularizer, passes, start_fraction=0.0):
 
 BASES = ("SGD-M", "Adam")
 TUNED = {
-    "SGD-M": Tuned(
-        "baseline",
-        _rates(0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
-        keras.optimizers.SGD,
-        {"momentum": 0.9},
+    "SGD-M": _baseline(
+        keras.optimizers.SGD, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, momentum=0.9
     ),
-    "Adam": Tuned("baseline", _rates(*_ADAM_RATES), keras.optimizers.Adam),
-    "RMSprop": Tuned("baseline", _rates(*_ADAM_RATES), keras.optimizers.RMSprop),
-    "Adam-EMA": Tuned(
-        "baseline",
-        _rates(*_ADAM_RATES),
-        keras.optimizers.Adam,
-        {"use_ema": True, "ema_momentum": EMA_MOMENTUM},
+    "Adam": _baseline(keras.optimizers.Adam, *_ADAM_RATES),
+    "RMSprop": _baseline(keras.optimizers.RMSprop, *_ADAM_RATES),
+    "Adam-EMA": _baseline(
+        keras.optimizers.Adam, *_ADAM_RATES, use_ema=True, ema_momentum=EMA_MOMENTUM
     ),
     # Keras multiplies the decay by the learning rate.
     "AdamW": Tuned(
@@ -123,19 +122,18 @@ TUNED = {
         ),
         keras.optimizers.AdamW,
     ),
-    "SAM": _explicit(lrlearn.regularizers.SAM, 2),
-    "GSAM": _explicit(lrlearn.regularizers.GSAM, 2),
-    "GAM": _explicit(lambda: lrlearn.regularizers.GAM(variant="released"), 4),
-    "late SAM": _explicit(lrlearn.regularizers.SAM, 2, start_fraction=0.875),
+    "SAM": _explicit(SAM, 2),
+    "GSAM": _explicit(GSAM, 2),
+    "GAM": _explicit(lambda: GAM(variant="released"), 4),
+    "late SAM": _explicit(SAM, 2, start_fraction=0.875),
 }
-# The controls tell what a teacher of flatness adds to a teacher of small weights, and
-# to one that sees other data.
+# L2 and held-out are controls: is it flatness, or small weights, or unseen data?
 TEACHERS = {
     "none": None,
-    "SAM": lrlearn.regularizers.SAM(0.3),
-    "GSAM": lrlearn.regularizers.GSAM(0.3),
-    "GAM": lrlearn.regularizers.GAM(0.1, 0.1, variant="released"),
-    "L2": lrlearn.regularizers.L2(3e-3),
+    "SAM": SAM(0.3),
+    "GSAM": GSAM(0.3),
+    "GAM": GAM(0.1, 0.1, variant="released"),
+    "L2": L2(3e-3),
     "held-out": None,
 }
 RULES = ("LSTM", "MLP")

@@ -20,42 +20,45 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
     """Runs the jobs of a shard that are not in the store yet.
 
     Interrupted at any time, it loses at most the job at hand; called again, it goes on.
+    Two processes on one shard do the same work, which does no harm.
 
     Args:
         grid: A `Grid`.
         directory: Path of the store; several shards may share it.
-        provenance: JSON-able dict that each row is signed with.
+        provenance: Dict of JSON types that is added to each row.
         shard: Tuple `(index, count)`, the index from 1. Defaults to `(1, 1)`.
         minutes: No job is begun after so many minutes. Defaults to no limit.
-        verbose: `1` for a progress bar, `0` for none. Defaults to `1`.
+        verbose: `1` for progress bars, `0` for none. Defaults to `1`.
 
     Returns:
         Number of rows that are still missing in the shard.
 
     Raises:
         ValueError: If the store belongs to another grid or holds cells of other
-            settings, or another process writes to this shard's file.
+            settings.
         FileNotFoundError: If data are neither there nor can be downloaded.
     """
-    index, count = shard
     end = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    jobs = Jobs(grid, data_of).shard(index, count)
-    with store.Writer(directory, grid.describe(), f"shard-{index}-of-{count}") as out:
-        rows = {row["key"]: row for row in store.read(directory)}
-        _check_settings(jobs, rows.values(), directory)
-        execute = Executor(grid, rows)
-        for name, part in _phases(jobs):
-            missing = [job for job in part if not rows.keys() >= set(job.keys)]
-            with _bar(name, part, missing, verbose) as bar:
-                while missing and time.monotonic() < end:
-                    job = missing.pop(0)
-                    bar.set_postfix_str(_label(job))
-                    signature = {"grid": grid.name, **provenance}
-                    new = [{**row, **signature} for row in execute(job)]
-                    new = [row for row in new if row["key"] not in rows]
-                    out.append(new)
-                    rows |= {row["key"]: row for row in new}
-                    bar.update(len(new))
+    jobs = Jobs(grid, data_of).shard(*shard)
+    rows = {row["key"]: row for row in store.begin(directory, grid.describe())}
+    _check_settings(jobs, rows.values(), directory)
+    execute = Executor(grid, rows)
+    # A meta-training takes minutes, a run seconds: each has a bar with its time left.
+    meta = [job for job in jobs if job.kind == "meta"]
+    others = [job for job in jobs if job.kind != "meta"]
+    phases = {"Meta-training": meta, "Tuning and runs": others}
+    for name, part in phases.items():
+        missing = [job for job in part if not rows.keys() >= set(job.keys)]
+        with _bar(name, part, missing, verbose) as bar:
+            for job in missing:
+                if time.monotonic() >= end:
+                    break
+                bar.set_postfix_str(_label(job))
+                new = [row for row in execute(job) if row["key"] not in rows]
+                new = [{**row, "grid": grid.name, **provenance} for row in new]
+                store.append(directory, new)
+                rows |= {row["key"]: row for row in new}
+                bar.update(len(new))
     return sum(key not in rows for job in jobs for key in job.keys)
 
 
@@ -63,12 +66,12 @@ def verify(grid, directory, key):
     """Runs the job of a row again.
 
     Numbers are the same to the bit on the same model of CPU, with the same versions,
-    and with one thread within and between TensorFlow's operations, which
-    `binaries.reproduce` sees to.
+    and with one thread within and between TensorFlow's operations, as
+    `binaries.reproduce` sets them.
 
     Args:
         grid: The `Grid` that the row is of.
-        directory: Path of the store.
+        directory: Path of the store, or of an export.
         key: The row's key, or the beginning of it.
 
     Returns:
@@ -103,20 +106,32 @@ def differences(stored, found, path=""):
         path: What the lines begin with. Defaults to `""`.
     """
     if isinstance(found, dict):
-        return [
-            line
-            for name, value in found.items()
-            if not name.endswith("cpu_seconds")
-            for line in differences((stored or {}).get(name), value, f"{path}/{name}")
-        ]
-    if isinstance(found, list | tuple) and len(found) == len(stored or ()):
-        return [
-            line
-            for i, values in enumerate(zip(stored, found, strict=True))
-            for line in differences(*values, f"{path}/{i}")
-        ]
-    same = stored == found or (stored != stored and found != found)  # NaN
-    return [] if same else [f"{path}: {stored} in the store, now {found}"]
+        names = [name for name in found if not name.endswith("cpu_seconds")]
+        pairs = [(name, (stored or {}).get(name), found[name]) for name in names]
+    elif isinstance(found, list | tuple) and len(found) == len(stored or ()):
+        pairs = zip(range(len(found)), stored, found, strict=True)
+    else:
+        same = stored == found or (stored != stored and found != found)  # NaN
+        return [] if same else [f"{path}: {stored} in the store, now {found}"]
+    return [
+        line for name, a, b in pairs for line in differences(a, b, f"{path}/{name}")
+    ]
+
+
+@functools.cache
+def data_of(name):
+    """Returns the description of a data set: a checksum, and whether it is JPEG.
+
+    Args:
+        name: Name of a data set.
+    """
+    splits = datasets.splits(name)
+    checksum = digest(array for arrays in splits.values() for array in arrays)
+    return {
+        "name": name,
+        "checksum": checksum,
+        "cifar10_jpeg_copy": checksum == _JPEG_COPY,
+    }
 
 
 def _check_settings(jobs, rows, directory):
@@ -136,34 +151,6 @@ def _check_settings(jobs, rows, directory):
             )
 
 
-@functools.cache
-def data_of(name):
-    """Returns what tells a data set from others: a checksum, and whether it is JPEG.
-
-    Args:
-        name: Name of a data set.
-    """
-    splits = datasets.splits(name)
-    checksum = digest(array for arrays in splits.values() for array in arrays)
-    return {
-        "name": name,
-        "checksum": checksum,
-        "cifar10_jpeg_copy": checksum == _JPEG_COPY,
-    }
-
-
-def _phases(jobs):
-    """Meta-trainings, and what comes after them.
-
-    A row of the first takes minutes, one of the second seconds: apart, each bar tells
-    the time that is left.
-    """
-    phases = {"Meta-training": [], "Tuning and runs": []}
-    for job in jobs:
-        phases["Meta-training" if job.kind == "meta" else "Tuning and runs"].append(job)
-    return [(name, part) for name, part in phases.items() if part]
-
-
 def _bar(name, jobs, missing, verbose):
     total = sum(len(job.cells) for job in jobs)
     done = total - sum(len(job.cells) for job in missing)
@@ -171,7 +158,6 @@ def _bar(name, jobs, missing, verbose):
 
 
 def _label(job):
-    cell = job.cell
-    place = (cell.get("dataset"), cell.get("network"), cell.get("regime"))
-    where = "/".join(filter(None, place)) or f"meta-seed {cell['meta_seed']}"
-    return f"{job.kind} {cell['optimizer']}, {where}"
+    names = [job.cell.get(name) for name in ("dataset", "network", "regime")]
+    where = "/".join(filter(None, names)) or f"meta-seed {job.cell['meta_seed']}"
+    return f"{job.kind} {job.cell['optimizer']}, {where}"

@@ -1,217 +1,168 @@
-"""An append-only store of rows: JSON lines that survive a crash at any time."""
+"""A store of rows: an SQLite file that several processes may write to at once."""
 
 import contextlib
-import fcntl
 import gzip
 import json
-import os
 import pathlib
-import warnings
+import sqlite3
 import zlib
-from typing import NamedTuple
 
-from paper.grid.rows import is_row
+from lrlearn.files import write_atomically
 
-VERSION = 2
-
-
-class _File(NamedTuple):
-    """What is in a file: `header` is `None` where nothing was written yet."""
-
-    path: pathlib.Path
-    header: dict | None
-    lines: list
-    rest: bytes
+_FILE = "rows.sqlite"
+_EXPORTS = "*.jsonl.gz"
+_VERSION = 2
+_PATIENCE = 60  # seconds to wait for another process that writes
+_DAMAGE = (sqlite3.Error, zlib.error, EOFError, gzip.BadGzipFile)
+_DAMAGE += (ValueError, KeyError, TypeError)
 
 
-def read(directory):
-    """Returns the rows of all files of a store, each key once, in order of writing.
-
-    A last line without its end is what a killed writer left: it is passed over with
-    a warning, and so is a line that is no row. Files may be compressed (`.jsonl.gz`).
+def begin(directory, grid):
+    """Makes the store of a grid if there is none, and returns its rows.
 
     Args:
-        directory: Path of the store.
+        directory: Path of the store. Exports that lie in it are part of it.
+        grid: What the rows belong to, such as `Grid.describe` returns.
+
+    Returns:
+        A list of dicts.
+
+    Raises:
+        ValueError: If the store is of another grid, damaged or not to be written to.
+    """
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    header = {"version": _VERSION, "grid": json.loads(json.dumps(grid))}
+    if not (directory / _FILE).exists():
+        for export in directory.glob(_EXPORTS):
+            _check(export, header)  # before a file of this grid lies beside it
+    _insert(directory / _FILE, "meta", [("header", header)])
+    return _check(directory, header)
+
+
+def append(directory, rows):
+    """Adds rows to a store, all or none; they are on the disk when it returns.
+
+    A row whose key is in the file is passed over.
+
+    Args:
+        directory: Path of a store that `begin` made.
+        rows: List of dicts of JSON types with a `"key"`.
+    """
+    values = [(row["key"], row) for row in rows]
+    _insert(pathlib.Path(directory) / _FILE, "rows", values)
+
+
+def read(path):
+    """Returns the rows of a store, each key once, in order of writing.
+
+    Args:
+        path: Path of a store, or of an export.
 
     Returns:
         A list of dicts.
 
     Raises:
         FileNotFoundError: If there is no store.
-        ValueError: If a file is of another version, or of another grid than the others.
+        ValueError: If a file is no store or damaged, or if files are of two grids.
     """
-    _, rows = _read(directory)
+    return _read(path)[1]
+
+
+def export(store, path):
+    """Writes all rows of a store to a compressed file, the same bytes each time.
+
+    Args:
+        store: Path of the store.
+        path: Path of the file, which must end with `.jsonl.gz` to be read again.
+    """
+    header, rows = _read(store)
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(f"{_to_json(line)}\n" for line in [header, *rows])
+    write_atomically(path, gzip.compress(lines.encode(), mtime=0))
+
+
+def _check(path, header):
+    """Returns the rows of a store, which must have this header."""
+    found, rows = _read(path)
+    if found != header:
+        raise ValueError(
+            f"A store must be new or of the same grid. Received: {path}, of "
+            f"{_name(found)}, for {_name(header)}"
+        )
     return rows
 
 
-class Writer:
-    """Appends rows to one file of a store; one process at a time may.
-
-    Rows are flushed to the disk before `append` returns. What a killed writer left of
-    a row is cut off before the first one is appended.
-
-    Args:
-        directory: Path of the store; made if need be.
-        grid: What the rows belong to, as JSON types: a name and whatever fixes it.
-        shard: Name of the file, so that several processes can write to one store.
-            Defaults to `"rows"`.
-
-    Raises:
-        ValueError: If the store belongs to another grid or version, or if another
-            process writes to the same file.
-    """
-
-    def __init__(self, directory, grid, shard="rows"):
-        self.path = pathlib.Path(directory) / f"{shard}.jsonl"
-        self._header = {"version": VERSION, "grid": json.loads(json.dumps(grid))}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        for file in _files(directory):
-            self._check(_load(file))
-        self._file = self.path.open("a+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise ValueError(
-                f"A file of a store must have one writer. Received: {self.path}, to "
-                "which another process is writing"
-            ) from None
-        self._mend()
-
-    def append(self, rows):
-        """Adds a list of rows all at once.
-
-        Args:
-            rows: Dicts such as `grid.rows.is_row` describes.
-        """
-        lines = b"".join(_line(row) for row in rows)
-        self._file.write(lines)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self):
-        """Lets others write."""
-        self._file.close()
-
-    def __enter__(self):
-        """Returns itself; closes at the end of the block."""
-        return self
-
-    def __exit__(self, *_):
-        """See `__enter__`."""
-        self.close()
-
-    def _check(self, file):
-        if file.header not in (None, self._header):
-            raise ValueError(
-                f"A store must be new or of the same grid. Received: {file.path}, of "
-                f"{_name(file.header)}, for {_name(self._header)}"
-            )
-
-    def _mend(self):
-        """Cuts off an unfinished line, and writes the header of a new file."""
-        self._file.seek(0)
-        content = self._file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            self._file.truncate(whole)
-        if whole == 0:
-            self.append([self._header])
-
-
-def export(directory, file):
-    """Writes all rows of a store to one compressed file, the same bytes each time.
-
-    Args:
-        directory: Path of the store.
-        file: Path of the `.jsonl.gz` file; the store that it lies in can be read.
-    """
-    header, rows = _read(directory)
-    lines = [_line(row) for row in [header, *rows] if row is not None]
-    file = pathlib.Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.part")
-    with contextlib.suppress(FileNotFoundError):
-        partial.unlink()
-    partial.write_bytes(gzip.compress(b"".join(lines), mtime=0))
-    partial.replace(file)
-
-
-def _files(directory):
-    directory = pathlib.Path(directory)
-    return sorted([*directory.glob("*.jsonl"), *directory.glob("*.jsonl.gz")])
-
-
-def _read(directory):
-    """Returns the header of a store and its rows."""
-    files = [_load(path) for path in _files(directory)]
-    if not files:
-        raise FileNotFoundError(f"No store of rows (*.jsonl) in {directory}")
-    header = _header(files)
-    rows = {}
-    for file in files:
-        for row in _rows(file):
-            rows.setdefault(row["key"], row)
-    return header, list(rows.values())
-
-
-def _load(path):
-    """Returns a file's content as a `_File`."""
-    content = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{path} cannot be decompressed: {error}") from None
-    *lines, rest = content.split(b"\n")
-    if not lines:
-        return _File(path, None, [], rest)
+def _insert(path, table, values):
+    """Writes pairs of a key and a JSON value to a table, all or none."""
+    values = [(key, _to_json(value)) for key, value in values]
     try:
-        header = json.loads(lines[0])
-        version = header["version"]
-    except (ValueError, KeyError, TypeError):
-        version = None
-    if version != VERSION:
-        raise ValueError(
-            f"A store must be of version {VERSION}. Received: {path}, of {version}"
-        )
-    return _File(path, header, lines[1:], rest)
-
-
-def _header(files):
-    """Returns what all files begin with, `None` where nothing was written yet."""
-    files = [file for file in files if file.header is not None]
-    for file in files:
-        if file.header != files[0].header:
-            raise ValueError(
-                f"A store must be of one grid. Received: {files[0].path}, of "
-                f"{_name(files[0].header)}, and {file.path}, of {_name(file.header)}"
+        connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+        with contextlib.closing(connection), connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for name in ("meta", "rows"):
+                connection.execute(
+                    f"CREATE TABLE IF NOT EXISTS {name} (key TEXT PRIMARY KEY, value)"
+                )
+            connection.executemany(
+                f"INSERT OR IGNORE INTO {table} VALUES (?, ?)", values
             )
-    return files[0].header if files else None
+    except sqlite3.Error as error:
+        raise ValueError(f"{path} cannot be written to: {error}") from None
+
+
+def _files(path):
+    path = pathlib.Path(path)
+    if path.is_file():
+        return [path]
+    return sorted([*path.glob(_EXPORTS), *path.glob("*.sqlite")])
+
+
+def _read(path):
+    """Returns the header of a store and its rows."""
+    files = _files(path)
+    if not files:
+        raise FileNotFoundError(f"No store of rows ({_FILE} or {_EXPORTS}) in {path}")
+    loaded = [_load(file) for file in files]
+    for file, (header, _) in zip(files, loaded, strict=True):
+        if header != loaded[0][0]:
+            raise ValueError(
+                f"A store must be of one grid. Received: {files[0]}, of "
+                f"{_name(loaded[0][0])}, and {file}, of {_name(header)}"
+            )
+    rows = {key: row for _, found in reversed(loaded) for key, row in found.items()}
+    return loaded[0][0], list(rows.values())
+
+
+def _load(file):
+    """Returns the header of a file, its version and grid, and its rows by key."""
+    try:
+        header, *rows = map(json.loads, _texts(file))
+        if header["version"] != _VERSION:
+            raise ValueError(f"its version is {header['version']}, not {_VERSION}")
+        return header, {row["key"]: row for row in rows}
+    except _DAMAGE as error:
+        raise ValueError(f"{file} is no store of rows, or damaged: {error}") from None
+
+
+def _texts(file):
+    if file.suffix == ".gz":
+        return gzip.decompress(file.read_bytes()).splitlines()
+    with contextlib.closing(sqlite3.connect(file, timeout=_PATIENCE)) as connection:
+        return [
+            text
+            for table in ("meta", "rows")
+            for (text,) in connection.execute(
+                f"SELECT value FROM {table} ORDER BY rowid"
+            )
+        ]
 
 
 def _name(header):
-    grid = header.get("grid", {})
+    grid = header["grid"]
     return f"grid {grid.get('name')!r} ({grid.get('digest')})"
 
 
-def _rows(file):
-    if file.header is not None and file.rest:
-        _warn(f"{file.path} ends within a row, which is passed over.")
-    for number, line in enumerate(file.lines, 2):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if is_row(row):
-            yield row
-        else:
-            _warn(f"{file.path}: line {number} is no row and is passed over.")
-
-
-def _warn(text):
-    warnings.warn(text, stacklevel=4)
-
-
-def _line(row):
-    return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+def _to_json(value):
+    return json.dumps(value, separators=(",", ":"))

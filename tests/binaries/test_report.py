@@ -1,8 +1,6 @@
 """`report` writes the report of a store."""
 
-import json
-
-from paper.grid.store import VERSION
+from paper.grid import store
 from tests.paper.grid_rows import make_rows
 
 PROGRAM = "binaries.report"
@@ -11,10 +9,8 @@ PROGRAM = "binaries.report"
 def write_store(directory):
     axes = {"datasets": ("mnist",), "networks": ("mlp",), "regimes": ("full",)}
     rows = make_rows(**axes, baselines=("Adam",), explicit=(), rules=(), seeds=1)
-    header = {"version": VERSION, "grid": {"name": "made_up", "digest": "0"}}
-    directory.mkdir()
-    lines = "".join(json.dumps(row) + "\n" for row in [header, *rows])
-    (directory / "rows.jsonl").write_text(lines)
+    store.begin(directory, {"name": "made_up", "digest": "0"})
+    store.append(directory, rows)
     return rows
 
 

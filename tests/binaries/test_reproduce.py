@@ -1,61 +1,165 @@
-"""`reproduce` runs the main job by its flags, and shows and writes what it found."""
+"""`reproduce` runs what is missing of a grid, reports on it, and verifies rows."""
 
-import json
+import dataclasses
+import os
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
-from paper import MainJob
-from tests.paper.results import NETWORKS, OPTIMIZERS, make_results
+from paper.grid import runner, store
+from paper.grid.grid import GRIDS
+from tests.paper.grid_rows import make_rows
 
 PROGRAM = "binaries.reproduce"
+ROWS = make_rows(
+    ("mnist",), ("mlp",), ("full",), ("Adam",), explicit=(), rules=(), seeds=2
+)
 
 
 @pytest.fixture
-def jobs(program, monkeypatch):
-    """The jobs that were run, in place of running them."""
-    jobs = []
+def calls(monkeypatch, tmp_path):
+    """The arguments that grids were run with; rows are there already."""
+    calls = []
 
-    def record(job, *arguments):
-        jobs.append(job)
-        return make_results()
+    def run(grid, directory, *arguments):
+        calls.append((grid, directory, *arguments))
+        store.begin(directory, grid.describe())
+        store.append(directory, ROWS)
+        return 0
 
-    monkeypatch.setattr(program, "run", record)
-    return jobs
+    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.chdir(tmp_path)
+    return calls
+
+
+@pytest.fixture
+def reports(program, monkeypatch):
+    """The arguments of reports, in place of writing them."""
+    reports = []
+    monkeypatch.setattr(program, "write_report", lambda *args: reports.append(args))
+    return reports
 
 
 def test_help(check_help):
     check_help()
 
 
-def test_without_flags_it_is_the_main_job(run, jobs, tmp_path):
-    outcome = run(f"--output={tmp_path / 'out'}")
+def test_without_flags_it_is_the_grid_of_digits(run, calls, tmp_path):
+    outcome = run()
     assert outcome.code == 0
-    assert jobs == [MainJob()]
-    for name in (*NETWORKS, *OPTIMIZERS, "±", "CPU seconds", str(tmp_path / "out")):
-        assert name in outcome.out
-    for path in (tmp_path / "out").iterdir():
-        assert path.name in outcome.out
-    content = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert content["cpu_seconds"] > 0 and content["command"] and content["commit"]
-    assert content["settings"]["meta_steps"] == MainJob.meta_steps
-    assert len(pd.read_csv(tmp_path / "out" / "summary.csv")) == len(content["summary"])
+    ((grid, directory, provenance, shard, minutes),) = calls
+    assert (grid, directory) == (GRIDS["digits"], "runs/digits")
+    assert (shard, minutes) == ((1, 1), None)
+    assert provenance["commit"] and provenance["command"]
+    for text in ("Adam", "±", "CPU seconds", "runs/reproduce", "REPORT.md"):
+        assert text in outcome.out
+    table = pd.read_csv(tmp_path / "runs" / "reproduce" / "summary.csv")
+    assert list(table["optimizer"]) == ["Adam"]
+    assert provenance["command"] in (
+        tmp_path / "runs" / "reproduce" / "REPORT.md"
+    ).read_text(encoding="utf-8")
 
 
-def test_flags(run, program, jobs, tmp_path, monkeypatch):
-    monkeypatch.setattr(program.main_report, "write", lambda *arguments: [])
-    arguments = ["--meta_steps=7", "--steps=8", "--seeds=2", "--seed=5"]
-    arguments += ["--dataset=mnist", f"--output={tmp_path}"]
-    assert run(*arguments).code == 0
-    assert jobs == [MainJob("mnist", meta_steps=7, steps=8, seeds=2, seed=5)]
+def test_flags(run, calls, reports, tmp_path):
+    arguments = ["--grid=smoke", "--store=there", "--shard=2/3", "--minutes=1.5"]
+    outcome = run(*arguments, "--output=out")
+    assert "0 rows are missing" in outcome.out and "there" in outcome.out
+    ((grid, directory, provenance, shard, minutes),) = calls
+    assert (grid, directory) == (GRIDS["smoke"], "there")
+    assert "--shard=2/3" in provenance["command"]
+    assert (shard, minutes) == ((2, 3), 1.5)
+    assert reports == []
 
 
-def test_the_output_is_tried_first(error, jobs, tmp_path):
+def test_an_incomplete_grid_has_no_report(run, calls, reports, monkeypatch):
+    monkeypatch.setattr(runner, "run", lambda *args: 3)
+    assert "3 rows are missing" in run("--grid=smoke").out
+    assert reports == []
+
+
+def test_flags_that_change_a_grid(run, calls, reports):
+    assert run("--meta_steps=7", "--steps=8", "--seeds=2").code == 0
+    digits = GRIDS["digits"]
+    recipe = dataclasses.replace(digits.recipe, steps=7)
+    expected = dataclasses.replace(
+        digits, recipe=recipe, horizons=(("*", (8,)),), seeds=2
+    )
+    assert [call[0] for call in calls] == [expected]
+
+
+def test_operations_run_one_at_a_time(run, calls, reports, monkeypatch):
+    names = [f"TF_NUM_{where}OP_THREADS" for where in ("INTRA", "INTER")]
+    for name in names:
+        monkeypatch.setenv(name, "9")  # so that it is put back in the end
+        monkeypatch.delenv(name)
+    run()
+    assert [os.environ[name] for name in names] == ["1", "1"]
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/2/3", "", "²/³"])
+def test_a_shard_is_one_of_a_number(error, calls, shard):
+    line = error("--grid=smoke", f"--shard={shard}")
+    assert f"must be i/n with i from 1 to n. Received: --shard={shard}" in line
+    assert calls == []
+
+
+@pytest.mark.parametrize("minutes", ["-1", "nan"])
+def test_minutes_are_a_number(run, calls, minutes):
+    assert "must be a number >= 0" in run("--grid=smoke", f"--minutes={minutes}").err
+    assert calls == []
+
+
+@pytest.mark.parametrize("flag", ["--seeds=0", "--steps=0", "--meta_steps=0"])
+def test_numbers_are_positive(run, calls, flag):
+    assert "is not a positive integer" in run(flag).err
+    assert calls == []
+
+
+def test_an_unknown_grid(run):
+    assert "smoke" in run("--grid=nothing").err
+
+
+def test_the_output_is_tried_first(error, calls, tmp_path):
     (tmp_path / "file").touch()
-    assert "file" in error(f"--output={tmp_path / 'file'}")
-    assert jobs == []
+    assert "file" in error("--output=file")
+    assert calls == []
 
 
-def test_unknown_data_set(run):
-    outcome = run("--dataset=letters")
-    assert outcome.code == 1 and "fashion_mnist" in outcome.err
+def test_verify(run, error, monkeypatch):
+    row = ROWS[-1]
+    found = {**row, "diverged": False}
+    monkeypatch.setattr(runner, "verify", lambda *args: (row, found))
+    arguments = ["--grid=smoke", "--store=there", "--verify=abc"]
+    assert "All numbers are those in the store" in run(*arguments).out
+    found["diverged"] = True
+    assert "1 numbers differ" in error(*arguments)
+
+
+def test_a_store_that_is_not_there(error, tmp_path):
+    line = error("--grid=smoke", f"--store={tmp_path / 'no'}", "--verify=abc")
+    assert "No store of rows" in line
+
+
+def test_a_store_of_another_grid(error, tmp_path):
+    store.begin(tmp_path, {"name": "smoke", "digest": "other"})
+    line = error("--grid=smoke", f"--store={tmp_path}", f"--output={tmp_path}")
+    assert "must be new or of the same grid" in line and "(other)" in line
+
+
+def test_data_that_are_not_there(error, tmp_path, monkeypatch):
+    def missing(name):
+        raise FileNotFoundError(f"Data set {name} is neither there nor on the net")
+
+    monkeypatch.setattr(runner.datasets, "splits", missing)
+    runner.data_of.cache_clear()
+    store_path = tmp_path / "store"
+    line = error(f"--store={store_path}", f"--output={tmp_path}", "--grid=first_pass")
+    assert "Data set mnist is neither there" in line
+    assert not store_path.exists()
+
+
+def test_help_needs_no_tensorflow():
+    code = "import sys, binaries.reproduce; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

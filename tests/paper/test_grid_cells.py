@@ -9,11 +9,11 @@ import pytest
 import lrlearn
 from paper.grid import cells
 from paper.grid.cells import Jobs
-from paper.grid.grid import GRIDS, Grid, Measures, MetaRecipe
+from paper.grid.grid import GRIDS, Grid, Measures, MetaRecipe, TaskName
 from paper.grid.optimizers import LEARNED, OPTIMIZERS, TUNED
 
 SMOKE = GRIDS["smoke"]
-PLACE = ("digits", "mlp", "small")
+FOUR_TEACHERS = ("none", "SAM", "GSAM", "GAM")
 
 
 def data(name, checksum=0):
@@ -128,11 +128,11 @@ OTHERWISE = {
 def test_what_is_not_tuned_determines_the_keys_too(name, monkeypatch):
     def found():
         jobs = Jobs(GRIDS["full"], data)
-        place = ("mnist", "mlp", "full")
+        task = TaskName("mnist", "mlp", "full")
         return [
             {
-                *jobs.tuning(optimizer, place, 10).keys,
-                *jobs.run(optimizer, place, 10).keys,
+                *jobs.tuning(optimizer, task, 10).keys,
+                *jobs.run(optimizer, task, 10).keys,
             }
             for optimizer in (name, "Adam")
         ]
@@ -206,13 +206,36 @@ def test_meta_trained_tasks_are_marked():
     assert marked == {("mnist", "mlp", "small"), ("mnist", "mlp_relu", "small")}
 
 
+def test_digits_are_few_with_wrong_labels_and_the_cnn_is_unseen():
+    jobs = Jobs(GRIDS["digits"], data).all()
+    runs = [job for job in jobs if job.kind == "run"]
+    unseen = {job.cell["network"] for job in runs if not job.settings["meta_trained"]}
+    learned = {job.cell["network"] for job in runs if job.settings["meta_trained"]}
+    assert (unseen - learned, learned) == ({"cnn"}, {"mlp", "mlp_relu"})
+    assert all(job.settings["regime"]["train_size"] == 500 for job in jobs)
+    assert all(job.settings["regime"]["label_noise"] == 0.2 for job in jobs)
+    names = ["SGD-M", "Adam", "RMSprop", *(f"LSTM {t}" for t in FOUR_TEACHERS)]
+    assert [job.cell["optimizer"] for job in runs] == names * 3
+    assert {len(job.cells) for job in runs} == {5}
+
+
 def test_a_task_without_a_pattern_is_refused():
     with pytest.raises(ValueError, match="must match 'small/mnist/mlp'. Received"):
-        Grid("g", horizons=(("full/*", (10,)),)).horizons_of("small", "mnist", "mlp")
+        Grid("g", horizons=(("full/*", (10,)),)).horizons_of(
+            TaskName("mnist", "mlp", "small")
+        )
 
 
 def test_late_sam_counts_its_gradients():
     late, gam = TUNED["late SAM"], TUNED["GAM"]
     assert [late.gradients(step, 80) for step in (0, 70, 80)] == [0, 70, 90]
     assert gam.gradients(80, 80) == 320
-    assert Measures().of("small/mnist/mlp").sharpness_at[-1] == 1.0
+    assert LEARNED["LSTM SAM"].gradients(80, 80) == 80
+
+
+def test_measures_are_those_of_the_first_pattern_that_matches():
+    measures = [
+        Measures().of(TaskName("mnist", network, "small")) for network in ("mlp", "cnn")
+    ]
+    assert [m.landscape_points for m in measures] == [25, 0]
+    assert [m.sharpness_at[-1] for m in measures] == [1.0, 1.0]

@@ -8,9 +8,10 @@ import pytest
 
 from lrlearn.evaluation import random_directions
 from paper.grid import measurement
-from paper.grid.grid import GRIDS
+from paper.grid.grid import GRIDS, TaskName
 from paper.grid.meta_training import load_task
 
+NAME = TaskName("digits", "mlp", "small")
 SPLITS = ("train", "validation", "test")
 # Numbers of examples that are all different.
 MEASURES = dataclasses.replace(
@@ -22,7 +23,7 @@ MEASURES = dataclasses.replace(
 
 @pytest.fixture(scope="module")
 def task():
-    return load_task("digits", "mlp", "small")
+    return load_task(NAME)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def networks(task):
 def measured(task, monkeypatch):
     # Chunks that divide neither number of examples.
     monkeypatch.setattr(measurement, "_CHUNK", 30)
-    return measurement.Measurement(task, MEASURES.of("small/digits/mlp"))
+    return measurement.Measurement(task, MEASURES.of(NAME))
 
 
 def check(found, task, networks, splits, count):
@@ -51,7 +52,7 @@ def check(found, task, networks, splits, count):
 
 
 def test_losses_are_on_the_first_examples(measured, task, networks):
-    found = measured.losses(*networks)
+    found = measured.record(*networks)
     check(found, task, networks, SPLITS, 50)
     squares = [sum(np.sum(w[k] ** 2) for w in networks[0]) for k in (0, 1)]
     norms = [numbers["parameter_norm"] for numbers in found]
@@ -59,7 +60,9 @@ def test_losses_are_on_the_first_examples(measured, task, networks):
 
 
 def test_the_landscape_is_that_of_the_first_network(measured, task, networks):
-    found = measured.landscape(*networks)
+    first, second = measured.end(*networks)
+    found = first["landscape"]
+    assert "landscape" not in second
     weights = [w[0] for w in networks[0]]
     x, y = (array[:128] for array in task.train)
     loss = task.evaluate_loss(weights, [], x, y)[0]

@@ -1,4 +1,4 @@
-"""All that a recipe says reaches the trainer."""
+"""All fields of a recipe reach the trainer."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import pytest
 
 import lrlearn
 from paper.grid import meta_training
-from paper.grid.meta_recipe import MetaRecipe
+from paper.grid.grid import MetaRecipe
 from paper.grid.optimizers import LEARNED
 
 # Nothing is as it is by default, here or in the trainer.

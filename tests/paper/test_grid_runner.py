@@ -11,7 +11,7 @@ import lrlearn
 from lrlearn.evaluation import SharpnessEvaluator, Training
 from paper.grid import execution, runner, store
 from paper.grid.cells import Jobs
-from paper.grid.grid import GRIDS
+from paper.grid.grid import GRIDS, TaskName
 from paper.grid.meta_training import load_task, unpack
 from paper.grid.optimizers import TUNED
 
@@ -24,7 +24,7 @@ TINY = dataclasses.replace(
     meta_seeds=1,
     recipe=dataclasses.replace(GRIDS["smoke"].recipe, steps=1, validation_steps=5),
 )
-PLACE = ("digits", "mlp", "small")
+TASK = TaskName("digits", "mlp", "small")
 SIGNATURE = {"commit": "abc", "command": "test"}
 
 
@@ -89,9 +89,8 @@ def test_a_store_whose_cells_have_other_settings_is_refused(
 
 
 def test_what_is_missing_is_run_and_comes_out_the_same(directory, rows, tmp_path):
-    first = next((directory).glob("*.jsonl"))
-    kept = first.read_bytes().splitlines(keepends=True)[:-1]
-    (tmp_path / first.name).write_bytes(b"".join(kept) + b'{"key": "cut o')
+    store.begin(tmp_path, TINY.describe())
+    store.append(tmp_path, rows[:-1])
     assert runner.run(TINY, tmp_path, SIGNATURE, minutes=0, verbose=0) == 1
     assert len(store.read(tmp_path)) == len(rows) - 1
     assert runner.run(TINY, tmp_path, SIGNATURE, verbose=0) == 0
@@ -120,8 +119,8 @@ def test_verify_tells_what_differs(rows):
 
 def test_verify_says_what_it_needs(rows, tmp_path):
     row = row_of(rows, "run", "MLP SAM")
-    with store.Writer(tmp_path, TINY.describe()) as out:
-        out.append([row])
+    store.begin(tmp_path, TINY.describe())
+    store.append(tmp_path, [row])
     with pytest.raises(ValueError, match="must hold the meta of MLP SAM first"):
         runner.verify(TINY, tmp_path, row["key"])
 
@@ -147,7 +146,7 @@ def test_a_run_is_that_of_its_optimizer_and_seed(rows):
     """Against `Training`, one seed at a time, with theta from the store."""
     theta = unpack(row_of(rows, "meta", "MLP SAM")["theta"])
     rule = lrlearn.rules.PerParameterMLP(horizon=max(TINY.recipe.horizon))
-    task = load_task(*PLACE)
+    task = load_task(TASK)
     training = Training(task, lrlearn.LearnedOptimizer(rule, theta))
     for row in runs_of(rows, "MLP SAM"):
         seed = row["cell"]["seed"]
@@ -167,7 +166,7 @@ def test_a_run_is_that_of_its_optimizer_and_seed(rows):
 def test_sharpness_is_a_lower_bound_of_the_strong_search(rows):
     theta = unpack(row_of(rows, "meta", "MLP SAM")["theta"])
     rule = lrlearn.rules.PerParameterMLP(horizon=max(TINY.recipe.horizon))
-    task = load_task(*PLACE)
+    task = load_task(TASK)
     training = Training(task, lrlearn.LearnedOptimizer(rule, theta))
     training.run(16, 0)
     x, y = (a[:128] for a in task.train)
@@ -217,7 +216,7 @@ def test_a_nan_never_wins():
 def test_a_run_that_diverges_is_a_row_like_any_other(rows):
     """Its hyperparameters blow it up; it is kept, with its losses, and marked."""
     jobs = Jobs(TINY, runner.data_of)
-    job = jobs.run("late SAM", PLACE, 16)
+    job = jobs.run("late SAM", TASK, 16)
     tuning = copy.deepcopy(row_of(rows, "tuning", "late SAM"))
     tuning["chosen"] = {"base": "SGD-M", "learning_rate": float("inf"), "rho": 0.1}
     execute = execution.Executor(TINY, {tuning["key"]: tuning})
@@ -229,14 +228,14 @@ def test_a_run_that_diverges_is_a_row_like_any_other(rows):
 
 
 def test_nothing_is_chosen_on_test_data(monkeypatch, rows):
-    def without_test_data(*place):
-        task = load_task(*place)
+    def without_test_data(name):
+        task = load_task(name)
         task.test = None
         return task
 
-    monkeypatch.setattr("paper.grid.bench.load_task", without_test_data)
+    monkeypatch.setattr("paper.grid.execution.load_task", without_test_data)
     jobs = Jobs(TINY, runner.data_of)
-    job = jobs.tuning("Adam-EMA", PLACE, 16)
+    job = jobs.tuning("Adam-EMA", TASK, 16)
     (found,) = execution.Executor(TINY, {})(job)
     assert found["chosen"] == row_of(rows, "tuning", "Adam-EMA")["chosen"]
     assert found["trials"] == row_of(rows, "tuning", "Adam-EMA")["trials"]

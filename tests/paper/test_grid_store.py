@@ -1,138 +1,89 @@
 """A store keeps whole rows, whatever happens to its writers."""
 
+import concurrent.futures
+import gzip
 import json
-import multiprocessing
+import subprocess
+import sys
+import threading
 
 import pytest
 
 from paper.grid import store
-from tests.paper.grid_rows import make_rows
 
-GRID = {"name": "tiny", "digest": "abc", "seeds": 2}
-PART = (("mnist",), ("mlp",), ("full",), ("Adam",))
-ROWS = [
-    {**row, "key": str(i), "value": float("inf")}
-    for i, row in enumerate(make_rows(*PART, explicit=(), rules=(), seeds=3)[-3:])
-]
-META = make_rows(*PART, explicit=(), rules=("LSTM",), teachers=("SAM",))[0]
-TUNING = make_rows(*PART, explicit=(), rules=())[0]
+GRID = {"name": "tiny", "digest": "abc", "seeds": 2, "horizons": (("*", 1),)}
+OTHER = {**GRID, "digest": "def"}
+ROWS = [{"key": str(i), "kind": "run", "value": float("inf")} for i in range(3)]
 
 
-def write(directory, rows, shard="rows", grid=GRID):
-    with store.Writer(directory, grid, shard) as out:
-        out.append(rows)
-    return out.path
+def write(directory, rows, grid=GRID):
+    store.begin(directory, grid)
+    store.append(directory, rows)
 
 
 def test_rows_come_back_in_order(tmp_path):
-    write(tmp_path, ROWS[:1])
-    write(tmp_path, ROWS[1:])
+    rows = [{"key": key, "grid": "tiny"} for key in "cab"]
+    write(tmp_path, rows[:2])
+    write(tmp_path, rows[2:])
+    assert store.read(tmp_path) == store.begin(tmp_path, GRID) == rows
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.sqlite"]
+
+
+def test_a_key_that_is_there_is_passed_over(tmp_path):
+    write(tmp_path, ROWS[:2])
+    write(tmp_path, [{**ROWS[1], "value": 0.0}, ROWS[2]])
     assert store.read(tmp_path) == ROWS
 
 
-def test_files_of_shards_are_read_together_and_keys_once(tmp_path):
-    write(tmp_path, ROWS[:2], "shard-1-of-2")
-    write(tmp_path, [{**ROWS[1], "value": 0.0}, ROWS[2]], "shard-2-of-2")
+# A process without TensorFlow, which takes long to import.
+_KILLED = """
+import os, signal, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")  # so that pages are written before the end
+connection.execute("BEGIN IMMEDIATE")
+for i in range(100):
+    connection.execute("INSERT INTO rows VALUES (?, ?)", (f"cut {i}", "x" * 9999))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_writer_leaves_whole_rows_and_no_lock(tmp_path):
+    write(tmp_path, ROWS[:2])
+    size = (tmp_path / "rows.sqlite").stat().st_size
+    subprocess.run([sys.executable, "-c", _KILLED, tmp_path / "rows.sqlite"])
+    assert (tmp_path / "rows.sqlite").stat().st_size > size + 100_000
+    assert store.read(tmp_path) == ROWS[:2]
+    write(tmp_path, ROWS[2:])
     assert store.read(tmp_path) == ROWS
 
 
-@pytest.mark.parametrize("cut", [1, 5, 30])
-def test_a_row_cut_off_is_passed_over_and_then_written_anew(tmp_path, cut):
-    path = write(tmp_path, ROWS)
-    path.write_bytes(path.read_bytes()[:-cut])
-    with pytest.warns(UserWarning, match="ends within a row, which is passed over"):
-        assert store.read(tmp_path) == ROWS[:2]
-    write(tmp_path, [ROWS[2]])
-    assert store.read(tmp_path) == ROWS
+def test_several_writers_begin_and_write_at_once(tmp_path):
+    barrier = threading.Barrier(4)
 
+    def write_many(writer):
+        barrier.wait()
+        for i in range(10):
+            write(tmp_path, [{"key": f"{writer} {i}"}, {"key": f"shared {i}"}])
 
-def test_a_header_cut_off_is_written_anew(tmp_path):
-    path = write(tmp_path, [])
-    path.write_bytes(path.read_bytes()[:-3])
-    write(tmp_path, ROWS)
-    assert store.read(tmp_path) == ROWS
-
-
-def test_a_line_that_is_no_row_is_passed_over(tmp_path):
-    path = write(tmp_path, ROWS[:1])
-    with path.open("a") as file:
-        file.write('{"key": "broken\n[1]\n{"key": "1", "kind": "run"}\n')
-    write(tmp_path, ROWS[1:])
-    with pytest.warns(UserWarning, match="line [345] is no row") as warned:
-        assert store.read(tmp_path) == ROWS
-    assert len(warned) == 3
-
-
-@pytest.mark.parametrize("row", [ROWS[0], TUNING, META], ids=["run", "tuning", "meta"])
-def test_rows_of_another_shape_are_passed_over(tmp_path, row):
-    parts = {"meta": ["theta"], "tuning": ["trials", "chosen"]}
-    parts = parts.get(row["kind"], ["records", "hyperparameters", "end"])
-    cell = row["cell"]
-    wrong = [
-        *(
-            {k: v for k, v in row.items() if k != p}
-            for p in ("key", "settings", *parts)
-        ),
-        *({**row, part: [1]} for part in parts),
-        *({**row, "cell": other} for other in ({}, [1], None)),
-        {**row, "cell": {**cell, "optimizer": ["Adam"]}},
-        {**row, "cell": {k: v for k, v in cell.items() if k != "optimizer"}},
-        {**row, "kind": "walk"},
-        {**row, "kind": ["run"]},
-        {**row, "key": ["0"]},
-    ]
-    write(tmp_path, [*wrong, row])
-    with pytest.warns(UserWarning, match="is no row and is passed over") as warned:
-        assert store.read(tmp_path) == [row]
-    assert len(warned) == len(wrong)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(write_many, range(4)))
+    keys = {row["key"] for row in store.read(tmp_path)}
+    assert keys == {f"{w} {i}" for w in (0, 1, 2, 3, "shared") for i in range(10)}
 
 
 def test_another_grid_is_refused_and_nothing_is_lost(tmp_path):
     write(tmp_path, ROWS)
-    other = {**GRID, "seeds": 3, "digest": "def"}
-    for shard in ("rows", "other"):
-        with pytest.raises(ValueError, match=r"same grid. Received: .*tiny' \(abc\)"):
-            store.Writer(tmp_path, other, shard)
+    with pytest.raises(ValueError, match=r"same grid. Received: .*tiny' \(abc\), for"):
+        store.begin(tmp_path, OTHER)
     assert store.read(tmp_path) == ROWS
 
 
 def test_files_of_two_grids_are_refused(tmp_path):
     write(tmp_path / "a", ROWS[:1])
-    path = write(tmp_path / "b", ROWS[1:], "other", {**GRID, "digest": "def"})
-    path.rename(tmp_path / "a" / path.name)
+    write(tmp_path / "b", ROWS[1:], OTHER)
+    (tmp_path / "b" / "rows.sqlite").rename(tmp_path / "a" / "others.sqlite")
     with pytest.raises(ValueError, match=r"of one grid. Received: .*\(def\).*\(abc\)"):
         store.read(tmp_path / "a")
-
-
-@pytest.mark.parametrize("header", ['{"version": 0, "grid": {}}', "no header", "[]"])
-def test_another_version_is_refused(tmp_path, header):
-    (tmp_path / "rows.jsonl").write_text(header + "\n")
-    for use in (store.read, lambda directory: store.Writer(directory, GRID)):
-        with pytest.raises(ValueError, match="must be of version 2. Received: .*rows"):
-            use(tmp_path)
-    assert (tmp_path / "rows.jsonl").read_text() == header + "\n"
-
-
-def _append(directory, answers):
-    try:
-        write(directory, ROWS[1:])
-        answers.put("written")
-    except ValueError as error:
-        answers.put(str(error))
-
-
-def test_a_second_writer_is_refused_while_the_first_writes(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    answers = context.Queue()
-    with store.Writer(tmp_path, GRID) as out:
-        second = context.Process(target=_append, args=(tmp_path, answers))
-        second.start()
-        assert "another process is writing" in answers.get(timeout=60)
-        out.append(ROWS[:1])
-        second.join()
-    _append(tmp_path, answers)
-    assert answers.get(timeout=60) == "written"
-    assert store.read(tmp_path) == ROWS
 
 
 def test_no_store_is_said(tmp_path):
@@ -141,42 +92,67 @@ def test_no_store_is_said(tmp_path):
 
 
 def test_an_export_holds_all_rows_and_is_the_same_each_time(tmp_path):
-    write(tmp_path / "store", ROWS[:2], "shard-1-of-2")
-    write(tmp_path / "store", ROWS[2:], "shard-2-of-2")
-    for name in ("a", "b"):
-        store.export(tmp_path / "store", tmp_path / name / "rows.jsonl.gz")
-    assert store.read(tmp_path / "a") == ROWS
-    a, b = ((tmp_path / name / "rows.jsonl.gz").read_bytes() for name in ("a", "b"))
-    assert a == b
-
-
-def test_an_export_has_the_header_of_a_file_that_has_one(tmp_path):
-    write(tmp_path / "store", ROWS, "shard-2-of-2")
-    (tmp_path / "store" / "shard-1-of-2.jsonl").touch()
-    store.export(tmp_path / "store", tmp_path / "export" / "rows.jsonl.gz")
-    assert store.read(tmp_path / "export") == ROWS
+    write(tmp_path / "store", ROWS)
+    paths = [tmp_path / name / "rows.jsonl.gz" for name in "ab"]
+    for path in paths:
+        store.export(tmp_path / "store", path)
+        assert store.read(path) == store.read(path.parent) == ROWS
+    assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_an_export_can_be_gone_on_with(tmp_path):
     write(tmp_path / "store", ROWS[:2])
-    store.export(tmp_path / "store", tmp_path / "export" / "rows.jsonl.gz")
-    write(tmp_path / "export", ROWS[2:])
-    assert sorted(store.read(tmp_path / "export"), key=lambda r: r["key"]) == ROWS
+    file = tmp_path / "export" / "rows.jsonl.gz"
+    store.export(tmp_path / "store", file)
     with pytest.raises(ValueError, match="same grid"):
-        store.Writer(tmp_path / "export", {**GRID, "digest": "def"})
+        store.begin(file.parent, OTHER)
+    assert list(file.parent.iterdir()) == [file]
+    assert store.begin(file.parent, GRID) == ROWS[:2]
+    write(file.parent, [{**ROWS[1], "value": 0.0}, ROWS[2]])
+    assert sorted(store.read(file.parent), key=lambda r: r["key"]) == ROWS
 
 
-def test_rows_are_on_the_disk_when_append_returns(tmp_path):
-    with store.Writer(tmp_path, GRID) as out:
-        out.append(ROWS)
-        lines = out.path.read_text().splitlines()
-        assert [json.loads(line)["key"] for line in lines[1:]] == ["0", "1", "2"]
+def damage(path, kind):
+    content = path.read_bytes()
+    header = {"version": 2, "grid": GRID}
+    path.write_bytes(
+        {
+            "empty": b"",
+            "cut off": content[: len(content) // 2],
+            "another file": b"no store at all" * 1000,
+            "no JSON": gzip.compress(b"no store"),
+            "a list": gzip.compress(b"[1]\n[2]"),
+            "no key": gzip.compress(f'{json.dumps(header)}\n{{"a": 1}}'.encode()),
+            "version": gzip.compress(b'{"version": 1}'),
+        }[kind]
+    )
 
 
-def test_a_damaged_archive_is_said(tmp_path):
+@pytest.mark.parametrize("kind", ["empty", "cut off", "another file"])
+def test_a_damaged_store_is_said(tmp_path, kind):
+    write(tmp_path, [{"key": str(i), "text": "x" * 9999} for i in range(9)])
+    damage(tmp_path / "rows.sqlite", kind)
+    with pytest.raises(ValueError, match="rows.sqlite is no store of rows, or damaged"):
+        store.read(tmp_path)
+    if kind != "empty":
+        with pytest.raises(ValueError, match="rows.sqlite (is no|cannot be written)"):
+            store.begin(tmp_path, GRID)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["empty", "cut off", "another file", "no JSON", "a list", "no key", "version"],
+)
+def test_a_damaged_export_is_said(tmp_path, kind):
     write(tmp_path / "store", ROWS)
     file = tmp_path / "export" / "rows.jsonl.gz"
     store.export(tmp_path / "store", file)
-    file.write_bytes(file.read_bytes()[:-12])
-    with pytest.raises(ValueError, match="rows.jsonl.gz cannot be decompressed"):
-        store.read(tmp_path / "export")
+    damage(file, kind)
+    with pytest.raises(ValueError, match="rows.jsonl.gz is no store of rows, or damag"):
+        store.read(file.parent)
+
+
+def test_what_is_no_file_of_sqlite_is_left_alone(tmp_path):
+    (tmp_path / "rows.sqlite").mkdir()
+    with pytest.raises(ValueError, match="cannot be written to: unable to open"):
+        store.begin(tmp_path, GRID)
