@@ -6,7 +6,12 @@ from lrlearn.evaluation.aggregates import (
     performance_profiles,
     probability_of_improvement,
 )
-from lrlearn.evaluation.bootstrap import Interval, hierarchical_bootstrap
+from lrlearn.evaluation.bootstrap import (
+    Interval,
+    hierarchical_bootstrap,
+    log_ratio,
+    verdict,
+)
 from lrlearn.evaluation.gradient_ascent import PGA, PGAResult, pga
 from lrlearn.evaluation.hessian import (
     EigenvalueResult,
@@ -41,6 +46,7 @@ __all__ = [
     "hierarchical_bootstrap",
     "interquartile_mean",
     "landscape",
+    "log_ratio",
     "loss_landscape",
     "mean_interval",
     "model_loss",
@@ -53,4 +59,5 @@ __all__ = [
     "summarize",
     "top_eigenvalue",
     "tune_learning_rate",
+    "verdict",
 ]

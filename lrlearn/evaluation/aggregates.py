@@ -9,30 +9,29 @@ from lrlearn.evaluation.bootstrap import available, cell_counts, interval_of
 def interquartile_mean(scores, confidence=0.95, resamples=10_000, seed=0):
     """Returns the interquartile mean of all runs on all tasks, and its interval.
 
-    A quarter of the runs (rounded down) is left out at each end. Scores must mean the
-    same on all tasks: take test accuracies in % minus that of tuned Adam on the task,
-    its mean over seeds. That reference counts as known; only the runs are resampled,
-    within each task, and their meta-seeds once for all tasks. See
-    `hierarchical_bootstrap`.
+    A quarter of the runs (rounded down) is left out at each end. Scores must be
+    comparable between tasks, such as test accuracies in % minus the mean accuracy of
+    tuned Adam on the task. Runs are resampled as in `hierarchical_bootstrap`; the
+    reference is not.
 
     Args:
         scores: A list with an array `[meta-seeds, seeds]` or `[seeds]` for each task,
-            NaN where there is no run.
+            NaN for runs that are missing.
         confidence: Level of the interval. Defaults to `0.95`.
         resamples: Number of resamples. Defaults to `10_000`.
         seed: Integer seed of the draws. Defaults to `0`.
 
     Returns:
-        A tuple `(interval, sample)`, as of `hierarchical_bootstrap`.
+        A tuple `(interval, sample)`, see `hierarchical_bootstrap`.
 
     Raises:
-        ValueError: If a score is infinite, or as `hierarchical_bootstrap`.
+        ValueError: If a score is infinite; see also `hierarchical_bootstrap`.
 
     Reference:
         [Agarwal et al., 2021](https://arxiv.org/abs/2108.13264), section 4.3.
 
     Example:
-        >>> from lrlearn.evaluation.aggregates import interquartile_mean
+        >>> from lrlearn.evaluation import interquartile_mean
         >>> interval, _ = interquartile_mean([[-50.0, 1.0, 2.0, 9.0]])
         >>> interval.mean
         1.5
@@ -44,39 +43,39 @@ def interquartile_mean(scores, confidence=0.95, resamples=10_000, seed=0):
     values = np.concatenate([task.ravel() for task in tasks])
     order = np.argsort(values)
     ordered = np.concatenate(counts, axis=1)[:, order]
-    # A value that is not there is never drawn.
+    # A NaN is never drawn.
     means = _interquartile_means(np.nan_to_num(values[order]), ordered)
     return interval_of(means, confidence)
 
 
 def probability_of_improvement(x, y, confidence=0.95, resamples=10_000, seed=0):
-    r"""Returns how probable it is that a run of X scores above one of Y.
+    r"""Returns the probability that a run of X scores above one of Y.
 
     On a task with scores $x_i$ and $y_j$ it is the statistic of Mann and Whitney,
-    $P(X > Y) = \frac 1 {nm} \sum_{ij} S(x_i, y_j)$, with $S = 1$ where $x_i > y_j$ and
-    1/2 where they are equal, and this is its mean over tasks. Seeds are not paired: X
-    and Y are resampled independently.
+    $P(X > Y) = \frac 1 {nm} \sum_{ij} S(x_i, y_j)$, with $S = 1$ if $x_i > y_j$ and 1/2
+    if they are equal. The result is its mean over tasks. Seeds are not paired: X and Y
+    are resampled independently.
 
     Args:
         x: Scores of X, a list with an array `[meta-seeds, seeds]` or `[seeds]` for
-            each task, NaN where there is no run. Larger is better.
+            each task, NaN for runs that are missing. Larger is better.
         y: Scores of Y on the same tasks; its meta-seeds and seeds may be others.
         confidence: Level of the interval. Defaults to `0.95`.
         resamples: Number of resamples. Defaults to `10_000`.
         seed: Integer seed of the draws. Defaults to `0`.
 
     Returns:
-        A tuple `(interval, sample)`, as of `hierarchical_bootstrap`. Tasks without
-        runs of both are left out.
+        A tuple `(interval, sample)`, see `hierarchical_bootstrap`. Tasks without runs
+        of both are left out.
 
     Raises:
-        ValueError: As `hierarchical_bootstrap`.
+        ValueError: See `hierarchical_bootstrap`.
 
     Reference:
         [Agarwal et al., 2021](https://arxiv.org/abs/2108.13264), section 4.3.
 
     Example:
-        >>> from lrlearn.evaluation.aggregates import probability_of_improvement
+        >>> from lrlearn.evaluation import probability_of_improvement
         >>> interval, _ = probability_of_improvement([[2.0, 3.0]], [[1.0, 3.0]])
         >>> interval.mean
         0.625
@@ -94,20 +93,20 @@ def probability_of_improvement(x, y, confidence=0.95, resamples=10_000, seed=0):
 
 
 def performance_profiles(runs, time, factors, problem=("task",)):
-    r"""Returns how many runs of each optimizer are nearly the fastest.
+    r"""Returns the fraction of each optimizer's runs that are nearly the fastest.
 
     $\rho(\tau)$ is the fraction of an optimizer's runs whose time is at most $\tau$
     times that of the fastest run of all on the same problem.
 
     Args:
-        runs: A `pandas.DataFrame`, one row a run, with a column `optimizer`.
+        runs: A `pandas.DataFrame`, one row for each run, with a column `optimizer`.
         time: Name of the column of the time to the target, infinite if it was not
             reached.
         factors: Values of $\tau$, each >= 1.
         problem: Names of the columns that name a problem. Defaults to `("task",)`.
 
     Returns:
-        A `pandas.DataFrame`, one row a factor, one column an optimizer.
+        A `pandas.DataFrame`, one row for each factor, one column for each optimizer.
 
     Reference:
         [Dolan and Moré, 2002](https://doi.org/10.1007/s101070100263).
@@ -115,7 +114,7 @@ def performance_profiles(runs, time, factors, problem=("task",)):
     Example:
         >>> import numpy as np
         >>> import pandas as pd
-        >>> from lrlearn.evaluation.aggregates import performance_profiles
+        >>> from lrlearn.evaluation import performance_profiles
         >>> runs = pd.DataFrame(
         ...     {
         ...         "task": ["a", "b", "a", "b"],
@@ -139,7 +138,7 @@ def performance_profiles(runs, time, factors, problem=("task",)):
 
 
 def _interquartile_means(values, counts):
-    """`scipy.stats.trim_mean(np.repeat(values, c), 0.25)` of each row c of counts."""
+    """Returns `scipy.stats.trim_mean(np.repeat(values, c), 0.25)` for each row c."""
     total = counts.sum(axis=1, keepdims=True)
     cut = total // 4
     below = np.clip(np.cumsum(counts, axis=1), cut, total - cut)
@@ -148,7 +147,7 @@ def _interquartile_means(values, counts):
 
 
 def _above(x, y, x_counts, y_counts):
-    """P(X > Y) on a task, of each row of counts."""
+    """Returns P(X > Y) on a task for each row of counts."""
     x, y = x.reshape(-1, 1), y.reshape(1, -1)
     score = (x > y) + (x == y) / 2
     above = np.einsum("bi,ij,bj->b", x_counts, score, y_counts, optimize=True)

@@ -23,37 +23,37 @@ def hierarchical_bootstrap(differences, confidence=0.95, resamples=10_000, seed=
     r"""Returns the mean over tasks of paired differences, and its interval.
 
     Meta-seeds and seeds are crossed: with $d_{tms}$ the difference on task $t$ at
-    meta-seed $m$ and seed $s$, a resample draws $M$ meta-seeds with replacement once
-    for all $T$ tasks, and for each task anew its $S_t$ seeds. With $c_m$ and $k_{ts}$
-    the numbers of times that each is drawn, it gives
+    meta-seed $m$ and seed $s$, a resample draws $M$ meta-seeds with replacement, once
+    for all $T$ tasks, and then the $S_t$ seeds of each task. With $c_m$ and $k_{ts}$
+    the numbers of times that each is drawn, the mean is
 
     $$\frac 1 T \sum_t \frac{\sum_{ms} c_m k_{ts} d_{tms}}{\sum_{ms} c_m k_{ts}}.$$
 
     Tasks are not resampled: the mean is that of these tasks. The interval is the
-    percentile interval, too short where there are few meta-seeds: in simulations where
+    percentile interval. It is too short if meta-seeds are few: in simulations in which
     they matter as much as seeds, and on all tasks alike, intervals of 95 % held the
     truth in 67 % of cases with 2 meta-seeds, in 78 % with 3, in 86 % with 5 and in
     91 % with 10.
 
-    A difference that is NaN has not been measured: sums are over what is there. Where a
-    resample draws nothing that is there on a task, each cell of it counts once; a task
-    of which nothing is there is left out.
+    A NaN is a difference that was not measured; the sums omit it. If a resample draws
+    only such cells of a task, each measured cell of the task counts once. A task
+    without measured cells is left out.
 
-    A run that diverged has been measured. Where that makes a difference infinite, so is
-    the mean of the resamples that it is in; infinities of opposite signs cancel, one
-    for one. See `log_ratio` for ratios.
+    A run that diverged was measured. If it makes a difference infinite, the mean of
+    each resample with it is infinite, too; infinities of opposite signs cancel, one for
+    one. For ratios see `log_ratio`.
 
     Args:
         differences: A list with an array `[meta-seeds, seeds]` for each task. All have
-            the same meta-seeds, one where no learned optimizer is involved (`[seeds]`
-            will do, then); the seeds are each task's own.
+            the same meta-seeds; each task has its own seeds. Without a learned
+            optimizer, arrays are `[seeds]`.
         confidence: Level of the interval. Defaults to `0.95`.
         resamples: Number of resamples. Defaults to `10_000`.
         seed: Integer seed of the draws. Defaults to `0`.
 
     Returns:
-        A tuple `(interval, sample)`: an `Interval`, and the resamples' means, an array
-        `[resamples]`.
+        A tuple `(interval, sample)`: an `Interval`, and the means of the resamples, an
+        array `[resamples]`.
 
     Raises:
         ValueError: If the numbers of meta-seeds differ, or nothing has been measured.
@@ -63,7 +63,7 @@ def hierarchical_bootstrap(differences, confidence=0.95, resamples=10_000, seed=
         bootstrap](https://doi.org/10.1214/07-AOAS122).
 
     Example:
-        >>> from lrlearn.evaluation.bootstrap import hierarchical_bootstrap
+        >>> from lrlearn.evaluation import hierarchical_bootstrap
         >>> interval, sample = hierarchical_bootstrap([[[1.0, 2.0, 3.0]], [[4.0, 4.0]]])
         >>> interval
         Interval(mean=3.0, low=2.5, high=3.5)
@@ -92,8 +92,8 @@ def verdict(interval, margin, claimed=1):
 
     Args:
         interval: The `Interval` of the effect.
-        margin: Size of an effect that is not worth having, in the effect's unit: for
-            log ratios, a logarithm too.
+        margin: Largest effect that does not matter, in the effect's unit (a logarithm
+            for log ratios).
         claimed: Claimed sign of the effect, `1` or `-1`. Defaults to `1`.
 
     Returns:
@@ -105,7 +105,7 @@ def verdict(interval, margin, claimed=1):
         ValueError: If `claimed` is not a sign.
 
     Example:
-        >>> from lrlearn.evaluation.bootstrap import Interval, verdict
+        >>> from lrlearn.evaluation import Interval, verdict
         >>> verdict(Interval(mean=1.2, low=0.3, high=2.1), margin=0.5)
         'holds'
         >>> verdict(Interval(mean=0.1, low=-0.2, high=0.4), margin=0.5)
@@ -124,37 +124,37 @@ def verdict(interval, margin, claimed=1):
 def log_ratio(x, y, limit=1e3):
     r"""Returns $\log(x/y)$, at most $\log$ `limit` in size.
 
-    So a run that diverged, whose loss or increase of it counts as infinite, is the
-    worst that can be, and yet a mean over runs is finite. Two that diverged are equal.
+    So a run that diverged, with an infinite loss, has the worst ratio, and a mean over
+    runs is still finite. Two runs that diverged are equal.
 
     Args:
-        x: An array of numbers >= 0; NaN where there is none.
+        x: An array of numbers >= 0, NaN for those that were not measured.
         y: Another.
         limit: Largest ratio, and the inverse of the smallest. Defaults to `1e3`.
 
     Returns:
-        An array; NaN where one of the two is.
+        An array, NaN if one of the two is.
 
     Example:
         >>> import numpy as np
-        >>> from lrlearn.evaluation.bootstrap import log_ratio
+        >>> from lrlearn.evaluation import log_ratio
         >>> x, y = [2.0, np.inf, np.inf, np.nan], [1.0, 1.0, np.inf, 1.0]
         >>> np.exp(log_ratio(x, y)).round(2).tolist()
         [2.0, 1000.0, 1.0, nan]
     """
-    # Any bounds far apart will do; the largest and smallest floats leave no room.
+    # The bounds are arbitrary, but below the largest float lest differences overflow.
     log_x, log_y = (np.log(np.clip(z, 1e-100, 1e100)) for z in (x, y))
     return np.clip(log_x - log_y, -np.log(limit), np.log(limit))
 
 
 def available(tasks):
-    """Returns the tasks without meta-seeds and seeds of which nothing is there.
+    """Returns the tasks without meta-seeds and seeds that have no runs at all.
 
     Args:
-        tasks: A list of arrays `[meta-seeds, seeds]`, NaN where there is no run.
+        tasks: A list of arrays `[meta-seeds, seeds]`, NaN for runs that are missing.
 
     Raises:
-        ValueError: If the numbers of meta-seeds differ, or nothing is there.
+        ValueError: If the numbers of meta-seeds differ, or all runs are missing.
     """
     tasks = [np.atleast_2d(np.asarray(task, "float64")) for task in tasks]
     sizes = sorted({len(task) for task in tasks})
@@ -162,12 +162,14 @@ def available(tasks):
         raise ValueError(
             f"All tasks must have the same meta-seeds. Received: {sizes} of them"
         )
-    there = [~np.isnan(task) for task in tasks]
-    if not any(known.any() for known in there):
-        raise ValueError(f"Nothing has been measured. Received: {len(tasks)} tasks")
-    rows = np.any([known.any(axis=1) for known in there], axis=0)
+    known = [~np.isnan(task) for task in tasks]
+    if not any(cells.any() for cells in known):
+        raise ValueError(
+            f"At least one run must be measured. Received: {len(tasks)} tasks without"
+        )
+    rows = np.any([cells.any(axis=1) for cells in known], axis=0)
     kept = [
-        t[rows][:, known.any(axis=0)] for t, known in zip(tasks, there, strict=True)
+        t[rows][:, cells.any(axis=0)] for t, cells in zip(tasks, known, strict=True)
     ]
     return [task for task in kept if task.size]
 
@@ -182,24 +184,24 @@ def cell_counts(tasks, resamples, rng):
 
     Returns:
         A list of integer arrays `[1 + resamples, meta-seeds * seeds]`. The first row
-        is no resample: every cell once, so that what it gives is the estimate itself.
+        counts every cell once, which gives the estimate itself.
     """
     meta_seeds = _draws(len(tasks[0]), resamples, rng)
     counts = []
     for task in tasks:
         seeds = _draws(task.shape[1], resamples, rng)
         drawn = np.einsum("bm,bs->bms", meta_seeds, seeds).reshape(len(seeds), -1)
-        there = ~np.isnan(task).ravel()
-        drawn *= there
-        counts.append(np.where(drawn.any(axis=1, keepdims=True), drawn, there))
+        known = ~np.isnan(task).ravel()
+        drawn *= known
+        counts.append(np.where(drawn.any(axis=1, keepdims=True), drawn, known))
     return counts
 
 
 def interval_of(estimates, confidence):
-    """Returns the `Interval` and the sample of estimates, the first not resampled."""
+    """Returns the `Interval` and the sample, of the estimate and the resampled ones."""
     estimate, sample = estimates[0], estimates[1:]
     tail = (1 - confidence) / 2
-    # Numbers of the sample, as there is nothing between a number and infinity.
+    # Without interpolation, which fails between a number and infinity.
     ends = np.quantile(sample, [tail, 1 - tail], method="inverted_cdf")
     return Interval(float(estimate), *map(float, ends)), sample
 

@@ -75,6 +75,11 @@ class Training:
         }
         self._warm = set()
         self._scores = tf.function(functools.partial(scores, task), autograph=False)
+        self._data = {
+            split: [tf.constant(a[:_MAX_EXAMPLES]) for a in data]
+            for split in SPLITS
+            if (data := getattr(task, split)) is not None
+        }
 
     @property
     def params(self):
@@ -171,16 +176,12 @@ class Training:
         `test`, as far as the task has them, on the first 2,000 examples of each.
         """
         columns = {}
-        for split in SPLITS:
-            if (data := getattr(self.task, split)) is not None:
-                x, y = (tf.constant(a[:_MAX_EXAMPLES]) for a in data)
-                found = self._scores(self.params, self.state, x, y)
-                columns[f"{split}_loss"], columns[f"{split}_accuracy"] = found
-        columns = {name: values.numpy().tolist() for name, values in columns.items()}
-        return [
-            dict(zip(columns, values, strict=True))
-            for values in zip(*columns.values(), strict=True)
-        ]
+        for split, data in self._data.items():
+            loss, accuracy = self._scores(self.params, self.state, *data)
+            columns[f"{split}_loss"] = loss.numpy().tolist()
+            columns[f"{split}_accuracy"] = accuracy.numpy().tolist()
+        rows = zip(*columns.values(), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
 
     def _flat_params(self):
         return [w for run in self._params for w in run]

@@ -1,4 +1,4 @@
-"""Regularizers as gradient fields: SAM, ASAM, GSAM, GAM, L2 and one's own."""
+"""Regularizers as gradient fields: SAM, ASAM, GSAM, GAM, L2 and custom ones."""
 
 import inspect
 
@@ -49,7 +49,7 @@ def get(identifier, **arguments):
         **arguments: Arguments of the named regularizer. Default to its own.
 
     Raises:
-        ValueError: If `identifier` is not one of these, or an argument not of its.
+        ValueError: If `identifier` is not one of these, or does not take an argument.
 
     Example:
         >>> import lrlearn

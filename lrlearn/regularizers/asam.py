@@ -12,8 +12,8 @@ from lrlearn.regularizers.vectors import add, unit
 class ASAM(SAM):
     r"""Adaptive SAM: the perturbation of a parameter is in proportion to its size.
 
-    So it does not change where weights are rescaled and the network is not. With
-    $T_w = |w| + \eta$ for each parameter by itself:
+    So it hardly changes if weights are rescaled and the network computes the same. With
+    $T_w = |w| + \eta$, elementwise:
 
     $$\epsilon = \rho\,\frac{T_w^2\,g}{|T_w\,g|}, \qquad
       \mathrm{field} = \nabla L(w + \epsilon), \qquad
@@ -23,8 +23,9 @@ class ASAM(SAM):
 
     Args:
         rho: Radius $\rho = |T_w^{-1} \epsilon|$, at least 0 (0 gives plain gradients),
-            or a schedule as of `SAM`; about ten times SAM's. Defaults to `0.5`.
-        eta: What keeps a zero parameter moving, at least 0. Defaults to `0.01`.
+            or a schedule as in `SAM`; about ten times SAM's. Defaults to `0.5`.
+        eta: $\eta$, at least 0; it lets parameters that are zero move. Defaults to
+            `0.01`.
 
     Raises:
         ValueError: If an argument is negative or not finite.

@@ -27,10 +27,9 @@ class GAM(Regularizer):
       \mathrm{field} = h_+ - \gamma
       \left(h_- - \frac{h_- \cdot h_+}{|h_+|^2}\,h_+\right).$$
 
-    `"released"` is the authors' code, where $h_- = g_0 + |1-\beta|\,g_2$. Both cost
-    three more gradients a step. `"hvp"` uses exact Hessian-vector products (two a
-    step), and of the weights $\alpha$ alone: with $f(w) = H(w)\,g/|g|$,
-    $g = \nabla L(w)$,
+    `"released"` is the authors' code, with $h_- = g_0 + |1-\beta|\,g_2$. Both cost
+    three more gradients a step. `"hvp"` uses two exact Hessian-vector products a step,
+    and neither $\beta$ nor $\gamma$. With $f(w) = H(w)\,g/|g|$ and $g = \nabla L(w)$:
 
     $$w_2 = w + \rho\,f(w)/|f(w)|, \qquad
       \mathrm{field} = \nabla L(w) + \alpha\rho\,f(w_2).$$
@@ -40,9 +39,8 @@ class GAM(Regularizer):
     Args:
         rho: Radius $\rho$ within which the gradient norm is maximized, at least 0.
             Defaults to `0.1`.
-        rho_perturb: Radius $\rho'$ of the perturbation along a gradient, at least 0; 0
-            only where `rho` is 0, too, which gives plain gradients, or with
-            `"hvp"`, which does not use it. Defaults to `0.1`.
+        rho_perturb: Radius $\rho'$ of the perturbation along a gradient, positive if
+            `rho` is; `"hvp"` does not use it. Defaults to `0.1`.
         alpha: Weight $\alpha$, at least 0. Defaults to `0.4`.
         beta: Weight $\beta$, at least 0. Defaults to `0.5`.
         gamma: Weight $\gamma$, at least 0. Defaults to `0.4`.
@@ -88,7 +86,7 @@ class GAM(Regularizer):
         # The direction h0 would be that of rounding errors.
         if variant != "hvp" and self.rho > 0 and self.rho_perturb == 0:
             raise ValueError(
-                "`rho_perturb` must be positive where `rho` is. "
+                "`rho_perturb` must be positive if `rho` is. "
                 f"Received: {rho_perturb=}, {rho=}"
             )
         self.variant = variant

@@ -15,8 +15,8 @@ def value_and_gradients(loss_fn, params):
         params: List of tensors or variables.
 
     Returns:
-        A tuple of the loss and the list of its dense gradients, zero where `loss_fn`
-        does not depend on a parameter.
+        A tuple of the loss and the list of its dense gradients; the gradient of a
+        parameter is zero if `loss_fn` does not depend on it.
 
     Raises:
         NotImplementedError: If Keras runs on none of TensorFlow, JAX and PyTorch.
@@ -33,12 +33,13 @@ def differentiate(fn, params, scale=None):
     Args:
         fn: Function of a list of tensors that returns a scalar and anything else.
         params: List of tensors.
-        scale: Scalar by which the loss is multiplied on the way and the gradients are
-            divided at the end, lest they vanish in half precision. Defaults to `None`.
+        scale: Scalar that multiplies the loss before differentiation and divides the
+            gradients, lest they vanish in half precision. Defaults to `None`.
 
     Returns:
-        What `fn` returns, and a list of dense gradients; they are `None`, where the
-        backend tells, or zero, where the loss does not depend on a parameter.
+        A tuple of the result of `fn` and a list of dense gradients. If the loss does
+        not depend on a parameter, its gradient is `None` or zero, as the backend has
+        it.
 
     Raises:
         NotImplementedError: If Keras runs on none of TensorFlow, JAX and PyTorch.
@@ -71,10 +72,10 @@ def fill(gradients, params):
 
 
 def gradient_norm(loss_fn, params):
-    r"""Returns $|\nabla L(w)|$, to be differentiated safely.
+    r"""Returns $|\nabla L(w)|$, which can be differentiated safely.
 
-    Its gradient is the exact Hessian-vector product $H\,g/|g|$, by nested gradients,
-    and zero, not NaN, where $g = \nabla L(w)$ is zero.
+    Its gradient is the exact Hessian-vector product $H\,g/|g|$, by nested gradients. It
+    is zero, not NaN, if $g = \nabla L(w)$ is zero.
 
     Args:
         loss_fn: Function of a list of tensors that returns a scalar.
@@ -96,7 +97,7 @@ def gradient_norm(loss_fn, params):
 
 
 def _tensor(w):
-    """Returns a tensor; `ops.convert_to_tensor` may leave variables as they are."""
+    """Returns a tensor; `ops.convert_to_tensor` alone may return a variable."""
     w = w.value if isinstance(w, keras.Variable) else w
     return ops.convert_to_tensor(w)
 
@@ -122,7 +123,7 @@ def _jax(fn, params):
 def _torch(fn, params):
     import torch
 
-    # Within another call, which goes on to differentiate what this one returns.
+    # Within another call, which differentiates the result of this one.
     nested = torch.is_grad_enabled() and any(
         w.requires_grad and not isinstance(w, torch.nn.Parameter) for w in params
     )

@@ -22,7 +22,7 @@ class GSAM(SAM):
 
     Args:
         rho: Radius of the perturbation, at least 0 (0 gives plain gradients), or a
-            schedule as of `SAM`. Defaults to `0.05`.
+            schedule as in `SAM`. Defaults to `0.05`.
         alpha: Weight of the surrogate gap, at least 0 (0 gives SAM). Defaults to `0.4`.
 
     Raises:

@@ -11,8 +11,8 @@ from lrlearn.regularizers.gradients import value_and_gradients
 class Regularizer:
     r"""A regularizer: a gradient field over the parameters, and its penalty.
 
-    Given a loss $L$ and parameters $w$, `field` returns what its authors hand to the
-    base optimizer in place of $g = \nabla L(w)$; `penalty` returns what the
+    Given a loss $L$ and parameters $w$, `field` returns the gradients for the base
+    optimizer, in place of $g = \nabla L(w)$; `penalty` returns the term that the
     regularizer adds to $L(w)$. Norms are L2 norms over all parameters together, a zero
     gradient gives a zero perturbation, and perturbations are constants to
     differentiation.
@@ -71,7 +71,7 @@ class Regularizer:
         raise NotImplementedError
 
     def penalty(self, loss_fn, params):
-        """Returns what the regularizer adds to `loss_fn(params)`.
+        """Returns the term that the regularizer adds to `loss_fn(params)`.
 
         Args:
             loss_fn: Function of a list of tensors that returns a scalar.
@@ -83,14 +83,14 @@ class Regularizer:
         raise NotImplementedError
 
     def at(self, learning_rate, step=0):
-        """Returns this regularizer as it is at a learning rate and a step.
+        """Returns this regularizer with the values of its schedules at a step.
 
         Args:
             learning_rate: A number, or a scalar tensor or variable.
             step: Number of steps done, likewise. Defaults to `0`.
 
         Returns:
-            A regularizer without schedules; `self` where there are none.
+            A regularizer without schedules; `self` if it has none.
         """
         return self
 

@@ -72,7 +72,7 @@ class SAM(Regularizer):
         by_rate = isinstance(self.rho, RhoSchedule)
         if by_rate and learning_rate is None:
             raise ValueError(
-                "`rho` must not be a RhoSchedule where the optimizer has no single "
+                "`rho` must not be a RhoSchedule if the optimizer has no single "
                 "learning rate. Received: learning_rate=None"
             )
         fixed = copy.copy(self)

@@ -83,8 +83,8 @@ def ascend(params, direction, radius):
 
     Args:
         params: The point $w$, a list of tensors.
-        direction: The direction $v$, a list of tensors; where it is zero, `params` are
-            returned.
+        direction: The direction $v$, a list of tensors; if it is zero, the result is
+            `params`.
         radius: The L2 length $r$ of the perturbation, a number or a scalar tensor.
     """
     return add(params, [ops.stop_gradient(x) for x in unit(direction)], radius)

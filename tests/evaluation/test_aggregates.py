@@ -104,7 +104,7 @@ def test_probability_without_some_runs():
     forth, _ = probability_of_improvement(holes, [[1.0, 3.0]])
     back, _ = probability_of_improvement([[1.0, 3.0]], holes)
     assert forth.mean == pytest.approx(3 / 6) and back.mean == pytest.approx(3 / 6)
-    with pytest.raises(ValueError, match="Nothing has been measured"):
+    with pytest.raises(ValueError, match="At least one run must be measured"):
         probability_of_improvement(x[1:], y[1:])
 
 

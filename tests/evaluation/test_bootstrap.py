@@ -153,8 +153,8 @@ def test_failures_of_both_sides_cancel():
 @pytest.mark.parametrize(
     ("differences", "message"),
     [
-        ([], "Nothing has been measured"),
-        ([[[math.nan]]], "Nothing has been measured"),
+        ([], "At least one run must be measured"),
+        ([[[math.nan]]], "At least one run must be measured"),
         ([[[1.0]], [[1.0], [2.0]]], "must have the same meta-seeds.*1, 2"),
     ],
 )

@@ -82,5 +82,5 @@ def test_unknown_variant_lists_valid_ones():
 
 
 def test_rho_without_rho_perturb_raises():
-    with pytest.raises(ValueError, match="`rho_perturb` must be positive where `rho`"):
+    with pytest.raises(ValueError, match="`rho_perturb` must be positive if `rho`"):
         GAM(rho=0.1, rho_perturb=0)
