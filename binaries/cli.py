@@ -1,8 +1,15 @@
-"""What all programs share: how they start, end on a mistake, and sign their results."""
+"""How all programs start, end on a mistake, and sign their results.
 
+Programs run from a checkout; `pip install .` installs the library alone. They import
+TensorFlow, and what needs it, in their functions: --help takes no seconds.
+"""
+
+import contextlib
 import datetime
 import importlib.metadata
+import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -10,6 +17,12 @@ import tempfile
 import warnings
 
 from absl import app, logging
+
+# What TensorFlow writes on a machine without a GPU, or whose instructions it could use.
+_NOTES = re.compile(
+    r"WARNING: All log messages before absl|I\d{4} |To enable the following instruc"
+    r"|E\d{4} .*failed call to cuInit"
+)
 
 
 def run(main):
@@ -26,6 +39,7 @@ def run(main):
         warnings.formatwarning = _one_line
         if len(arguments) > 1:
             sys.exit(f"error: unknown arguments {arguments[1:]}; flags begin with --")
+        _start_tensorflow()
         try:
             main()
         except (ValueError, OSError, NotImplementedError) as error:
@@ -96,8 +110,36 @@ def provenance():
     }
 
 
+def _start_tensorflow():
+    """Imports TensorFlow, which looks for GPUs, without its notes on what it finds."""
+    if "tensorflow" in sys.modules:
+        return
+    # No notes and warnings of its C++ code later on: it warns of its own estimates of
+    # costs, "PredictCost()". Python's warnings, and errors, are shown.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _held_back(_NOTES):
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _held_back(notes):
+    """Writes the lines for stderr at the end, but for those that match a pattern."""
+    stderr = os.dup(2)  # C++ code knows no `sys.stderr`
+    with tempfile.TemporaryFile("w+", errors="replace") as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            sys.stderr.writelines(line for line in held if not notes.match(line))
+
+
 def _one_line(message, *_):
-    """See `warnings.formatwarning`, which shows the line of ours that warns."""
+    """See `warnings.formatwarning`, which also shows a line of code."""
     return f"warning: {' '.join(str(message).split())}\n"
 
 

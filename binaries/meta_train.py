@@ -9,24 +9,33 @@ and checkpoints: the same command started again goes on where it stopped.
 """
 
 import pathlib
+import warnings
 
-import keras
-import tensorflow as tf
 from absl import flags
 
-import lrlearn
-from binaries import cli, regularizer_flags, rule_flags, task_flags
-from lrlearn.meta import estimators
+from binaries import cli, shared_flags
 
 _TASKS = flags.DEFINE_list(
     "tasks", ["digits/mlp"], "Tasks to train on: <data set>/<network>, comma-separated."
 )
-task_flags.define_data()
-_BATCH_SIZE = task_flags.define_batch_size()
-regularizer_flags.define("Teacher of the update rule")
-rule_flags.define()
+shared_flags.define_data()
+shared_flags.define_batch_size()
+shared_flags.define_regularizer("Teacher of the update rule")
+_RULE = flags.DEFINE_enum("rule", "lstm", ["lstm", "mlp"], "Kind of update rule.")
+_UNITS = flags.DEFINE_list(
+    "units", None, "Sizes of its hidden layers; default: 20,20, or 8 with mlp."
+)
+_FEATURES = flags.DEFINE_enum(
+    "features", None, ["log", "normalized"], "Inputs of lstm; default: normalized."
+)
+_RULE_OUTPUT = flags.DEFINE_enum(
+    "rule_output", None, ["scaled", "adam"], "Output layer of lstm; default: adam."
+)
 _ESTIMATOR = flags.DEFINE_enum(
-    "estimator", "replay", estimators.names(), "Estimator of the meta-gradient."
+    "estimator",
+    "replay",
+    ["es", "full_tape", "pes", "replay"],
+    "Estimator of the meta-gradient.",
 )
 _COORDINATES = flags.DEFINE_integer(
     "coordinates", None, "Coordinates in a replay; default: all.", lower_bound=1
@@ -35,35 +44,35 @@ _SIGMA = flags.DEFINE_float(
     "sigma", None, "Deviation of the perturbations of es and pes; default: 0.01."
 )
 _STEPS = flags.DEFINE_integer("steps", 300, "Number of meta-steps.", lower_bound=1)
-_UNROLL = flags.DEFINE_integer(
-    "unroll", 20, "Optimizee steps in a meta-step.", lower_bound=1
-)
+flags.DEFINE_integer("unroll", 20, "Optimizee steps in a meta-step.", lower_bound=1)
 _HORIZON = flags.DEFINE_list(
-    "horizon", ["100", "1000"], "Least and most steps of an optimizee's run."
+    "horizon",
+    ["100", "1000"],
+    "Least and most steps of an optimizee's run, or one number.",
 )
-_OPTIMIZEES_PER_TASK = flags.DEFINE_integer(
+flags.DEFINE_integer(
     "optimizees_per_task", 2, "Optimizees of each task, side by side.", lower_bound=1
 )
 _INITIAL_SCALE = flags.DEFINE_list(
     "initial_scale", ["0.5", "2.0"], "Least and most factor of the initial weights."
 )
-_META_LOSS = flags.DEFINE_enum("meta_loss", "log", ["log", "loss"], "The meta-loss.")
-_META_SPLIT = flags.DEFINE_enum(
+flags.DEFINE_enum("meta_loss", "log", ["log", "loss"], "The meta-loss.")
+flags.DEFINE_enum(
     "meta_split", "train", ["train", "validation"], "Split that the meta-loss is of."
 )
 _LEARNING_RATE = flags.DEFINE_float(
     "learning_rate", 5e-3, "Adam's first learning rate; decays as a cosine to 2 %."
 )
-_VALIDATION_EVERY = flags.DEFINE_integer(
+flags.DEFINE_integer(
     "validation_every", 50, "Meta-steps between meta-validations.", lower_bound=1
 )
-_VALIDATION_STEPS = flags.DEFINE_integer(
+flags.DEFINE_integer(
     "validation_steps",
     None,
     "Optimizee steps of a meta-validation; default: the geometric mean of --horizon.",
     lower_bound=1,
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0)
+flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0)
 _OUTPUT = flags.DEFINE_string("output", "runs/meta_train", "Output directory.")
 _DESCRIPTION = flags.DEFINE_string("description", "", "A line for the preset's users.")
 _DISTRIBUTION = flags.DEFINE_enum(
@@ -73,41 +82,32 @@ _DISTRIBUTION = flags.DEFINE_enum(
     "How to spread optimizees over devices; multiworker reads TF_CONFIG.",
 )
 
+# Flags with the names of `MetaSettings`.
+_SETTINGS = (
+    "unroll",
+    "optimizees_per_task",
+    "meta_loss",
+    "meta_split",
+    "validation_every",
+    "validation_steps",
+    "seed",
+)
+
 
 def main():
     """Meta-trains by the flags."""
+    import tensorflow as tf
+
+    import lrlearn
+
     # Before anything else touches a device, as TensorFlow demands.
     strategy = _strategy(_DISTRIBUTION.value)
     # It joins additions, w + a + b, to sums whose order depends on how threads happen
     # to run: a run that was stopped would not go on to the same bits.
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
-    horizon = cli.numbers(_HORIZON, int)
-    rule = rule_flags.get(max(horizon, default=1))
-    trainer = lrlearn.MetaTrainer(
-        rule,
-        [_load(name) for name in _TASKS.value],
-        regularizer_flags.get(),
-        _estimator(),
-        unroll=_UNROLL.value,
-        horizon=horizon,
-        optimizees_per_task=_OPTIMIZEES_PER_TASK.value,
-        initial_scale=cli.numbers(_INITIAL_SCALE),
-        meta_loss=_META_LOSS.value,
-        meta_split=_META_SPLIT.value,
-        meta_optimizer=keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(
-                _LEARNING_RATE.value, _STEPS.value, alpha=0.02
-            ),
-            global_clipnorm=1.0,
-        ),
-        validation_every=_VALIDATION_EVERY.value,
-        validation_steps=_VALIDATION_STEPS.value,
-        seed=_SEED.value,
-        strategy=strategy,
-    )
-    output = pathlib.Path(_OUTPUT.value)
+    trainer, output = _trainer(strategy), pathlib.Path(_OUTPUT.value)
     try:
-        history = trainer.fit(
+        trainer.fit(
             _STEPS.value,
             checkpoint_dir=output,
             callbacks=[lrlearn.meta.TensorBoard(output / "tensorboard")],
@@ -117,12 +117,20 @@ def main():
             f"Interrupted at meta-step {trainer.step}; a checkpoint is in {output}. "
             "The same command goes on from there."
         ) from None
-    optimizer = lrlearn.LearnedOptimizer(rule, theta=trainer.theta)
-    optimizer.save_to_preset(output / "preset", _metadata(history))
+    _warn_if_diverged(trainer)
+    trainer.save_preset(
+        output / "preset",
+        description=_DESCRIPTION.value,
+        label_noise=flags.FLAGS.label_noise,
+        licence="Apache-2.0",
+        **cli.provenance(),
+    )
     print(f"Saved the preset {output / 'preset'}.")
 
 
 def _strategy(name):
+    import tensorflow as tf
+
     if name == "mirrored":
         return tf.distribute.MirroredStrategy()
     if name == "multiworker":
@@ -135,12 +143,50 @@ def _strategy(name):
     return None
 
 
-def _load(name):
-    options = task_flags.data_options()
-    return lrlearn.tasks.load(name, batch_size=_BATCH_SIZE.value, **options)
+def _trainer(strategy):
+    import keras
+
+    import lrlearn
+
+    horizon = cli.numbers(_HORIZON, int)
+    rate = keras.optimizers.schedules.CosineDecay(
+        _LEARNING_RATE.value, _STEPS.value, alpha=0.02
+    )
+    return lrlearn.MetaTrainer(
+        _rule(max(horizon, default=1)),
+        [shared_flags.load(name) for name in _TASKS.value],
+        shared_flags.regularizer(),
+        _estimator(),
+        horizon=horizon[0] if len(horizon) == 1 else horizon,
+        initial_scale=cli.numbers(_INITIAL_SCALE),
+        meta_optimizer=keras.optimizers.Adam(rate, global_clipnorm=1.0),
+        strategy=strategy,
+        **{name: flags.FLAGS[name].value for name in _SETTINGS},
+    )
+
+
+def _rule(horizon):
+    """Returns the update rule of the flags, for runs of at most `horizon` steps."""
+    from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
+
+    units = cli.numbers(_UNITS, int) if _UNITS.present else None
+    if _RULE.value == "lstm":
+        return CoordinatewiseLSTM(
+            units or (20, 20),
+            _FEATURES.value or "normalized",
+            _RULE_OUTPUT.value or "adam",
+        )
+    for flag in (_FEATURES, _RULE_OUTPUT):
+        if flag.value is not None:
+            raise ValueError(f"--{flag.name} needs --rule=lstm. Received: --rule=mlp")
+    if units is not None and len(units) != 1:
+        raise ValueError(f"--units must be one integer for mlp. Received: {units}")
+    return PerParameterMLP(*(units or ()), horizon=horizon)
 
 
 def _estimator():
+    from lrlearn.meta import estimators
+
     name = _ESTIMATOR.value
     arguments = {}
     for flag, of in ((_COORDINATES, ("replay",)), (_SIGMA, ("es", "pes"))):
@@ -155,38 +201,14 @@ def _estimator():
     return estimators.get(name, **arguments)
 
 
-def _metadata(history):
-    scores = history.frame()["score"].dropna()
-    return {
-        "description": _DESCRIPTION.value,
-        **_recipe(),
-        "meta_steps": len(history.rows),
-        "meta_validation_score": float(scores.min()) if len(scores) else None,
-        "licence": "Apache-2.0",
-        **cli.provenance(),
-    }
-
-
-def _recipe():
-    return {
-        "tasks": _TASKS.value,
-        "train_size": flags.FLAGS.train_size,
-        "label_noise": flags.FLAGS.label_noise,
-        "batch_size": _BATCH_SIZE.value,
-        "regularizer": flags.FLAGS.regularizer,
-        "regularizer_args": flags.FLAGS.regularizer_args,
-        "estimator": _ESTIMATOR.value,
-        "coordinates": _COORDINATES.value,
-        "sigma": _SIGMA.value,
-        "unroll": _UNROLL.value,
-        "horizon": list(cli.numbers(_HORIZON, int)),
-        "optimizees_per_task": _OPTIMIZEES_PER_TASK.value,
-        "initial_scale": list(cli.numbers(_INITIAL_SCALE)),
-        "meta_loss": _META_LOSS.value,
-        "meta_split": _META_SPLIT.value,
-        "learning_rate": _LEARNING_RATE.value,
-        "seed": _SEED.value,
-    }
+def _warn_if_diverged(trainer):
+    loss = trainer.history.rows[-1]["loss"]
+    if not loss < trainer.settings.loss_limit:
+        warnings.warn(
+            f"Meta-training diverged, to a training loss of {loss:.4g}; try a smaller "
+            "--learning_rate or --unroll.",
+            stacklevel=1,
+        )
 
 
 if __name__ == "__main__":

@@ -13,19 +13,15 @@ import inspect
 import json
 import math
 import pathlib
+import warnings
 
-import keras
 from absl import flags
-from tqdm.auto import tqdm
 
-import lrlearn
-from binaries import cli, regularizer_flags, task_flags
-from lrlearn.evaluation import Training
-from lrlearn.meta.interrupt import deferred_interrupt
+from binaries import cli, shared_flags
 
-_TASK = task_flags.define_task()
-task_flags.define_data()
-_BATCH_SIZE = task_flags.define_batch_size()
+shared_flags.define_task()
+shared_flags.define_data()
+shared_flags.define_batch_size()
 _OPTIMIZER = flags.DEFINE_string(
     "optimizer",
     "adam",
@@ -40,7 +36,7 @@ _LEARNING_RATE = flags.DEFINE_float(
 _OPTIMIZER_ARGS = flags.DEFINE_list(
     "optimizer_args", [], "Its other arguments, e.g. momentum=0.9,nesterov=true."
 )
-regularizer_flags.define("Regularizer that the optimizer's gradients come from")
+shared_flags.define_regularizer("Regularizer that the optimizer's gradients come from")
 _STEPS = flags.DEFINE_integer(
     "steps", None, "Training steps, one batch each; default: 1000.", lower_bound=1
 )
@@ -55,14 +51,17 @@ _OUTPUT = flags.DEFINE_string(
     "output", "runs/train/model.keras", "File of the model; replaced if it is there."
 )
 
+_CURE = "a smaller --learning_rate, or another --optimizer"
+
 
 def main():
     """Trains by the flags."""
+    from lrlearn.evaluation import Training
+    from lrlearn.meta.interrupt import deferred_interrupt
+
     output = _output_file()
-    task = lrlearn.tasks.load(
-        _TASK.value, batch_size=_BATCH_SIZE.value, **task_flags.data_options()
-    )
-    training = Training(task, _optimizer(), regularizer_flags.get())
+    task = shared_flags.load()
+    training = Training(task, _optimizer(), shared_flags.regularizer())
     steps = _steps(task)
     with deferred_interrupt() as interrupted:
         step = _train(training, steps, interrupted)
@@ -90,6 +89,8 @@ def _output_file():
 
 
 def _optimizer():
+    import lrlearn
+
     name = _OPTIMIZER.value
     arguments = cli.parse_arguments(_OPTIMIZER_ARGS.value)
     if _LEARNING_RATE.value is not None:
@@ -110,6 +111,8 @@ def _optimizer():
 
 def _keras_optimizers():
     """Returns the classes by name; those that wrap other optimizers are left out."""
+    import keras
+
     return {
         name.lower(): cls
         for name, cls in inspect.getmembers(keras.optimizers, inspect.isclass)
@@ -125,16 +128,18 @@ def _steps(task):
 
 def _train(training, steps, interrupted):
     """Trains until the end or Ctrl-C, and returns the number of steps taken."""
-    every = min(100, math.ceil(steps / 20))
+    from tqdm.auto import tqdm
+
+    every, losses = min(100, math.ceil(steps / 20)), []
     training.start([_SEED.value])
     with tqdm(total=steps, desc=training.task.name, unit="step") as bar:
         for step in [*range(0, steps, every), steps]:
             training.train(step)
             (record,) = training.evaluate()
-            if not math.isfinite(record["train_loss"]):
+            losses.append(record["train_loss"])
+            if not math.isfinite(losses[-1]):
                 raise ValueError(
-                    f"Training diverged by step {step}, nothing is saved; try a "
-                    "smaller --learning_rate."
+                    f"Training diverged by step {step}, nothing is saved; try {_CURE}."
                 )
             bar.update(step - bar.n)
             bar.set_postfix(
@@ -143,11 +148,18 @@ def _train(training, steps, interrupted):
             )
             if interrupted():
                 break
+    if losses[-1] > 2 * losses[0]:
+        rise = f"{losses[0]:.4g} to {losses[-1]:.4g}"
+        warnings.warn(
+            f"Training diverged, from a loss of {rise}; try {_CURE}.", stacklevel=1
+        )
     return step
 
 
 def _compiled(training):
     """Returns the model as it was trained, for `fit` to go on."""
+    import lrlearn
+
     model, arguments = training.model, {"metrics": ["accuracy"]}
     if training.regularizer is not None:
         model = lrlearn.SharpnessAwareModel.from_model(model)
@@ -161,7 +173,7 @@ def _save(model, output):
     partial = output.with_name(f".{output.stem}.part.keras")
     try:
         model.save(partial)
-        output.with_suffix(".json").unlink(missing_ok=True)  # is of the earlier model
+        output.with_suffix(".json").unlink(missing_ok=True)  # of an earlier model
         partial.replace(output)
     finally:
         partial.unlink(missing_ok=True)

@@ -3,16 +3,20 @@
 import importlib.metadata
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
+import sys
 import warnings
 
 import pytest
 from absl import flags
 
-from binaries import cli
+import lrlearn
+from binaries import cli, shared_flags
 
 PROGRAM = "binaries.cli"
+LATE = ("train",)
 
 
 @pytest.fixture
@@ -64,6 +68,31 @@ def test_warnings_take_one_line(program, monkeypatch, run):
 
 def test_arguments_without_dashes_are_refused(end):
     assert "['steps=3']" in end(None, "steps=3").code
+
+
+def test_programs_import_tensorflow_late():
+    """So that --help and mistakes in flags take no seconds."""
+    code = f"import sys; from binaries import {', '.join(LATE)}; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "binaries.train" in found.split()
+    assert not {"tensorflow", "keras", "lrlearn"} & set(found.split())
+
+
+def test_names_of_flags_are_those_of_the_library():
+    """They stand twice, for the library takes seconds to import."""
+    assert list(shared_flags._REGULARIZERS) == lrlearn.regularizers.names()
+    assert list(shared_flags._TASKS) == lrlearn.tasks.names()
+
+
+def test_lines_are_held_back_but_for_notes(capfd):
+    """Written by whatever code, also if it fails."""
+    with pytest.raises(OSError, match="fails"), cli._held_back(cli._NOTES):
+        os.write(2, b"I0000 00:00 a note\nE0000 failed call to cuInit: x\n")
+        os.write(2, b"W0000 00:00 a warning\nE0000 an error\n")
+        raise OSError("fails")
+    os.write(2, b"later\n")
+    assert capfd.readouterr().err == "W0000 00:00 a warning\nE0000 an error\nlater\n"
 
 
 def test_arguments_are_parsed():

@@ -155,6 +155,16 @@ def test_a_diverged_model_replaces_nothing(error, tmp_path):
     assert path.with_suffix(".json").read_text() == "its results"
 
 
+def test_a_large_loss_is_told(run, tmp_path):
+    """The model may still be of use."""
+    path = tmp_path / "model.keras"
+    arguments = ("--optimizer=sgd", "--learning_rate=1e4", "--steps=3", *SMALL)
+    message = "diverged, from a loss of 2.* to .*--learning_rate"
+    with pytest.warns(UserWarning, match=message):
+        assert run(*arguments, f"--output={path}").code == 0
+    assert path.exists()
+
+
 def test_ctrl_c_saves_what_there_is(run, tmp_path, monkeypatch):
     evaluate = Training.evaluate
 
