@@ -195,7 +195,7 @@ def test_is_about_as_high_as_the_thorough_search():
     """On a trained network, at radii where the loss is no longer linear."""
     task = lrlearn.tasks.load("digits/mlp", train_size=200)
     training = lrlearn.evaluation.Training(task, keras.optimizers.Adam(0.01))
-    training.run(200, seed=0)
+    training.run(200, seeds=0)
     params = [v.numpy() for v in training.model.trainable_variables]
 
     def loss_fn(params, state=()):
