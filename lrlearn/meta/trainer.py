@@ -264,10 +264,11 @@ def _check_names(settings):
     fields = [field.name for field in dataclasses.fields(MetaSettings)]
     names = [*fields, *inspect.signature(MetaTrainer).parameters]
     for name in settings.keys() - set(fields):
-        (nearest,) = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean `{near[0]}`?" if near else "."
         raise TypeError(
-            f"`{name}` must be an argument of MetaTrainer or a field of MetaSettings; "
-            f"the nearest is `{nearest}`. Received: {name}={settings[name]!r}"
+            f"`{name}` must be an argument of MetaTrainer or a field of MetaSettings"
+            f"{hint} Received: {name}={settings[name]!r}"
         )
 
 

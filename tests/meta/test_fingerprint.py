@@ -1,5 +1,7 @@
 """Tasks are told apart by what they are, not by what Keras calls their layers."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -76,3 +78,12 @@ def test_optimizer():
 
     assert make(10) == make(10) != make(20)
     assert make(10)["class"] == "Adam"
+
+
+def test_what_a_model_card_needs():
+    """Sizes, the shape of an example, and the loss with its arguments; all JSON."""
+    described = json.loads(json.dumps(describe_task(mlp())))
+    assert described["input_shape"] == [8, 8]
+    assert described["examples"] == {"train": 1000, "validation": 400}
+    assert described["loss"]["class"] == "SparseCategoricalCrossentropy"
+    assert described["loss"]["config"]["from_logits"] is True

@@ -223,8 +223,13 @@ def test_settings():
     """Defaults that follow from others, and a message for a misspelt name."""
     assert MetaSettings(horizon=200).horizon == (200, 200)
     assert MetaSettings(horizon=[100, 400]).validation_steps == 200
-    for name, nearest in {"unrol": "unroll", "regulariser": "regularizer"}.items():
-        with pytest.raises(TypeError, match=f"`{name}` .* the nearest is `{nearest}`"):
+    for name, hint in {
+        "unrol": r"; did you mean `unroll`\?",
+        "regulariser": r"; did you mean `regularizer`\?",
+        "xyz": r"\.",
+    }.items():
+        message = f"^`{name}` must be an argument of .*{hint} Received: {name}=3$"
+        with pytest.raises(TypeError, match=message):
             MetaTrainer(RULE, [mlp()], **{name: 3})
 
 
