@@ -27,7 +27,10 @@ _GRID = flags.DEFINE_enum(
     "100.",
 )
 _STORE = flags.DEFINE_string(
-    "store", None, "Directory of the grid's rows; default: runs/<grid>."
+    "store",
+    None,
+    "Directory of the grid's rows; default: runs/<grid>. A grid that is changed by "
+    "other flags needs one of its own.",
 )
 _OUTPUT = flags.DEFINE_string(
     "output", "runs/reproduce", "Directory of the report on a grid that is complete."

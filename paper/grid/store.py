@@ -34,10 +34,10 @@ def begin(directory, grid):
     directory.mkdir(parents=True, exist_ok=True)
     header = {"version": _VERSION, "grid": json.loads(json.dumps(grid))}
     if not (directory / _FILE).exists():
-        for export in directory.glob(_EXPORTS):
-            _check(export, header)  # before a file of this grid lies beside it
+        for path in directory.glob(_EXPORTS):
+            _read(path, header)  # before a file of this grid lies beside it
     _insert(directory / _FILE, "meta", [("header", header)])
-    return _check(directory, header)
+    return _read(directory, header)[1]
 
 
 def append(directory, rows):
@@ -83,17 +83,6 @@ def export(store, path):
     write_atomically(path, gzip.compress(lines.encode(), mtime=0))
 
 
-def _check(path, header):
-    """Returns the rows of a store, which must have this header."""
-    found, rows = _read(path)
-    if found != header:
-        raise ValueError(
-            f"A store must be new or of the same grid. Received: {path}, of "
-            f"{_name(found)}, for {_name(header)}"
-        )
-    return rows
-
-
 def _insert(path, table, values):
     """Writes pairs of a key and a JSON value to a table, all or none."""
     values = [(key, _to_json(value)) for key, value in values]
@@ -112,27 +101,25 @@ def _insert(path, table, values):
         raise ValueError(f"{path} cannot be written to: {error}") from None
 
 
-def _files(path):
+def _read(path, header=None):
+    """Returns the header of a store, which may be given, and its rows."""
     path = pathlib.Path(path)
-    if path.is_file():
-        return [path]
-    return sorted([*path.glob(_EXPORTS), *path.glob("*.sqlite")])
-
-
-def _read(path):
-    """Returns the header of a store and its rows."""
-    files = _files(path)
+    files = sorted([*path.glob(_EXPORTS), *path.glob("*.sqlite")])
+    files = [path] if path.is_file() else files
     if not files:
         raise FileNotFoundError(f"No store of rows ({_FILE} or {_EXPORTS}) in {path}")
-    loaded = [_load(file) for file in files]
-    for file, (header, _) in zip(files, loaded, strict=True):
-        if header != loaded[0][0]:
+    rows = {}
+    for file in files:
+        found, more = _load(file)
+        header = header or found
+        if found != header:
             raise ValueError(
-                f"A store must be of one grid. Received: {files[0]}, of "
-                f"{_name(loaded[0][0])}, and {file}, of {_name(header)}"
+                f"A store must be of one grid. Received: {_name(found)} in {file}, not "
+                f"{_name(header)}"
             )
-    rows = {key: row for _, found in reversed(loaded) for key, row in found.items()}
-    return loaded[0][0], list(rows.values())
+        for key, row in more.items():
+            rows.setdefault(key, row)
+    return header, list(rows.values())
 
 
 def _load(file):
