@@ -23,8 +23,7 @@ _GRID = flags.DEFINE_enum(
     "grid",
     "digits",
     list(GRIDS),
-    "Grid to run: digits takes 4 CPU minutes, smoke 2; first_pass 3 core-hours, full "
-    "100.",
+    "Grid to run: digits takes 3 CPU minutes, first_pass 3 core-hours, full 100.",
 )
 _STORE = flags.DEFINE_string(
     "store",

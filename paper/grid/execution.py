@@ -120,12 +120,7 @@ class Executor:
 
 
 class _CompiledTask:
-    """A task whose runs share compiled graphs.
-
-    Args:
-        name: A `TaskName`.
-        grid: A `Grid`.
-    """
+    """A task whose runs share compiled graphs."""
 
     def __init__(self, name, grid):
         self.name = name
@@ -134,21 +129,15 @@ class _CompiledTask:
         self.measurement = Measurement(self._task, self._measures)
 
     def hand_designed(self, name, hyperparameters, seeds):
-        """Returns a `Training` of all seeds, started.
-
-        Args:
-            name: Name in `TUNED`.
-            hyperparameters: Dict of `learning_rate` and whatever else was tuned.
-            seeds: Seeds of the runs.
-        """
-        base, regularizer = hyperparameters.get("base", name), TUNED[name].regularizer
-        key = base, regularizer, hyperparameters.get("weight_decay"), len(seeds)
+        """Returns a `Training` of all seeds by an optimizer of `TUNED`, started."""
+        base, make = hyperparameters.get("base", name), TUNED[name].regularizer
+        key = base, make, hyperparameters.get("weight_decay"), len(seeds)
         if key not in self._trainings:
             rho = tf.Variable(0.0)  # one graph serves all radii
-            teacher = regularizer and regularizer()
-            set_radius(teacher, rho)
+            regularizer = make and make()
+            set_radius(regularizer, rho)
             optimizer = TUNED[base].make(hyperparameters)
-            training = Training(self._task, optimizer, teacher, len(seeds))
+            training = Training(self._task, optimizer, regularizer, len(seeds))
             self._trainings[key] = training, rho
         training, rho = self._trainings[key]
         training.start(seeds, hyperparameters["learning_rate"])
@@ -156,13 +145,7 @@ class _CompiledTask:
         return training
 
     def learned(self, rule, theta, seeds):
-        """Returns a `Training` of all seeds, started.
-
-        Args:
-            rule: `"LSTM"` or `"MLP"`.
-            theta: Its weights.
-            seeds: Seeds of the runs.
-        """
+        """Returns a `Training` of all seeds by a learned optimizer, started."""
         key = rule, len(seeds)
         if key not in self._trainings:
             optimizer = lrlearn.LearnedOptimizer(make_rule(rule, self._recipe), theta)
@@ -173,28 +156,23 @@ class _CompiledTask:
         return training
 
     def follow(self, training, optimizer, steps):
-        """Trains to the end; returns the records of each run.
-
-        Args:
-            training: A `Training`, started.
-            optimizer: Its `Tuned` or `Learned`.
-            steps: Number of steps.
-        """
+        """Trains to the end by a `Tuned` or `Learned`; returns each run's records."""
         count, start = self._measures.records, optimizer.start(steps)
         regular = {round(steps * i / count) for i in range(count + 1)}
         sharp = {max(1, round(steps * part)) for part in self._measures.sharpness_at}
-        records = [[] for _ in range(training.count)]
+        records = []
         for step in sorted({0, start, steps} | regular | sharp):
             if step:
                 training.train(step, plain=step <= start)
-            seconds = training.training_cpu_seconds / training.count
-            common = {"step": step, "gradients": optimizer.gradients(step, steps)}
-            common["training_cpu_seconds"] = seconds
+            common = {
+                "step": step,
+                "gradients": optimizer.gradients(step, steps),
+                "training_cpu_seconds": training.training_cpu_seconds / training.count,
+            }
             networks = training.params, training.state
             found = self.measurement.record(*networks, sharpness=step in sharp)
-            for run, measured in zip(records, found, strict=True):
-                run.append(common | measured)
-        return records
+            records.append([common | measured for measured in found])
+        return [list(run) for run in zip(*records, strict=True)]
 
 
 def best(trials):

@@ -230,15 +230,6 @@ _DIGITS_MEASURES = Measures(
     eigenvalue_iterations=15,
     landscape_points=(("*", 0),),
 )
-_SMOKE_MEASURES = Measures(
-    records=4,
-    sharpness_at=(("*", (0.25, 1.0)),),
-    sharpness_examples=(("*", 128),),
-    ascent_steps=(("*", 3),),
-    eigenvalue_examples=(("*", 128),),
-    eigenvalue_iterations=5,
-    landscape_points=(("*/cnn", 0), ("*", 5)),
-)
 GRIDS = {
     # The whole idea on data that ship with scikit-learn, in four CPU minutes: few data
     # with wrong labels, so that networks generalize worse than they fit.
@@ -272,26 +263,5 @@ GRIDS = {
         seeds=3,
         tuning_seeds=1,
         measures=_FIRST_MEASURES,
-    ),
-    # Does everything run?
-    "smoke": Grid(
-        "smoke",
-        datasets=("digits",),
-        networks=("mlp", "cnn"),
-        regimes=("small",),
-        horizons=(("*", (40,)),),
-        optimizers=("SGD-M", "Adam", "SAM", "late SAM", "LSTM none", "LSTM SAM"),
-        meta_seeds=2,
-        seeds=2,
-        tuning_seeds=1,
-        recipe=MetaRecipe(
-            dataset="digits",
-            networks=("mlp",),
-            steps=4,
-            horizon=(20, 40),
-            validation_steps=20,
-            coordinates=100,
-        ),
-        measures=_SMOKE_MEASURES,
     ),
 }

@@ -26,7 +26,7 @@ def summary_table(rows):
 
 
 def _ends(row):
-    """Returns what the table is about, of one run."""
+    """Returns the names of a run and its numbers at the end."""
     last = row["records"][-1]
     balls = [ball for ball in last["sharpness"] if ball["ball"] == "fixed"]
     return {

@@ -63,11 +63,11 @@ def test_without_flags_it_is_the_grid_of_digits(run, calls, tmp_path):
 
 
 def test_flags(run, calls, reports, tmp_path):
-    arguments = ["--grid=smoke", "--store=there", "--shard=2/3", "--minutes=1.5"]
+    arguments = ["--grid=first_pass", "--store=there", "--shard=2/3", "--minutes=1.5"]
     outcome = run(*arguments, "--output=out")
     assert "0 rows are missing" in outcome.out and "there" in outcome.out
     ((grid, directory, provenance, shard, minutes),) = calls
-    assert (grid, directory) == (GRIDS["smoke"], "there")
+    assert (grid, directory) == (GRIDS["first_pass"], "there")
     assert "--shard=2/3" in provenance["command"]
     assert (shard, minutes) == ((2, 3), 1.5)
     assert reports == []
@@ -75,7 +75,7 @@ def test_flags(run, calls, reports, tmp_path):
 
 def test_an_incomplete_grid_has_no_report(run, calls, reports, monkeypatch):
     monkeypatch.setattr(runner, "run", lambda *args: 3)
-    assert "3 rows are missing" in run("--grid=smoke").out
+    assert "3 rows are missing" in run("--grid=first_pass").out
     assert reports == []
 
 
@@ -100,14 +100,16 @@ def test_operations_run_one_at_a_time(run, calls, reports, monkeypatch):
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/2/3", "", "²/³"])
 def test_a_shard_is_one_of_a_number(error, calls, shard):
-    line = error("--grid=smoke", f"--shard={shard}")
+    line = error("--grid=first_pass", f"--shard={shard}")
     assert f"must be i/n with i from 1 to n. Received: --shard={shard}" in line
     assert calls == []
 
 
 @pytest.mark.parametrize("minutes", ["-1", "nan"])
 def test_minutes_are_a_number(run, calls, minutes):
-    assert "must be a number >= 0" in run("--grid=smoke", f"--minutes={minutes}").err
+    assert (
+        "must be a number >= 0" in run("--grid=first_pass", f"--minutes={minutes}").err
+    )
     assert calls == []
 
 
@@ -118,7 +120,7 @@ def test_numbers_are_positive(run, calls, flag):
 
 
 def test_an_unknown_grid(run):
-    assert "smoke" in run("--grid=nothing").err
+    assert "first_pass" in run("--grid=nothing").err
 
 
 def test_the_output_is_tried_first(error, calls, tmp_path):
@@ -131,20 +133,20 @@ def test_verify(run, error, monkeypatch):
     row = ROWS[-1]
     found = {**row, "diverged": False}
     monkeypatch.setattr(runner, "verify", lambda *args: (row, found))
-    arguments = ["--grid=smoke", "--store=there", "--verify=abc"]
+    arguments = ["--grid=first_pass", "--store=there", "--verify=abc"]
     assert "All numbers are those in the store" in run(*arguments).out
     found["diverged"] = True
     assert "1 numbers differ" in error(*arguments)
 
 
 def test_a_store_that_is_not_there(error, tmp_path):
-    line = error("--grid=smoke", f"--store={tmp_path / 'no'}", "--verify=abc")
+    line = error("--grid=first_pass", f"--store={tmp_path / 'no'}", "--verify=abc")
     assert "No store of rows" in line
 
 
 def test_a_store_of_another_grid(error, tmp_path):
-    store.begin(tmp_path, {"name": "smoke", "digest": "other"})
-    line = error("--grid=smoke", f"--store={tmp_path}", f"--output={tmp_path}")
+    store.begin(tmp_path, {"name": "digits", "digest": "other"})
+    line = error(f"--store={tmp_path}", f"--output={tmp_path}")
     assert "must be of one grid" in line and "(other)" in line
 
 

@@ -11,8 +11,8 @@ from paper.grid import cells
 from paper.grid.cells import Jobs
 from paper.grid.grid import GRIDS, Grid, Measures, MetaRecipe, TaskName
 from paper.grid.optimizers import LEARNED, OPTIMIZERS, TUNED
+from tests.paper.small_grid import SMALL
 
-SMOKE = GRIDS["smoke"]
 FOUR_TEACHERS = ("none", "SAM", "GSAM", "GAM")
 
 
@@ -69,8 +69,8 @@ def test_hand_designed_optimizers_get_as_many_trials():
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_shards_are_parts_that_need_no_other(count):
-    everything = Jobs(SMOKE, data).all()
-    shards = [Jobs(SMOKE, data).shard(i + 1, count) for i in range(count)]
+    everything = Jobs(SMALL, data).all()
+    shards = [Jobs(SMALL, data).shard(i + 1, count) for i in range(count)]
     found = [key for jobs in shards for job in jobs for key in job.keys]
     assert sorted(found) == sorted(key for job in everything for key in job.keys)
     for jobs in shards:
@@ -83,16 +83,16 @@ def test_shards_are_parts_that_need_no_other(count):
 CHANGES = {
     "horizon": {"horizons": (("*", (50,)),)},
     "seeds": {"seeds": 3},
-    "records": {"measures": dataclasses.replace(SMOKE.measures, records=5)},
-    "examples": {"measures": dataclasses.replace(SMOKE.measures, examples=(("*", 7),))},
+    "records": {"measures": dataclasses.replace(SMALL.measures, records=5)},
+    "examples": {"measures": dataclasses.replace(SMALL.measures, examples=(("*", 7),))},
 }
 KEPT = {"horizon": {"meta"}, "seeds": {"meta", "tuning"}}
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_determines_a_row_changes_its_key_and_no_other(name):
-    before = Jobs(SMOKE, data).all()
-    after = Jobs(dataclasses.replace(SMOKE, **CHANGES[name]), data).all()
+    before = Jobs(SMALL, data).all()
+    after = Jobs(dataclasses.replace(SMALL, **CHANGES[name]), data).all()
     kept = KEPT.get(name, {"meta", "tuning"})
     for kind in ("meta", "tuning", "run"):
         sides = [
@@ -104,11 +104,11 @@ def test_what_determines_a_row_changes_its_key_and_no_other(name):
 
 
 def test_a_change_of_the_recipe_changes_the_runs_of_learned_optimizers_only():
-    recipe = dataclasses.replace(SMOKE.recipe, steps=5)
-    before, after = keys(SMOKE), keys(dataclasses.replace(SMOKE, recipe=recipe))
+    recipe = dataclasses.replace(SMALL.recipe, steps=5)
+    before, after = keys(SMALL), keys(dataclasses.replace(SMALL, recipe=recipe))
     learned = {
         key
-        for job in Jobs(SMOKE, data).all()
+        for job in Jobs(SMALL, data).all()
         if job.cell["optimizer"] in LEARNED
         for key in job.keys
     }
@@ -146,12 +146,12 @@ def test_what_is_not_tuned_determines_the_keys_too(name, monkeypatch):
 
 
 def test_rules_determine_the_keys_of_learned_optimizers(monkeypatch):
-    before = keys(SMOKE)
+    before = keys(SMALL)
     rule = lrlearn.rules.PerParameterMLP(horizon=7)
     monkeypatch.setattr(cells, "make_rule", lambda name, recipe: rule)
     learned = {
         key
-        for job in Jobs(SMOKE, data).all()
+        for job in Jobs(SMALL, data).all()
         if job.cell["optimizer"] in LEARNED
         for key in job.keys
     }
@@ -159,10 +159,10 @@ def test_rules_determine_the_keys_of_learned_optimizers(monkeypatch):
 
 
 def test_radii_determine_the_keys_of_runs(monkeypatch):
-    before = keys(SMOKE)
+    before = keys(SMALL)
     monkeypatch.setattr(cells, "RADII", {"fixed": (0.1,)})
     runs = {
-        key for job in Jobs(SMOKE, data).all() if job.kind == "run" for key in job.keys
+        key for job in Jobs(SMALL, data).all() if job.kind == "run" for key in job.keys
     }
     assert not before & runs
 
@@ -181,11 +181,11 @@ def test_optimizers_are_made_with_what_is_fixed_and_what_was_tuned():
 
 
 def test_other_data_change_every_key():
-    assert not keys(SMOKE) & keys(SMOKE, lambda name: data(name, checksum=1))
+    assert not keys(SMALL) & keys(SMALL, lambda name: data(name, checksum=1))
 
 
 def test_explicit_optimizers_need_both_bases():
-    grid = dataclasses.replace(SMOKE, networks=("mlp",), optimizers=("SAM",))
+    grid = dataclasses.replace(SMALL, networks=("mlp",), optimizers=("SAM",))
     jobs = Jobs(grid, data).all()
     assert [job.cell["optimizer"] for job in jobs if job.kind == "tuning"] == [
         "SGD-M",

@@ -8,14 +8,15 @@ import pytest
 
 from lrlearn.evaluation import random_directions
 from paper.grid import measurement
-from paper.grid.grid import GRIDS, TaskName
+from paper.grid.grid import TaskName
 from paper.grid.meta_training import load_task
+from tests.paper.small_grid import SMALL
 
 NAME = TaskName("digits", "mlp", "small")
 SPLITS = ("train", "validation", "test")
 # Numbers of examples that are all different.
 MEASURES = dataclasses.replace(
-    GRIDS["smoke"].measures,
+    SMALL.measures,
     examples=(("*", 50),),
     eigenvalue_examples=(("*", 64),),
 )

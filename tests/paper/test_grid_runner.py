@@ -11,18 +11,19 @@ import lrlearn
 from lrlearn.evaluation import SharpnessEvaluator, Training
 from paper.grid import execution, runner, store
 from paper.grid.cells import Jobs
-from paper.grid.grid import GRIDS, TaskName
+from paper.grid.grid import TaskName
 from paper.grid.meta_training import load_task, unpack
 from paper.grid.optimizers import TUNED
+from tests.paper.small_grid import SMALL
 
 TINY = dataclasses.replace(
-    GRIDS["smoke"],
+    SMALL,
     name="tiny",
     networks=("mlp",),
     horizons=(("*", (16,)),),
     optimizers=("Adam-EMA", "late SAM", "MLP SAM"),
     meta_seeds=1,
-    recipe=dataclasses.replace(GRIDS["smoke"].recipe, steps=1, validation_steps=5),
+    recipe=dataclasses.replace(SMALL.recipe, steps=1, validation_steps=5),
 )
 TASK = TaskName("digits", "mlp", "small")
 SIGNATURE = {"commit": "abc", "command": "test"}

@@ -1,0 +1,32 @@
+"""A grid that runs in a minute, with all kinds of optimizers and measures."""
+
+from paper.grid.grid import Grid, Measures, MetaRecipe
+
+SMALL = Grid(
+    "small",
+    datasets=("digits",),
+    networks=("mlp", "cnn"),
+    regimes=("small",),
+    horizons=(("*", (40,)),),
+    optimizers=("SGD-M", "Adam", "SAM", "late SAM", "LSTM none", "LSTM SAM"),
+    meta_seeds=2,
+    seeds=2,
+    tuning_seeds=1,
+    recipe=MetaRecipe(
+        dataset="digits",
+        networks=("mlp",),
+        steps=4,
+        horizon=(20, 40),
+        validation_steps=20,
+        coordinates=100,
+    ),
+    measures=Measures(
+        records=4,
+        sharpness_at=(("*", (0.25, 1.0)),),
+        sharpness_examples=(("*", 128),),
+        ascent_steps=(("*", 3),),
+        eigenvalue_examples=(("*", 128),),
+        eigenvalue_iterations=5,
+        landscape_points=(("*/cnn", 0), ("*", 5)),
+    ),
+)
