@@ -153,22 +153,12 @@ def _parse(value):
 
 
 def _commit():
-    """The commit of lrlearn's own checkout, with a "+" if the tree has changed since.
-
-    A copy that is installed, be it inside another repository, has its version instead.
-    """
+    """Returns the commit, with a "+" if files have changed since; or the version."""
     root = pathlib.Path(__file__).resolve().parents[1]
-    if _git(root, "rev-parse", "--show-toplevel") == str(root):
-        commit = _git(root, "describe", "--always", "--dirty=+", "--abbrev=40")
-        if commit:
-            return commit
-    return f"lrlearn {importlib.metadata.version('lrlearn')}"
-
-
-def _git(directory, *arguments):
-    """Returns what git prints; nothing if it fails or is not there."""
-    git = ["git", "-C", str(directory), *arguments]
-    try:
-        return subprocess.run(git, capture_output=True, text=True).stdout.strip()
-    except OSError:
-        return ""
+    command = ["describe", "--always", "--dirty=+", "--abbrev=40"]
+    commit = ""
+    if (root / ".git").exists():  # not that of a repository around it
+        with contextlib.suppress(OSError):
+            git = subprocess.run(["git", "-C", root, *command], capture_output=True)
+            commit = git.stdout.decode().strip()
+    return commit or f"lrlearn {importlib.metadata.version('lrlearn')}"

@@ -4,17 +4,17 @@ import numbers
 import warnings
 
 import keras
+import numpy as np
 from keras import ops
 
 from lrlearn.optimizers import backends, presets
 from lrlearn.optimizers.flat_state import FlatState
 from lrlearn.optimizers.rule_weights import RuleWeights
-from lrlearn.optimizers.saved_values import SavedValues, values_of
 from lrlearn.rules import UpdateRule
 
 
 class _Presets:
-    """Class attribute that looks for presets each time that it is read."""
+    """Class attribute, read anew each time."""
 
     def __get__(self, instance, owner=None):
         return presets.describe()
@@ -78,7 +78,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             hint = f"; use LearnedOptimizer.from_preset({rule!r})"
             raise ValueError(
                 f"`rule` must be an lrlearn.rules.UpdateRule. Received: {rule=}"
-                + (hint if isinstance(rule, str) else "")
+                f"{hint if isinstance(rule, str) else ''}"
             )
         rule.check_backend()
         if isinstance(learning_rate, numbers.Real):
@@ -205,21 +205,17 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     def load_own_variables(self, store):
         """Sets all the optimizer's variables from a file; warns if it does not fit."""
-        misfit = self._load(values_of(store))
+        keys = store.keys()
+        names = map(str, range(len(keys)))
+        values = [np.asarray(store[n]) if n in keys else None for n in names]
+        misfit = self._load(values)
         if misfit:
             message = f"Skipping variable loading for optimizer '{self.name}', because "
             warnings.warn(message + misfit, stacklevel=2)
 
     def _load(self, values):
-        """Sets all variables, or none and returns why not."""
-        saved = SavedValues(values, self.variables, self._theta)
-        misfit = saved.misfit()
-        if not misfit:
-            saved.assign()
-        elif not (self._trainable_variables or self._theta.are_set()):
-            # A copy of one in use, without variables yet: it lacks the state alone.
-            saved.assign_theta_if_there()
-        return misfit
+        in_use = bool(self._trainable_variables)
+        return self._theta.load_all(values, self.variables, in_use)
 
     def get_config(self):
         """Returns the configuration, with the name of the built-in preset if any."""

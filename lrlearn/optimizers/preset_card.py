@@ -18,23 +18,7 @@ _SETTINGS = (
 
 
 def card(name, rule, metadata):
-    """Returns the model card, Markdown; see `presets.save_preset`.
-
-    Args:
-        name: The preset's name.
-        rule: Its `UpdateRule`.
-        metadata: A dict; what it lacks, the card lacks.
-
-    Example:
-        >>> import lrlearn
-        >>> from lrlearn.optimizers.preset_card import card
-        >>> rule = lrlearn.rules.PerParameterMLP()
-        >>> text = card("mine", rule, {"description": "My rule.", "seed": 3})
-        >>> text.splitlines()[5:8]
-        ['# mine', '', 'My rule.']
-        >>> "- Meta-seed: 3" in text
-        True
-    """
+    """Returns the model card, Markdown, of a rule and a dict of metadata."""
     import jinja2  # only needed when a preset is written
 
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)

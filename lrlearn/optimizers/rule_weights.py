@@ -1,4 +1,4 @@
-"""The weights of an update rule as an optimizer's variables."""
+"""The weights of an update rule among an optimizer's variables."""
 
 import keras
 import numpy as np
@@ -8,6 +8,7 @@ from lrlearn.optimizers import backends
 
 # Finite: NaN would alarm those who look for it in a model's variables.
 _UNSET = float(np.finfo("float32").max)
+_NUMBERS = "biufV"  # NumPy's kinds; bfloat16 is of the last
 
 
 class RuleWeights:
@@ -19,7 +20,7 @@ class RuleWeights:
         first: Number of variables that the optimizer already has.
 
     Attributes:
-        slice: The slice of the optimizer's variables that is these.
+        slice: The slice of the optimizer's variables that holds the weights.
     """
 
     def __init__(self, rule, add_variable, first):
@@ -35,11 +36,6 @@ class RuleWeights:
         }
         self.slice = slice(first, first + len(self._variables))
 
-    @property
-    def variables(self):
-        """A list of the variables."""
-        return list(self._variables.values())
-
     def assign(self, theta):
         """Sets the weights; raises a `ValueError` if they do not fit the rule."""
         theta = self._rule.standardize_theta(theta)
@@ -53,29 +49,53 @@ class RuleWeights:
             self._variables[name].assign(value)
         self._are_set = True
 
-    def misfit(self, values):
-        """Returns why saved values cannot be weights, set or not, `None` if they can.
+    def load_all(self, values, variables, in_use):
+        """Sets all of an optimizer's variables from saved values, or none.
 
         Args:
-            values: A list of arrays, as `variables`.
+            values: A list of arrays, `None` for those that are absent.
+            variables: The optimizer's variables.
+            in_use: Whether it has variables to train.
+
+        Returns:
+            Why the values do not fit, `None` if they do.
         """
-        are_set = [_is_set(value) for value in values]
-        wrong = [
-            v.name for v, s in zip(self.variables, are_set, strict=True) if not s.all()
-        ]
-        if wrong and any(s.any() for s in are_set):
+        end = self.slice.stop
+        # One that was saved before it was built has no state.
+        variables = variables[: end if len(values) == end else None]
+        misfit = self._misfit(values, variables)
+        if not misfit:
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        fit = not self._misfit(values[:end], variables[:end])
+        # A copy of an optimizer in use takes the weights alone.
+        if not misfit or (fit and not in_use and not self.are_set()):
+            self._load(values[self.slice])
+        return misfit
+
+    def _load(self, values):
+        self._are_set = all(_is_set(value).all() for value in values)
+        for variable, value in zip(self._variables.values(), values, strict=True):
+            # In a file, the marker may be NaN.
+            unset = np.full(value.shape, _UNSET, "float32")
+            variable.assign(value if self._are_set else unset)
+
+    def _misfit(self, values, variables):
+        if len(values) != len(variables):
+            return f"it has {len(variables)} variables. Received: {len(values)} values"
+        for i, (variable, value) in enumerate(zip(variables, values, strict=True)):
+            expected, received = tuple(variable.shape), _shape(value)
+            if received != expected:
+                return (
+                    f"its variable {i}, {variable.name!r}, must be numbers of shape "
+                    f"{expected}. Received: {received}"
+                )
+        are_set = [_is_set(value) for value in values[self.slice]]
+        pairs = zip(variables[self.slice], are_set, strict=True)
+        wrong = [variable.name for variable, is_set in pairs if not is_set.all()]
+        if wrong and any(is_set.any() for is_set in are_set):
             return f"its rule's weights must be finite. Received: others in {wrong}"
         return None
-
-    def load(self, values):
-        """Sets saved values, also those that are not set."""
-        are_set = all(_is_set(value).all() for value in values)
-        for variable, value in zip(self.variables, values, strict=True):
-            # What marks in a file may be NaN.
-            variable.assign(
-                value if are_set else np.full(value.shape, _UNSET, "float32")
-            )
-        self._are_set = are_set
 
     def tensors(self):
         """Returns a dict of float32 tensors, whatever Keras casts variables to."""
@@ -88,14 +108,21 @@ class RuleWeights:
 
     def are_set(self):
         """Returns whether all weights are set."""
-        # TensorFlow's checkpoints fill variables and tell no one.
+        # TensorFlow's checkpoints set variables, and call nothing here.
         if not self._are_set and keras.backend.backend() == "tensorflow":
             self._are_set = all(_is_set(v).all() for v in self.numpy().values())
         return self._are_set
 
 
 def _is_set(value):
-    """Returns bools: NaN and inf mark, too, in files and after a cast."""
+    """Returns bools; NaN and inf mark, too, in files and after a cast."""
     with np.errstate(over="ignore"):
         value = np.asarray(value, "float32")
     return np.isfinite(value) & (value != np.float32(_UNSET))
+
+
+def _shape(value):
+    """Returns an array's shape; its type if it holds no numbers."""
+    if value is None:
+        return "none"
+    return value.shape if value.dtype.kind in _NUMBERS else str(value.dtype)
