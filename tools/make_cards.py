@@ -148,7 +148,7 @@ def _limits(name, rule, metadata):
         limits += [
             _against_no_teacher(name, means),
             "That it had a teacher does not show that it finds flatter minima; see "
-            "what was measured, in `paper/results/reproduce`.",
+            "what was measured, in `paper/results/digits`.",
         ]
     if not isinstance(rule, PerParameterMLP):
         limits.append("An LSTM for each parameter takes memory, and time (see Cost).")
