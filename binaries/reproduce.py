@@ -109,7 +109,10 @@ def write_report(directory, output, command):
     rows = store.read(directory)
     table = summary_table(rows)
     write_atomically(output / "summary.csv", table.to_csv())
-    print(f"\n{table.to_string()}\n")
+    same = [
+        name for name in table.index.names[:-1] if table.index.unique(name).size == 1
+    ]
+    print(f"\n{table.droplevel(same).to_string()}\n")
     print(
         "Mean ± half of the 95 % interval over runs. `increase r`: largest increase of"
     )
