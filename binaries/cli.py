@@ -7,6 +7,7 @@ TensorFlow, and what needs it, in their functions: --help takes no seconds.
 import contextlib
 import datetime
 import importlib.metadata
+import json
 import os
 import pathlib
 import re
@@ -30,7 +31,7 @@ def run(main):
 
     Args:
         main: Function without arguments. `ValueError`, `OSError` and Ctrl-C end the
-            program with a line on stderr; `--verbosity=1` shows where they came from.
+            program with a line on stderr; `--verbosity=1` shows the traceback.
             The line of Ctrl-C is the message of the `KeyboardInterrupt`, if it has one.
             Warnings take one line, too.
     """
@@ -97,8 +98,15 @@ def output_directory(path):
         return path
 
 
+def write_json(path, content):
+    """Writes a JSON-able dict to a file."""
+    from lrlearn.files import write_atomically
+
+    write_atomically(path, json.dumps(content, indent=2) + "\n")
+
+
 def provenance():
-    """Returns where a result came from, a JSON-able dict."""
+    """Returns the origin of a result, a JSON-able dict."""
     packages = ("lrlearn", "keras", "tensorflow", "numpy")
     module = sys.modules["__main__"].__spec__
     program = ["-m", module.name] if module else [sys.argv[0]]

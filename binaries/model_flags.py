@@ -47,10 +47,10 @@ def _load(path, task, x, y):
         raise ValueError(f"--model must be a .keras file. Received: {path} (not there)")
     try:
         with warnings.catch_warnings():
-            # Keras warns where the optimizer is incomplete; it is not used here.
+            # Keras warns if the optimizer is incomplete; it is not used here.
             warnings.simplefilter("ignore")
             model = keras.models.load_model(path)
-    except Exception as error:  # whatever a damaged file leads to
+    except Exception as error:  # any, of a damaged file
         raise ValueError(f"--model={path} cannot be read: {error}") from None
     _check_fit(path, model, task, x, y)
     if not model.loss:
@@ -61,7 +61,7 @@ def _load(path, task, x, y):
 def _check_fit(path, model, task, x, y):
     try:
         outputs = model(x[:1])
-    except Exception:  # whatever other inputs lead to
+    except Exception:  # any, of other inputs
         shape = getattr(model, "input_shape", "not known")
         raise ValueError(
             f"--model must take inputs of task {task.name}, of shape {x.shape[1:]}. "

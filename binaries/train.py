@@ -10,7 +10,6 @@ beside it holds the results.
 """
 
 import inspect
-import json
 import math
 import pathlib
 import warnings
@@ -73,7 +72,7 @@ def main():
             )
     results = _evaluate(task, model)
     content = {"steps": steps, "results": results, **cli.provenance()}
-    output.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n")
+    cli.write_json(output.with_suffix(".json"), content)
     print(f"\n{'':12}{'loss':>8}{'accuracy':>10}")
     for split, result in results.items():
         print(f"{split:12}{result['loss']:8.4f}{result['accuracy']:10.4f}")

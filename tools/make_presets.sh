@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Meta-trains the presets that ship in lrlearn/optimizers/presets, all of them or those
 # named: tools/make_presets.sh [name...]. Started again, it goes on where it stopped.
-# MNIST comes from $TFDS_DATA_DIR, or is downloaded. Their cards then say nothing of
-# results: measure them (paper.checks.preset_accuracy) and run tools.make_cards.
+# MNIST comes from $TFDS_DATA_DIR, or is downloaded. The cards then hold no results:
+# measure them (paper.checks.preset_accuracy) and run tools.make_cards.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${RUNS:-runs/presets}

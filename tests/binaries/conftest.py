@@ -66,7 +66,7 @@ def error(run):
 
 @pytest.fixture
 def check_help(program):
-    """A function that checks what --help says."""
+    """A function that checks --help."""
 
     def check():
         assert len(program.__doc__.splitlines()) < 15

@@ -1,4 +1,4 @@
-"""`make_cards` keeps what the built-in presets say in step with the results."""
+"""`make_cards` keeps the built-in presets' cards in step with the results."""
 
 import json
 

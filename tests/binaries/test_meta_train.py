@@ -53,7 +53,7 @@ def test_help(check_help):
 
 @pytest.mark.slow
 def test_the_same_bits_again(run, tmp_path, options):
-    """On held-out loss of MNIST, where sums in any order showed most often."""
+    """On held-out loss of MNIST: sums in any order showed there most often."""
     arguments = (
         "--tasks=mnist/mlp,mnist/mlp_relu,mnist/mlp_tanh",
         "--train_size=1000",

@@ -1,4 +1,4 @@
-"""`train` trains with what it is told, saves a whole model, and explains mistakes."""
+"""`train` trains as its flags ask for, saves a whole model, and explains mistakes."""
 
 import json
 import signal

@@ -61,7 +61,7 @@ def _directory(tmp_path, rule):
 
 @pytest.fixture(name="home", autouse=True)
 def _home(tmp_path, monkeypatch):
-    """Where the user's own presets are: none."""
+    """Directory of the user's own presets, which is not there yet."""
     monkeypatch.setenv("LRLEARN_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 

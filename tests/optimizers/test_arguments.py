@@ -110,7 +110,7 @@ def test_moving_average(make_optimizer, rule):
 
 
 def test_moving_average_overwrites(make_optimizer, rule):
-    """Every so many steps the average takes the variable's place; the rule sees it."""
+    """Every so many steps the average replaces the variable; the rule sees it."""
     average = {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2}
     received = apply(make_optimizer(**average), GRADIENTS)
     theta, state = rule.init_theta(seed=1), rule.initial_state(3)

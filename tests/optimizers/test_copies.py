@@ -51,7 +51,7 @@ def test_pickled_model(make_model, make_optimizer, fit):
 
 
 def test_get_by_name():
-    """A name has no rule: one line says so. Keras knows no unregistered name."""
+    """A name has no rule: one line tells. Keras knows no unregistered name."""
     for name in (
         "lrlearn>LearnedOptimizer",
         {"class_name": "lrlearn>LearnedOptimizer"},

@@ -143,7 +143,7 @@ def test_learning_rate_scheduler(make_model, make_optimizer, fit):
 
 
 def test_reduce_on_plateau(make_model, make_optimizer, fit):
-    """Halves the multiplier where no epoch is good enough."""
+    """Halves the multiplier if no epoch is good enough."""
     model = make_model()
     model.compile(make_optimizer(learning_rate=0.8), "binary_crossentropy")
     reduce = keras.callbacks.ReduceLROnPlateau(
@@ -164,7 +164,7 @@ def test_swap_of_moving_averages(make_model, make_optimizer, fit, data):
 
 
 def test_embedding(make_optimizer):
-    """`fit` hands sparse gradients over where the backend has them."""
+    """`fit` hands sparse gradients over if the backend has them."""
     x, y = np.array([[1, 1], [2, 0], [1, 2]]), np.float32([[1], [0], [1]])
     layers = [
         keras.layers.Embedding(3, 2),

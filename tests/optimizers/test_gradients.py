@@ -87,7 +87,7 @@ def test_overwritten_with_the_gradient(make_optimizer, rule, steps):
 
 
 def test_apply_gradients(make_optimizer, rule):
-    """The older way to say it."""
+    """The older way."""
     optimizer, variable = make_optimizer(), keras.Variable(W)
     assert int(optimizer.apply_gradients(zip(_tensors(G), [variable], strict=True)))
     assert_close(variable, by_hand(rule, [G], W)[0])

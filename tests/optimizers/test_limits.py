@@ -1,4 +1,4 @@
-"""What Keras cannot do for any optimizer, seen on Adam; README tells of it."""
+"""What Keras cannot do for any optimizer, seen on Adam, as in docs/limits.md."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""LearnedOptimizer where Keras scales the loss."""
+"""LearnedOptimizer with Keras's scaling of the loss."""
 
 import keras
 import numpy as np
@@ -46,7 +46,7 @@ def test_keras_wraps_it_where_the_policy_says_so(make_model, make_optimizer):
 
 @not_jax
 def test_scaled_gradients_are_scaled_back(make_optimizer, rule):
-    """Before they are clipped; the optimizer's own factor has no say."""
+    """Before they are clipped; the optimizer's own factor is not used."""
     inner = make_optimizer(clipvalue=0.2, loss_scale_factor=3.0)
     received = apply(LossScaleOptimizer(inner, initial_scale=8.0), 8 * GRADIENTS)
     assert_close(received, by_hand(rule, GRADIENTS.clip(-0.2, 0.2), W))

@@ -17,7 +17,7 @@ def _files(directory):
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_built_in_presets_train(name, make_model, fit):
-    """Each loads, says what it is, and takes steps of a sensible size."""
+    """Each loads, has a description, and takes steps of a sensible size."""
     assert LearnedOptimizer.presets[name]["description"]
     model = make_model()
     model.compile(LearnedOptimizer.from_preset(name), "binary_crossentropy")
@@ -57,7 +57,7 @@ def test_presets_lists_those_at_home(home, rule):
 
 
 def test_home_is_in_the_users_directory_by_default(monkeypatch, tmp_path, rule):
-    """`~/.lrlearn`, also where `LRLEARN_HOME` is empty."""
+    """`~/.lrlearn`, also if `LRLEARN_HOME` is empty."""
     monkeypatch.setenv("LRLEARN_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path))
     presets.save_preset(tmp_path / ".lrlearn" / "mine", rule, rule.init_theta())
@@ -162,7 +162,7 @@ def test_save_refuses_what_could_not_be_loaded(directory, rule):
     ],
 )
 def test_save_refuses_what_is_no_preset(tmp_path, make_optimizer, foreign):
-    """Files of the same names, all or, where `None`, one of a good preset's."""
+    """Files of the same names, all or, if `None`, one of a good preset's."""
     make_optimizer().save_to_preset(tmp_path / "good")
     (tmp_path / "mine").mkdir()
     for name, content in foreign.items():

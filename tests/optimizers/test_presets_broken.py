@@ -201,7 +201,7 @@ def little_memory():
 
 @pytest.mark.parametrize(("spoil", "message"), BROKEN.values(), ids=BROKEN)
 def test_broken_files(directory, spoil, message, little_memory):
-    """One line that says which preset and what is wrong."""
+    """One line with the preset and the mistake."""
     spoil(directory)
     with pytest.raises(ValueError, match=message) as error:
         LearnedOptimizer.from_preset(directory)
@@ -210,7 +210,7 @@ def test_broken_files(directory, spoil, message, little_memory):
 
 
 def test_unreadable_files(directory, monkeypatch):
-    """As where permissions lack."""
+    """As if permissions lack."""
 
     def refuse(*args):
         raise PermissionError(13, "Permission denied")
@@ -255,7 +255,7 @@ def test_the_abstract_rule_is_refused(tmp_path):
 
 
 def test_a_rule_that_the_backend_cannot_run(directory, rule, monkeypatch):
-    """Refused where its optimizer is made and where its preset is loaded."""
+    """Refused when its optimizer is made and when its preset is loaded."""
     monkeypatch.setattr(type(rule), "backends", ("jax", "torch"))
     message = "backend must be one of .*jax.* for the rule .*LSTM. Received: 'tensorfl"
     assert keras.backend.backend() == "tensorflow"

@@ -95,7 +95,7 @@ def test_packing_is_reproducible(directory):
 
 
 def test_a_broken_preset_is_not_packed(directory):
-    """Better told now than by those who download it."""
+    """Better known now than when others download it."""
     (directory / "theta.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match="truncated"):
         presets.pack_preset(directory)
@@ -160,7 +160,7 @@ def test_another_file_than_that_of_the_hash(directory, server, home):
 
 
 def test_a_download_that_was_damaged_is_fetched_again(directory, server, home):
-    """And put in its place whole: who reads the old one goes on reading that."""
+    """And replaced whole: who reads the old one goes on reading that."""
     url = f"{server}/{presets.pack_preset(directory)}"
     presets.load_preset(url)
     (file,) = (home / "downloads").iterdir()
@@ -173,7 +173,7 @@ def test_a_download_that_was_damaged_is_fetched_again(directory, server, home):
 
 
 def test_a_damaged_download_is_never_used(directory, home):
-    """Not even where there is no other."""
+    """Not even if there is no other."""
     url = f"file://{directory.parent}/{presets.pack_preset(directory)}"
     presets.load_preset(url)
     (file,) = (home / "downloads").iterdir()
@@ -221,7 +221,7 @@ BAD_ZIPS = {
 
 @pytest.mark.parametrize(("change", "message"), BAD_ZIPS.values(), ids=BAD_ZIPS)
 def test_bad_members(directory, tmp_path, change, message):
-    """One line that says which file, also of what would unpack to far more."""
+    """One line with the file, also if it would unpack to far more."""
     with pytest.raises(ValueError, match=message):
         presets.load_preset(_zip(tmp_path / "x.zip", change(_members(directory))))
 
@@ -233,7 +233,7 @@ def test_other_compressions(directory, tmp_path):
 
 
 def test_no_zip_file(tmp_path):
-    """A line, whatever it is; nothing of more than the limit is looked at."""
+    """One line; nothing beyond the limit is read."""
     path = tmp_path / "x.zip"
     path.write_bytes(b"no zip")
     assert "must be of a zip file" in _error(_url(path))
@@ -242,7 +242,7 @@ def test_no_zip_file(tmp_path):
 
 
 def test_a_damaged_member(directory, tmp_path):
-    """The checksum in the zip file tells."""
+    """The checksum in the zip file differs."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, content in _members(directory).items():

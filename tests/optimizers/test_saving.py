@@ -120,7 +120,7 @@ def _check_resume(models, fit, tmp_path):
 def test_theta_is_saved_before_the_first_step(
     make_optimizer, compiled, fit, tmp_path, wrap
 ):
-    """Also where the saved optimizer had no state yet."""
+    """Also if the saved optimizer had no state yet."""
     optimizer = make_optimizer()
     wrapped = keras.optimizers.LossScaleOptimizer(optimizer) if wrap else optimizer
     loaded = _saved(compiled(wrapped), tmp_path)
@@ -138,7 +138,7 @@ def test_an_untrained_optimizer_stays_so(compiled, fit, rule, tmp_path):
 
 
 def test_config_keeps_everything_but_the_weights(make_optimizer):
-    """Through JSON, also of an optimizer in use; the copy says that it is untrained."""
+    """Through JSON, also of an optimizer in use; the copy is untrained."""
     optimizer = make_optimizer(
         learning_rate=0.5, clipnorm=1.0, weight_decay=0.1, name="mine"
     )
@@ -201,7 +201,7 @@ def test_changed_weights_are_no_longer_the_presets(preset, rule):
 def test_files_outlive_their_preset(
     compiled, fit, tmp_path, built_in, preset, rule, change
 ):
-    """A `.keras` file holds the weights, whatever this version's presets are."""
+    """A `.keras` file holds the weights, also if this version has other presets."""
     model = compiled(LearnedOptimizer.from_preset(preset))
     fit(model)
     model.save(tmp_path / "model.keras")
@@ -220,7 +220,7 @@ def test_files_outlive_their_preset(
 
 
 def test_weights_of_another_rule_are_refused(compiled, make_optimizer, fit, tmp_path):
-    """Keras says so; the optimizer keeps its own theta."""
+    """Keras warns; the optimizer keeps its own theta."""
     model, rule = compiled(make_optimizer()), CoordinatewiseLSTM((2, 2))
     fit(model)
     model.save_weights(tmp_path / "a.weights.h5")

@@ -100,7 +100,7 @@ def test_bad_theta(rule, change, message):
 
 
 def test_bad_arguments(rule):
-    """The error says the rule and what came."""
+    """The error has the rule and what came."""
     hint = r"UpdateRule. Received: rule='mlp_sam'; use .*from_preset\('mlp_sam'\)"
     with pytest.raises(ValueError, match=hint):
         LearnedOptimizer("mlp_sam")
