@@ -1,25 +1,22 @@
-r"""Writes the report of a grid: verdicts, tables and figures of what its store holds.
+r"""Writes the report of a grid: claims, tables and figures.
 
-    python -m binaries.report --store=runs/first_pass --output=results
+    python -m binaries.report --store=runs/first_pass --output=runs/report
 
-Writes `REPORT.md`, `report.html`, which needs no other file, and `figures/*.png`. A
-grid that is not finished will do: the report says what is missing.
+writes `REPORT.md`, `report.html` and `figures/`. A grid that is not finished will do:
+the report names what is missing.
 """
 
 import shlex
 import sys
 
-import matplotlib
 from absl import flags
 
 from binaries import cli
-from paper.grid import store
-from paper.report import report
 
-matplotlib.use("Agg")
-
-_STORE = flags.DEFINE_string("store", "runs/full", "Directory of the grid's store.")
-_OUTPUT = flags.DEFINE_string("output", "results", "Output directory.")
+_STORE = flags.DEFINE_string(
+    "store", "runs/digits", "Directory of the grid's rows, or an exported .jsonl.gz."
+)
+_OUTPUT = flags.DEFINE_string("output", "runs/report", "Output directory.")
 _EXPORT = flags.DEFINE_string(
     "export", None, "Path of a .jsonl.gz file to write all rows to, to be committed."
 )
@@ -27,8 +24,15 @@ _EXPORT = flags.DEFINE_string(
 
 def main():
     """Writes the report by the flags."""
-    output = cli.output_directory(_OUTPUT.value)
+    # TensorFlow, which these import, takes seconds: `--help` need not wait for it.
+    import matplotlib
+
+    from paper.grid import store
+    from paper.report import report
+
+    matplotlib.use("Agg")
     rows = store.read(_STORE.value)
+    output = cli.output_directory(_OUTPUT.value)
     command = shlex.join(["python", "-m", "binaries.report", *sys.argv[1:]])
     paths = report.write(rows, output, command)
     print(f"{len(rows)} rows. Written: {output}/")

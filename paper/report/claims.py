@@ -1,164 +1,231 @@
-"""The claims, judged as `paper/PROTOCOL.md` says."""
+"""The protocol's claims, controls and what was asked later, in tables."""
 
 import dataclasses
+import itertools
 import math
 
-from lrlearn.evaluation.bootstrap import verdict
-from paper.report import names
-from paper.report.differences import flatness
+import numpy as np
+import pandas as pd
+
+from lrlearn.evaluation.bootstrap import Interval, verdict
+from paper.report import labels
 from paper.report.effects import Effect, effect
 
-POINTS, RATIO = "points", "ratio"
 ENOUGH = 5  # meta-seeds and seeds; with fewer, a verdict is provisional
 # Effects that are not worth having, and the signs that are claimed.
-MARGINS = {POINTS: 0.5, RATIO: math.log(1.05)}
-_CLAIMED = {POINTS: 1, RATIO: -1}
-GENERALIZATION, FLATTER, TRANSFER = "1. generalization", "2. flatness", "4. transfer"
-STABLE_RELU, STABLE = "3. stability, MLP-ReLU", "3. stability, all tasks"
-FLATNESS = (("relative", 0.02), ("fixed", 0.05))
-STABILITY = (("fixed", 0.1),)
-STEADY = ("SGD-M", "Adam", "RMSprop")
-_PLACE = ["task", "regime"]
+MARGINS = {"points": 0.5, "ratio": math.log(1.05)}
+_CLAIMED = {"points": 1, "ratio": -1}
 
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """A part of a claim: one effect.
-
-    Attributes:
-        name: What tells it from the other parts.
-        effect: The `Effect`, or `None` where nothing has been measured.
-        unit: `"points"` of test accuracy, or `"ratio"`, of which the effect is the log.
-    """
-
-    name: str
-    effect: Effect | None
-    unit: str
-
-    @property
-    def verdict(self):
-        """Whether the claim holds, as `evaluation.bootstrap.verdict` says it."""
-        if self.effect is None:
-            return "not measured"
-        return verdict(self.effect.interval, MARGINS[self.unit], _CLAIMED[self.unit])
+# Measures: test accuracy, or the increase of the loss within a ball.
+END, STOPPED, MATCHED = "at the end", "stopped early", "at matched loss"
+FIXED_05, FIXED_1, RELATIVE_02 = ("fixed", 0.05), ("fixed", 0.1), ("relative", 0.02)
+BRACKETED_1 = ("fixed", 0.1, "bracketed")
+# Optimizers of a rule, and references.
+TAUGHT = tuple(f"{{rule}} {teacher}" for teacher in labels.FLATNESS_TEACHERS)
+NONE, L2, HELD_OUT = ("{rule} none",), ("{rule} L2",), ("{rule} held-out",)
+HAND, BEST = ("SGD-M", "Adam", "RMSprop"), ("best tuned baseline",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A claim about one regime and rule.
+    """A claim: optimizers are better than references; made for each rule and regime.
 
     Attributes:
-        name: What is claimed.
-        regime: Name of the regime.
-        rule: `"LSTM"` or `"MLP"`.
-        parts: Tuple of `Part`s.
+        name: What is claimed; a claim of several parts has one entry a part.
+        optimizers: Names, `{rule}` standing for the update rule.
+        references: Names as well, or `BEST`, which each task has its own of.
+        measure: What is compared: `END`, `STOPPED` or `MATCHED`, or a ball.
+        tasks: `"all"`, `"MLP-ReLU"` or `"transfer"`, those not meta-trained on.
+        part: What tells an entry from the claim's others.
+        cifar10: Whether CIFAR-10 counts.
     """
 
     name: str
-    regime: str
+    optimizers: tuple
+    references: tuple
+    measure: str | tuple
+    tasks: str = "all"
+    part: str = ""
+    cifar10: bool = True
+
+
+CLAIMS = (
+    Claim("1. generalization", TAUGHT, NONE, END),
+    Claim("1. with SAM only", TAUGHT[:1], NONE, END),
+    Claim("1. with GSAM only", TAUGHT[1:2], NONE, END),
+    Claim("1. with GAM only", TAUGHT[2:], NONE, END),
+    Claim("2. flatness", TAUGHT, NONE, RELATIVE_02, part="relative radius 0.02"),
+    Claim("2. flatness", TAUGHT, NONE, FIXED_05, part="fixed radius 0.05"),
+    Claim("3. stability, MLP-ReLU", TAUGHT, HAND, FIXED_1, "MLP-ReLU"),
+    Claim("3. stability, all tasks", TAUGHT, HAND, FIXED_1),
+    Claim("4. transfer", TAUGHT, NONE, END, "transfer"),
+)
+CONTROLS = (
+    Claim("above LO + L2", TAUGHT, L2, END),
+    Claim("above LO + held-out", TAUGHT, HELD_OUT, END),
+    Claim("above the best tuned baseline", TAUGHT, BEST, END),
+    Claim("above explicit SAM", TAUGHT, ("SAM",), END),
+)
+_LATER = (
+    Claim("1. stopped early", TAUGHT, NONE, STOPPED),
+    Claim("1. at matched loss", TAUGHT, NONE, MATCHED),
+    Claim("3. MLP-ReLU, of LO without teacher", NONE, HAND, FIXED_1, "MLP-ReLU"),
+)
+_WITHOUT = (CLAIMS[0], *CLAIMS[4:7], CLAIMS[8], *_LATER)
+# Asked after the data had been seen.
+EXPLORATIONS = (
+    *_LATER,
+    Claim("3. MLP-ReLU, to LO without teacher", TAUGHT, NONE, FIXED_1, "MLP-ReLU"),
+    Claim("3. MLP-ReLU, bracketed", TAUGHT, HAND, BRACKETED_1, "MLP-ReLU"),
+    Claim("3. all tasks, of LO without teacher", NONE, HAND, FIXED_1),
+    Claim("LO + L2 above LO", L2, NONE, END),
+    Claim("LO + held-out above LO", HELD_OUT, NONE, END),
+    *(
+        dataclasses.replace(c, name=f"{c.name}, without CIFAR-10", cifar10=False)
+        for c in _WITHOUT
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a claim comes to for one rule and regime.
+
+    Attributes:
+        claim: The `Claim`.
+        rule: `"LSTM"` or `"MLP"`.
+        regime: Name of the regime.
+        unit: `"points"` of test accuracy, or `"ratio"`, of which the effect is the log.
+        effect: The `Effect`, or `None` if nothing has been measured.
+    """
+
+    claim: Claim
     rule: str
-    parts: tuple
+    regime: str
+    unit: str
+    effect: Effect | None
+
+    @property
+    def interval(self):
+        """The effect's `Interval`, in points or as a ratio."""
+        found = self.effect.interval
+        return found if self.unit == "points" else Interval(*np.exp(found))
 
     @property
     def verdict(self):
-        """It holds if all parts do, and does not if one does not."""
-        verdicts = [part.verdict for part in self.parts]
-        worst_first = ("does not hold", "not measured", "undecided", "holds")
-        return next(verdict for verdict in worst_first if verdict in verdicts)
+        """Whether it holds; `Verdicts` has that of a claim of several parts."""
+        if self.effect is None:
+            return "not measured"
+        return verdict(self.effect.interval, MARGINS[self.unit], _CLAIMED[self.unit])
 
     @property
     def provisional(self):
         """Whether there are too few meta-seeds or seeds."""
-        effects = [part.effect for part in self.parts if part.effect]
-        counts = [n for e in effects for n in (e.meta_seeds, e.seeds) if n is not None]
-        return any(n < ENOUGH for n in counts)
+        found = self.effect
+        return found is not None and any(
+            n is not None and n < ENOUGH for n in (found.meta_seeds, found.seeds)
+        )
 
 
-class Judge:
-    """Judges the claims.
+def results(study, claims):
+    """Returns the `Result`s of claims, by claim, rule and regime.
 
     Args:
-        runs: The frame `Frames.runs`.
-        accuracy: An `Accuracy`.
-        matched: A `Matched`.
-        tasks: Dict from each regime to its tasks, of which some may lack runs.
-
-    Attributes:
-        best: What `best_baselines` returns.
+        study: A `Study`.
+        claims: Such as `CLAIMS`.
     """
-
-    def __init__(self, runs, accuracy, matched, tasks):
-        self._accuracy, self._matched, self._tasks = accuracy, matched, tasks
-        self._trained = set(runs[runs["meta_trained"]].groupby(_PLACE).groups)
-        self.best = best_baselines(runs)
-
-    def claims(self, regime, rule):
-        """Returns the paper's claims about a regime and rule, a list of `Claim`s."""
-        tasks = self._tasks[regime]
-        relu = with_relu(tasks)
-        learned, none = regularized(rule), [f"{rule} none"]
-        claims = {
-            GENERALIZATION: self.gain(regime, learned, tasks, none),
-            **{
-                f"1. with {o.split()[-1]} only": self.gain(regime, [o], tasks, none)
-                for o in learned
-            },
-            FLATTER: self.flatness(regime, learned, tasks, none, FLATNESS),
-            STABLE_RELU: self.flatness(regime, learned, relu, STEADY, STABILITY),
-            STABLE: self.flatness(regime, learned, tasks, STEADY, STABILITY),
-            TRANSFER: self.gain(regime, learned, self.unseen(tasks, regime), none),
-        }
-        return [Claim(name, regime, rule, parts) for name, parts in claims.items()]
-
-    def controls(self, regime, rule):
-        """Returns what goes beyond the paper, as `claims` does."""
+    found = []
+    for claim, rule, regime in itertools.product(claims, study.rules, study.regimes):
         references = {
-            "minus LO L2": [f"{rule} L2"],
-            "minus LO held-out": [f"{rule} held-out"],
-            "minus the best tuned baseline": None,
-            "minus explicit SAM": ["SAM"],
+            task: [
+                study.best.get((task, regime))
+                if name in BEST
+                else name.format(rule=rule)
+                for name in claim.references
+            ]
+            for task in tasks_of(claim, study, regime)
         }
-        gains = {
-            name: self.gain(regime, regularized(rule), self._tasks[regime], reference)
-            for name, reference in references.items()
-        }
-        return [Claim(name, regime, rule, parts) for name, parts in gains.items()]
+        optimizers = [name.format(rule=rule) for name in claim.optimizers]
+        measure = study.measure(claim.measure)
+        one = effect(measure, regime, optimizers, references)
+        found.append(Result(claim, rule, regime, measure.unit, one))
+    return found
 
-    def tasks(self, regime):
-        """Returns the tasks of a regime, a list."""
-        return self._tasks[regime]
 
-    def unseen(self, tasks, regime):
-        """Returns those of the tasks that rules were not meta-trained on."""
-        return [task for task in tasks if (task, regime) not in self._trained]
+def tasks_of(claim, study, regime):
+    """Returns the tasks of a regime that a claim is about, a list."""
+    wanted = {
+        "all": lambda task: True,
+        "MLP-ReLU": lambda task: task.endswith("/mlp_relu"),
+        "transfer": lambda task: (task, regime) not in study.meta_trained,
+    }[claim.tasks]
+    return [
+        task
+        for task in study.tasks[regime]
+        if wanted(task) and (claim.cifar10 or not task.startswith("cifar10/"))
+    ]
 
-    def gain(self, regime, optimizers, tasks, references, measure=None):
-        """Returns the parts of a claim on test accuracy: one.
 
-        Args:
-            regime: Name of the regime.
-            optimizers: List of the optimizers' names.
-            tasks: List of tasks.
-            references: List of the references' names; `None` for each task's best
-                baseline.
-            measure: What measures points. Defaults to accuracy at the end.
-        """
-        best = {task: self.best.get((task, regime)) for task in tasks}
-        against = {task: references or [best[task]] for task in tasks}
-        found = effect(measure or self._accuracy, regime, optimizers, against)
-        return (Part("", found, POINTS),)
+def verdicts(results):
+    """Returns whether claims hold: all parts must, and none may not.
 
-    def flatness(self, regime, optimizers, tasks, references, balls, bracketed=False):
-        """Returns the parts of a claim on flatness at matched loss, one a ball."""
-        against = dict.fromkeys(tasks, references)
-        measures = [
-            (f"{ball} {radius:g}", flatness(self._matched, ball, radius, bracketed))
-            for ball, radius in balls
-        ]
-        return tuple(
-            Part(name, effect(measure, regime, optimizers, against), RATIO)
-            for name, measure in measures
+    Args:
+        results: A list of `Result`s.
+
+    Returns:
+        A dict from `(name, rule, regime)` to a verdict.
+    """
+    worst_first = ("does not hold", "not measured", "undecided", "holds")
+    found = {}
+    for result in results:
+        key = result.claim.name, result.rule, result.regime
+        both = {found.get(key, "holds"), result.verdict}
+        found[key] = next(name for name in worst_first if name in both)
+    return found
+
+
+def table(results, verdicts=None):
+    """Returns effects as a table, one row a claim, rule and regime.
+
+    Args:
+        results: A list of `Result`s.
+        verdicts: What `verdicts` returned. Defaults to `None`: without verdicts, but
+            with the numbers of pairs that ratios rest on.
+    """
+    rows = []
+    for result in results:
+        if result.unit == "points":
+            text = result.effect and points(result.effect)
+        else:
+            text = result.effect and ratio(result.effect, pairs=verdicts is None)
+        if text and result.effect.tasks < result.effect.all_tasks:
+            text += f" ({result.effect.tasks} of {result.effect.all_tasks} tasks)"
+        row = _names(result)
+        if verdicts is not None:
+            row["verdict"] = verdicts[result.claim.name, result.rule, result.regime]
+        rows.append({**row, "effect [95 % interval]": text})
+    return pd.DataFrame(rows)
+
+
+def table_by_meta_seed(results):
+    """Returns effects at each meta-seed as a table, as `table` does."""
+    rows = []
+    for result in results:
+        means = result.effect.by_meta_seed if result.effect else ()
+        texts = (
+            f"{mean:+z.1f}" if result.unit == "points" else f"{np.exp(mean):.2f}"
+            for mean in means
         )
+        rows.append({**_names(result), "effects": " / ".join(texts) or None})
+    return pd.DataFrame(rows)
+
+
+def _names(result):
+    part = f", {result.claim.part}" if result.claim.part else ""
+    return {
+        "claim": result.claim.name + part,
+        "case": f"{labels.RULES[result.rule]} {result.regime}",
+    }
 
 
 def best_baselines(runs):
@@ -170,20 +237,39 @@ def best_baselines(runs):
     Returns:
         A dict from `(task, regime)` to an optimizer's name.
     """
+    by = ["task", "regime"]
     baselines = runs[runs["kind"] == "baseline"]
     # Of some of them, the best would be another one.
-    present = baselines.groupby(_PLACE)["optimizer"].transform("nunique")
+    present = baselines.groupby(by)["optimizer"].transform("nunique")
     baselines = baselines[present == baselines["optimizer"].nunique()]
-    means = baselines.groupby([*_PLACE, "optimizer"])["validation_accuracy"].mean()
-    best = means.fillna(0.0).groupby(_PLACE).idxmax()
+    means = baselines.groupby([*by, "optimizer"])["validation_accuracy"].mean()
+    best = means.fillna(0.0).groupby(by).idxmax()
     return {(task, regime): optimizer for task, regime, optimizer in best}
 
 
-def with_relu(tasks):
-    """Returns those of the tasks whose network is the MLP-ReLU."""
-    return [task for task in tasks if task.endswith("/mlp_relu")]
+def points(effect):
+    """Returns a difference of accuracy as text, `+1.2 [0.3, 2.1]`."""
+    return interval_text(effect.interval, 1, sign="+")
 
 
-def regularized(rule):
-    """Returns the names of a rule's learned optimizers with a regularizer."""
-    return [f"{rule} {teacher}" for teacher in names.REGULARIZED]
+def ratio(effect, pairs=False):
+    """Returns a ratio as text, from an effect of its logarithm.
+
+    Args:
+        effect: An `Effect`.
+        pairs: Whether the number of matched pairs of all is told. Defaults to `False`.
+    """
+    text = interval_text(np.exp(effect.interval), 2, nothing=1.0)
+    counts = f" ({effect.pairs}/{effect.pairs + effect.left_out})"
+    return text + (counts if pairs else "")
+
+
+def interval_text(interval, digits, nothing=0.0, sign=""):
+    """Returns an interval as text.
+
+    One more digit is told if an end would seem to be `nothing` and is not.
+    """
+    mean, low, high = interval
+    ends = [end for end in (low, high) if end != nothing]
+    digits += any(round(end - nothing, digits) == 0 for end in ends)
+    return f"{mean:{sign}z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"

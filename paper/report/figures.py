@@ -1,142 +1,266 @@
-"""Figures of the grid, from frames to files."""
+"""The report's figures, from a study to files."""
 
+import io
 import itertools
+import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from lrlearn.evaluation.aggregates import performance_profiles
+from lrlearn.files import write_atomically
 from lrlearn.plots import loss_landscape
-from paper.grid.optimizers import RULES
-from paper.report import grid_figures, names
-from paper.report.claims import MARGINS, POINTS
+from paper.report import labels, plots
+from paper.report.claims import END, MARGINS
 from paper.report.effects import effect
 from paper.report.intervals import intervals
-from paper.report.matched import time_to_target
+from paper.report.tables import time_to_target
 
 _HAND = ("Adam", "SGD-M", "SAM")
-_QUANTITIES = {
-    "max_loss": "Largest loss",
-    "max_gradient_norm": "Largest gradient norm",
-    "surrogate_gap": "Surrogate gap",
-}
+_HERO = ("Adam", "SGD-M", "{rule} none", "{rule} SAM")
+_DPI = 100
+_SVG = {"svg.hashsalt": "lrlearn", "svg.fonttype": "none"}
+_SVG |= {"font.sans-serif": ["DejaVu Sans", "Arial"]}
 _FACTORS = np.geomspace(1, 20, 14)
+# What is drawn along training: column, label, and whether the axis is logarithmic.
+_ALONG = {
+    "accuracy": ("percent", "Test accuracy, %", False),
+    "loss": ("train_loss", "Training loss", True),
+}
+_SHARPNESS = {
+    "gradient_norm": ("max_gradient_norm", 0.1, "Largest gradient norm"),
+}
 
 
 def shown(rule):
     """Returns the optimizers that are drawn for a rule, in order."""
-    return [*_HAND, *(f"{rule} {t}" for t in ("none", *names.REGULARIZED))]
+    teachers = ("none", *labels.FLATNESS_TEACHERS)
+    return [*_HAND, *(f"{rule} {teacher}" for teacher in teachers)]
 
 
-def trajectories(records, rule, column, label, name, log=False):
-    """Draws a column along training, data sets in rows, networks in columns.
+def write(study, results, directory):
+    """Draws all figures into a directory.
 
     Args:
-        records: Records of one regime.
-        rule: `"LSTM"` or `"MLP"`.
-        column: Name of the column.
-        label: Label of the vertical axes.
-        name: Function of a data set that returns its name.
-        log: Whether the vertical axes are logarithmic. Defaults to `False`.
+        study: A `Study`.
+        results: `Result`s of `CLAIMS` and `CONTROLS`.
+        directory: A `pathlib.Path`, made if need be.
 
     Returns:
-        A `matplotlib.figure.Figure`, or `None` where there is nothing to draw.
+        A list of dicts, one a figure that had something to show: `kind`, `file`, and
+        `regime` and `rule` if they tell it from others.
     """
-    records = _of(records, rule)
-    if records.empty:
+    directory.mkdir(parents=True, exist_ok=True)
+    drawn = []
+    for about, figure in _all(study, results):
+        if figure is None:
+            continue
+        png = about["kind"] in ("hero", "landscape")
+        names = [str(about[n]) for n in ("kind", "regime", "rule") if n in about]
+        file = "_".join(names).lower() + (".png" if png else ".svg")
+        save(figure, directory / file)
+        drawn.append({**about, "file": file})
+    return drawn
+
+
+def _all(study, results):
+    yield {"kind": "hero"}, hero(study)
+    yield {"kind": "effects"}, effects(results)
+    yield {"kind": "transfer"}, transfer(study)
+    for rule in study.rules or list(labels.RULES)[:1]:
+        yield {"kind": "profiles", "rule": rule}, profiles(study, rule)
+        for regime in study.regimes:
+            about = {"regime": regime, "rule": rule}
+            for kind in _ALONG:
+                yield {"kind": kind, **about}, along(study, kind, regime, rule)
+            for kind in _SHARPNESS:
+                yield {"kind": kind, **about}, sharpness(study, kind, regime, rule)
+            yield {"kind": "landscape", **about}, landscape(study, regime, rule)
+
+
+def save(figure, path):
+    """Writes a figure, as the same bytes each time."""
+    kind = path.suffix[1:]
+    options = {"metadata": {"Date": None}} if kind == "svg" else {}
+    content = io.BytesIO()
+    with plt.rc_context(_SVG):
+        figure.savefig(content, format=kind, dpi=_DPI, **options)
+    plt.close(figure)
+    data = content.getvalue()
+    if kind == "svg":  # Coordinates to a tenth of a point make it half as large.
+        data = re.sub(rb"(\d\.\d)\d{4,}", rb"\1", re.sub(rb"\n\s+", b"\n", data))
+    write_atomically(path, data)
+
+
+def hero(study):
+    """Draws test accuracy along training on one data set, a network a panel.
+
+    Two tuned baselines, and a learned optimizer without teacher and with SAM as its
+    teacher, on the first data set that it was run on.
+
+    Args:
+        study: A `Study`.
+
+    Returns:
+        A `matplotlib.figure.Figure`, or `None` if there is no learned optimizer.
+    """
+    if not study.rules:
         return None
-    table = intervals(records, ["dataset", "network", "optimizer", "step"], column)
-    table = _in_order(
-        _in_order(table, "network", names.NETWORKS), "dataset", names.DATASETS
+    regime = study.regimes[0]
+    names = [name.format(rule=study.rules[0]) for name in _HERO]
+    records = study.of("records", regime)
+    records = records[records["optimizer"].isin(names)]
+    dataset = labels.in_order(records["dataset"], labels.DATASETS)[0]
+    records = records[records["dataset"] == dataset]
+    records = records.assign(percent=100 * records["test_accuracy"])
+    size = {"size": (3.2, 2.8), "linewidth": 1.8}
+    figure = _panels(study, records, names, "percent", "Test accuracy, %", **size)
+    about = f"{study.dataset(dataset)}, {study.about(regime)}"
+    figure.suptitle(f"{about}; Adam and SGD-M are tuned")
+    return figure
+
+
+def along(study, kind, regime, rule):
+    """Draws test accuracy or training loss along training.
+
+    Data sets stand in rows, networks in columns.
+
+    Args:
+        study: A `Study`.
+        kind: `"accuracy"` or `"loss"`.
+        regime: Name of the regime.
+        rule: `"LSTM"` or `"MLP"`.
+
+    Returns:
+        A `matplotlib.figure.Figure`, or `None` if there is nothing to draw.
+    """
+    column, label, log = _ALONG[kind]
+    records = study.of("records", regime)
+    records = records.assign(percent=100 * records["test_accuracy"])
+    return _panels(study, records, shown(rule), column, label, log)
+
+
+def sharpness(study, kind, regime, rule):
+    """Draws the largest loss or gradient norm within a ball along training.
+
+    Args:
+        study: A `Study`.
+        kind: `"largest_loss"` or `"gradient_norm"`.
+        regime: Name of the regime.
+        rule: `"LSTM"` or `"MLP"`.
+
+    Returns:
+        A `matplotlib.figure.Figure`, or `None` if there is nothing to draw.
+    """
+    column, radius, label = _SHARPNESS[kind]
+    frame = study.of("sharpness", regime)
+    frame = frame[(frame["ball"] == "fixed") & (frame["radius"] == radius)]
+    return _panels(study, frame, shown(rule), column, label, log=True)
+
+
+def _panels(study, frame, names, column, label, log=False, **options):
+    frame = frame[frame["optimizer"].isin(names)]
+    if frame.empty:
+        return None
+    table = intervals(frame, ["dataset", "network", "optimizer", "step"], column)
+    table = _in_order(table, "network", labels.NETWORKS)
+    table = _in_order(table, "dataset", labels.DATASETS)
+    table = table.rename(columns={"step": "x"}).assign(
+        row=table["dataset"].map(study.dataset) + "\n" + label,
+        column=table["network"].map(labels.network),
+        optimizer=table["optimizer"].map(labels.optimizer),
+        log=log,
     )
-    table["row"] = table["dataset"].map(name) + "\n" + label
-    table["column"] = table["network"].map(lambda n: names.NETWORKS.get(n, n))
-    table = table.rename(columns={"step": "x"}).assign(log=log)
-    return grid_figures.line_panels(table, shown(rule))
+    order = [labels.optimizer(name) for name in names]
+    return plots.line_panels(table, order, **options)
 
 
-def sharpness(sharpness, rule):
-    """Draws largest loss, gradient norm and gap within fixed radii along training.
+def effects(results):
+    """Draws the effects of the claims with their intervals.
 
     Args:
-        sharpness: Sharpness on one task in one regime.
-        rule: `"LSTM"` or `"MLP"`.
+        results: A list of `Result`s.
 
     Returns:
-        A `matplotlib.figure.Figure`, or `None` where there is nothing to draw.
+        A `matplotlib.figure.Figure`, or `None` if there is nothing to draw.
     """
-    fixed = _of(sharpness[sharpness["ball"] == "fixed"], rule)
-    if fixed.empty:
+    rows = [
+        {
+            "panel": r.unit,
+            "row": f"{r.claim.name}, {r.claim.part}" if r.claim.part else r.claim.name,
+            "series": f"{labels.RULES[r.rule]}, {r.regime}",
+            **r.interval._asdict(),
+        }
+        for r in results
+        if r.effect
+    ]
+    if not rows:
         return None
-    parts = []
-    for column, label in _QUANTITIES.items():
-        table = intervals(fixed, ["radius", "optimizer", "step"], column)
-        parts.append(table.assign(row=label))
-    table = pd.concat(parts).sort_values(["radius"], kind="stable")
-    table = _in_order(table, "row", _QUANTITIES.values())
-    table["column"] = table["radius"].map("radius {:g}".format)
-    table = table.rename(columns={"step": "x"}).assign(log=True)
-    return grid_figures.line_panels(table, shown(rule))
+    margin = MARGINS["points"], MARGINS["ratio"]
+    panels = {
+        "points": {
+            "title": "Test accuracy (further right: better)",
+            "xlabel": "Points above the reference",
+            "center": 0,
+            "margin": (-margin[0], margin[0]),
+        },
+        "ratio": {
+            "title": "Sharpness at the same training loss (further left: flatter)",
+            "xlabel": "Increase of the loss in a ball / that of the reference",
+            "center": 1,
+            "margin": (np.exp(-margin[1]), np.exp(margin[1])),
+            "log": True,
+        },
+    }
+    series = itertools.product(labels.RULES.values(), labels.REGIMES)
+    order = [f"{lo}, {regime}" for lo, regime in series]
+    return plots.forest(pd.DataFrame(rows), order, panels)
 
 
-def landscape(landscapes, rule):
-    """Draws the loss on planes through what one run of each optimizer reached.
-
-    Args:
-        landscapes: Landscapes of one task in one regime.
-        rule: `"LSTM"` or `"MLP"`.
-
-    Returns:
-        A `matplotlib.figure.Figure`, or `None` where no loss is finite.
-    """
-    meta_seed = landscapes["meta_seed"]
-    first = meta_seed.isna() | (meta_seed == meta_seed.min())
-    drawn = _in_order(_of(landscapes[first], rule), "optimizer", shown(rule))
-    if not np.isfinite(drawn["loss"]).any():
-        return None
-    return loss_landscape(drawn, "Training loss")
-
-
-def transfer(accuracy, regimes, name):
+def transfer(study):
     """Draws what teachers add to the test accuracy, task by task.
 
     Args:
-        accuracy: An `Accuracy`.
-        regimes: List of the regimes.
-        name: Function of a task that returns its name.
+        study: A `Study`.
 
     Returns:
-        A `matplotlib.figure.Figure`, or `None` where there is nothing to compare.
+        A `matplotlib.figure.Figure`, or `None` if there is nothing to compare.
     """
-    rows = []
-    for rule, regime in itertools.product(RULES, regimes):
-        tasks = names.tasks(t for t, place, _ in accuracy.tables if place == regime)
-        for teacher, task in itertools.product(names.REGULARIZED, tasks):
-            none = {task: [f"{rule} none"]}
-            found = effect(accuracy, regime, [f"{rule} {teacher}"], none)
-            if found:
-                interval = found.interval._asdict()
-                labels = {"task": name(task), "optimizer": f"LO {teacher}"}
-                column = f"{rule} rule, {regime}"
-                rows.append({"column": column, **labels, **interval})
+    rows, measure = [], study.measure(END)
+    seen = dict(study.meta_trained)
+    for rule, regime in itertools.product(study.rules, study.regimes):
+        for teacher in labels.FLATNESS_TEACHERS:
+            for task in study.tasks[regime]:
+                none = {task: [f"{rule} none"]}
+                found = effect(measure, regime, [f"{rule} {teacher}"], none)
+                if found:
+                    names = {"row": study.task(task, seen.get(task)), "series": teacher}
+                    names |= {"panel": f"{labels.RULES[rule]}, {regime}"}
+                    rows.append({**names, **found.interval._asdict()})
     if not rows:
         return None
-    label = "Points above LO none"
-    return grid_figures.effects(pd.DataFrame(rows), shown("LO"), label, MARGINS[POINTS])
+    about = {"center": 0, "margin": (-MARGINS["points"], MARGINS["points"])}
+    about["xlabel"] = "Points above no teacher"
+    frame = pd.DataFrame(rows)
+    panels = {name: {**about, "title": name} for name in frame["panel"].unique()}
+    width = 2.2 + 2.2 * len(panels)
+    return plots.forest(frame, labels.FLATNESS_TEACHERS, panels, width, across=True)
 
 
-def profiles(records, target, rule):
+def profiles(study, rule):
     """Draws performance profiles of the gradients to the target, regimes in columns.
 
     Args:
-        records: The frame `Frames.records`.
-        target: What `matched.target_losses` returned.
+        study: A `Study`.
         rule: `"LSTM"` or `"MLP"`.
 
     Returns:
-        A `matplotlib.figure.Figure`, or `None` where there is nothing to draw.
+        A `matplotlib.figure.Figure`, or `None` if there is nothing to draw.
     """
-    times = time_to_target(_of(records, rule), "validation_loss", target)
+    records = study.frames.records
+    records = records[records["optimizer"].isin(shown(rule))]
+    times = time_to_target(records, study.target)
     if times.empty:
         return None
     parts = []
@@ -144,10 +268,14 @@ def profiles(records, target, rule):
         table = performance_profiles(runs, "gradients", _FACTORS)
         table = table.reset_index(names="x").melt("x", value_name="mean")
         parts.append(table.assign(column=regime))
-    table = _in_order(pd.concat(parts), "column", names.REGIMES)
-    table = table.assign(row="Fraction of runs", half=np.nan, log=False)
+    table = _in_order(pd.concat(parts), "column", labels.REGIMES)
+    table = table.assign(
+        optimizer=table["optimizer"].map(labels.optimizer),
+        **{"row": "Fraction of runs", "half": np.nan, "log": False},
+    )
     xlabel = "Gradients to the target / fewest"
-    figure = grid_figures.line_panels(table, shown(rule), xlabel, size=(3.6, 2.4))
+    order = [labels.optimizer(name) for name in shown(rule)]
+    figure = plots.line_panels(table, order, xlabel, size=(3.6, 2.4))
     for axes in figure.axes:
         axes.set_xscale("log")
         axes.set_xticks([1, 2, 5, 10, 20], [1, 2, 5, 10, 20])
@@ -155,10 +283,35 @@ def profiles(records, target, rule):
     return figure
 
 
-def _of(frame, rule):
-    return frame[frame["optimizer"].isin(shown(rule))]
+def landscape(study, regime, rule):
+    """Draws the loss on planes through what one run of each optimizer reached.
+
+    It is that of the first task of which there are such planes.
+
+    Args:
+        study: A `Study`.
+        regime: Name of the regime.
+        rule: `"LSTM"` or `"MLP"`.
+
+    Returns:
+        A `matplotlib.figure.Figure`, or `None` if no loss is finite.
+    """
+    planes = study.of("landscapes", regime)
+    planes = planes[planes["optimizer"].isin(shown(rule))]
+    task = next(iter(labels.in_order(planes["task"], labels.TASKS)), None)
+    planes = planes[planes["task"] == task]
+    first = planes["meta_seed"].isna() | (
+        planes["meta_seed"] == planes["meta_seed"].min()
+    )
+    planes = _in_order(planes[first], "optimizer", shown(rule))
+    if not np.isfinite(planes["loss"].astype("float64")).any():  # may be no planes
+        return None
+    names = planes["optimizer"].map(labels.optimizer)
+    figure = loss_landscape(planes.assign(optimizer=names), "Training loss")
+    figure.suptitle(f"{study.task(task, regime)}, {regime}")
+    return figure
 
 
 def _in_order(table, column, known):
-    order = names.in_order(table[column], known)
+    order = labels.in_order(table[column], known)
     return table.sort_values(column, key=lambda c: c.map(order.index), kind="stable")

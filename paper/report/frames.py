@@ -4,59 +4,30 @@ import dataclasses
 
 import pandas as pd
 
-from paper.grid.rows import KINDS
-
-IDENTIFIERS = [
-    "key",
-    "dataset",
-    "network",
-    "task",
-    "regime",
-    "optimizer",
-    "kind",
-    "rule",
-    "teacher",
-    "meta_trained",
-    "meta_seed",
-    "seed",
-    "steps",
-]
+RUN = ["key", "dataset", "network", "task", "regime", "optimizer", "kind", "rule"]
+RUN += ["teacher", "meta_trained", "meta_seed", "seed", "steps"]
 METRICS = [
     f"{split}_{metric}"
     for split in ("train", "validation", "test")
     for metric in ("loss", "accuracy")
 ]
 HYPERPARAMETERS = ["learning_rate", "rho", "weight_decay", "base"]
-_COSTS = ["step", "gradients", "training_cpu_seconds"]
-_BALLS = [
-    "ball",
-    "radius",
-    "clean_loss",
-    "max_loss",
-    "increase",
-    "max_gradient_norm",
-    "surrogate_gap",
-]
+COSTS = ["step", "gradients", "training_cpu_seconds"]
+_BALL = ["ball", "radius", "clean_loss", "max_loss", "increase", "max_gradient_norm"]
+_END = ["diverged", "cpu_seconds", "parameter_norm"]
+_END += ["top_eigenvalue", "top_eigenvalue_converged"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Frames:
-    """A store as data frames.
+    """A store as data frames; all but the last two begin with the columns `RUN`.
 
     Attributes:
-        runs: One row a run: `key`, `dataset`, `network`, `task`, `regime`, `optimizer`,
-            `kind`, `rule`, `teacher`, `meta_trained` (whether rules were meta-trained
-            on this task and regime), `meta_seed`, `seed`, `steps`, the hyperparameters,
-            `diverged`, `cpu_seconds`, `training_cpu_seconds`, and at the end losses and
-            accuracies (validation and test: on all data), `gradients`,
-            `parameter_norm`, `top_eigenvalue` and `top_eigenvalue_converged`.
-        records: One row a record: the run's names, `step`, `gradients`,
-            `training_cpu_seconds`, losses and accuracies (of all records on the same
-            examples) and `parameter_norm`.
-        sharpness: One row a record, ball and radius: the run's names, `step`,
-            what was measured, and `train_loss` and `parameter_norm` of the record.
-        landscapes: One row a point of the plane through a run's parameters: the run's
-            names, `alpha`, `beta` and `loss`.
+        runs: One row a run, with its hyperparameters and what was measured at its end:
+            validation and test data whole, the rest as in the last record.
+        records: One row a record of a run, all on the same examples.
+        sharpness: One row a record, ball and radius.
+        landscapes: One row a point of the plane through a run's parameters.
         tuning: One row a task and optimizer that was tuned.
         meta: One row a meta-training.
     """
@@ -75,17 +46,31 @@ def frames(rows):
     Args:
         rows: A list of dicts such as `paper.grid.store.read` returns.
     """
-    stored = {kind: [] for kind in KINDS}
-    for row in rows:
-        stored[row["kind"]].append(row)
-    runs = _runs(stored["run"])
+    runs, tunings, metas = (
+        [row for row in rows if row["kind"] == kind]
+        for kind in ("run", "tuning", "meta")
+    )
+    frame = _runs(runs)
+    records = [{"key": run["key"], **at} for run in runs for at in run["records"]]
+    measured = [record for record in records if "sharpness" in record]
+    balls = [{**at, **ball} for at in measured for ball in at["sharpness"]]
+    planes = [
+        pd.DataFrame(run["end"]["landscape"]).assign(key=run["key"])
+        for run in runs
+        if "landscape" in run["end"]
+    ]
     return Frames(
-        runs=runs,
-        records=_along(runs, _records(stored["run"])),
-        sharpness=_along(runs, _sharpness(stored["run"])),
-        landscapes=_along(runs, _landscapes(stored["run"])),
-        tuning=_tuning(stored["tuning"]),
-        meta=_meta(stored["meta"]),
+        runs=frame,
+        records=_along(frame, records, [*COSTS, *METRICS]),
+        sharpness=_along(frame, balls, ["step", *_BALL]),
+        landscapes=_along(
+            frame, pd.concat(planes) if planes else [], ["alpha", "beta", "loss"]
+        ),
+        tuning=_tuning(tunings),
+        meta=pd.DataFrame(
+            [{**row, **row["cell"]} for row in metas],
+            columns=["key", "optimizer", "meta_seed", "cpu_seconds"],
+        ),
     )
 
 
@@ -97,10 +82,10 @@ def with_one_horizon(frames):
     Args:
         frames: `Frames`.
     """
-    place = ["task", "regime"]
-    steps = frames.runs.groupby(place)["steps"].agg(lambda s: s.mode().max())
+    by = ["task", "regime"]
+    steps = frames.runs.groupby(by)["steps"].agg(lambda s: s.mode().max())
     kept = {
-        name: frame.join(steps.rename("horizon"), on=place)
+        name: frame.join(steps.rename("horizon"), on=by)
         .query("steps == horizon")
         .drop(columns="horizon")
         .reset_index(drop=True)
@@ -111,88 +96,49 @@ def with_one_horizon(frames):
 
 
 def _runs(rows):
-    places = {
-        (_task(row["cell"]), row["cell"]["regime"])
-        for row in rows
-        if row["settings"].get("meta_trained")
-    }
-    measured = ["diverged", "cpu_seconds", "training_cpu_seconds", "gradients"]
-    last = [*METRICS, "parameter_norm", "top_eigenvalue", "top_eigenvalue_converged"]
-    columns = [*IDENTIFIERS, *HYPERPARAMETERS, *measured, *last]
+    columns = [*RUN, *HYPERPARAMETERS, *COSTS[1:], *METRICS, *_END]
+    # Later parts go first: a run's own seconds are all told.
     found = [
-        # A run's own seconds are all told; a record's are those until its step.
         {
             **row["records"][-1],
             **row["end"],
             **row,
-            **_names(row["cell"]),
+            **row["cell"],
             **row["hyperparameters"],
+            "task": _task(row),
+            "meta_trained": row["settings"].get("meta_trained", False),
         }
         for row in rows
     ]
     frame = pd.DataFrame(found, columns=columns)
-    frame["meta_trained"] = [
-        place in places for place in zip(frame["task"], frame["regime"], strict=True)
-    ]
-    return frame.astype({"meta_seed": "float64", "diverged": bool})
+    # What learned optimizers were meta-trained on is so for all runs of the task.
+    trained = frame.groupby(["task", "regime"])["meta_trained"].transform("any")
+    return frame.assign(meta_trained=trained.astype(bool)).astype(
+        {"meta_seed": "float64", "diverged": bool}
+    )
 
 
-def _records(rows):
-    columns = ["key", *_COSTS, *METRICS, "parameter_norm"]
-    found = [{"key": row["key"], **at} for row in rows for at in row["records"]]
-    return pd.DataFrame(found, columns=columns)
-
-
-def _sharpness(rows):
-    columns = ["key", "step", *_BALLS, "train_loss", "parameter_norm"]
-    found = [
-        {**at, "key": row["key"], **ball}
-        for row in rows
-        for at in row["records"]
-        for ball in at.get("sharpness", ())
-    ]
-    return pd.DataFrame(found, columns=columns)
-
-
-def _landscapes(rows):
-    found = [
-        pd.DataFrame({"key": row["key"], **row["end"]["landscape"]})
-        for row in rows
-        if "landscape" in row["end"]
-    ]
-    columns = ["key", "alpha", "beta", "loss"]
-    return pd.concat(found) if found else pd.DataFrame(columns=columns)
-
-
-def _along(runs, measured):
-    """Puts the names of the runs before what was measured along them."""
-    return runs[IDENTIFIERS].merge(measured, on="key", validate="one_to_many")
+def _along(runs, measured, columns):
+    """Returns what was measured along runs, after what names the runs."""
+    measured = pd.DataFrame(measured, columns=["key", *columns])
+    return runs[RUN].merge(measured, on="key", validate="one_to_many")
 
 
 def _tuning(rows):
-    columns = ["key", *IDENTIFIERS[1:7], "steps", *HYPERPARAMETERS]
-    columns += ["trials", "cpu_seconds"]
+    columns = ["key", "task", "regime", "optimizer", "steps", *HYPERPARAMETERS]
     found = [
-        {**row, **_names(row["cell"]), **row["chosen"], "trials": _trials(row)}
+        {
+            **row,
+            **row["cell"],
+            **row["chosen"],
+            "task": _task(row),
+            # There is an entry for each trial and seed.
+            "trials": len(row["trials"]) / len(row["settings"]["seeds"]),
+        }
         for row in rows
     ]
-    return pd.DataFrame(found, columns=columns)
+    return pd.DataFrame(found, columns=[*columns, "trials", "cpu_seconds"])
 
 
-def _trials(row):
-    """Number of trials: the row has one entry for each of them and seed."""
-    return len(row["trials"]) / len(row["settings"]["seeds"])
-
-
-def _meta(rows):
-    columns = ["key", "optimizer", "rule", "teacher", "meta_seed"]
-    columns += ["score", "cpu_seconds"]
-    return pd.DataFrame([{**row, **row["cell"]} for row in rows], columns=columns)
-
-
-def _names(cell):
-    return {**cell, "task": _task(cell)}
-
-
-def _task(cell):
-    return f"{cell['dataset']}/{cell['network']}"
+def _task(row):
+    return f"{row['cell']['dataset']}/{row['cell']['network']}"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lrlearn.evaluation.bootstrap import cell_counts
-from paper.report.differences import NO_META_SEED
+from paper.report.effects import NO_META_SEED
 
 
 def intervals(frame, by, column, confidence=0.95, resamples=10_000):

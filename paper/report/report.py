@@ -2,47 +2,95 @@
 
 import pathlib
 
-from paper.report import closing, document, summary
-from paper.report.content import content
-from paper.report.pictures import Pictures
-from paper.report.regime import Regime
+import jinja2
+import markdown
 
-_COMMAND = "python -m binaries.report --store=DIR --output=results"
+from lrlearn.files import write_atomically
+from paper.report import claims, figures, labels, limits, tables
+from paper.report.study import Study
+
+_COMMAND = "python -m binaries.report --store=DIR --output=runs/report"
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
 
 
-def write(rows, directory, command=_COMMAND):
-    """Writes `REPORT.md`, `report.html`, whole in itself, and `figures/*.png`.
+def write(rows, output, command=_COMMAND):
+    """Writes `REPORT.md`, `report.html` and `figures/`.
 
-    Any part of a grid will do; the report says what is missing.
+    Any part of a grid will do; the report names what is missing.
 
     Args:
         rows: A list of dicts such as `paper.grid.store.read` returns.
-        directory: Where to. Of benchmarks' tables that it holds, the report tells what
-            they say of the method; see `checks`.
+        output: Directory to write to.
         command: The command that makes the report, which it names.
 
     Returns:
         A list of the paths written.
 
     Raises:
-        ValueError: If there is no run.
+        ValueError: If there is no run, or rows cannot be compared.
     """
-    directory = pathlib.Path(directory)
-    found = content(rows)
-    pictures = Pictures(found, directory).section()
-    blocks = [
-        *summary.section(found),
-        *(b for regime in found.regimes for b in Regime(found, regime).section()),
-        *pictures,
-        *closing.cost_section(found),
-        *closing.limit_section(found, directory),
-        *closing.provenance_section(found, command),
+    output = pathlib.Path(output)
+    study = Study(rows)
+    main = claims.results(study, (*claims.CLAIMS, *claims.CONTROLS))
+    drawn = figures.write(study, main, output / "figures")
+    text = render(study, main, drawn, command)
+    title = text.splitlines()[0].removeprefix("# ")
+    body = markdown.markdown(text, extensions=["tables", "toc", "fenced_code"])
+    page = _TEMPLATES.get_template("page.html.j2").render(title=title, body=body)
+    files = {"REPORT.md": text, "report.html": page}
+    for name, content in files.items():
+        write_atomically(output / name, content)
+    return [output / name for name in files] + [
+        output / "figures" / figure["file"] for figure in drawn
     ]
-    texts = {
-        "REPORT.md": document.to_markdown(blocks),
-        "report.html": document.to_html(blocks, "Report of the grid", directory),
-    }
-    for name, text in texts.items():
-        (directory / name).write_text(text)
-    drawn = [b.path for b in pictures if isinstance(b, document.Figure)]
-    return [directory / name for name in (*texts, *drawn)]
+
+
+def render(study, main, drawn, command):
+    """Returns the report as Markdown.
+
+    Args:
+        study: A `Study`.
+        main: `Result`s of the claims and controls.
+        drawn: What `figures.write` returned.
+        command: The command that makes the report.
+    """
+    return _TEMPLATES.get_template("report.md.j2").render(
+        study=study,
+        main=main,
+        verdicts=claims.verdicts(main),
+        later=claims.results(study, claims.EXPLORATIONS),
+        drawn=drawn,
+        command=command,
+        claims=claims,
+        labels=labels,
+        limits=limits,
+        tables=tables,
+    )
+
+
+def table(frame):
+    """Returns a data frame as a Markdown table; what is missing is a dash.
+
+    Example:
+        >>> import pandas as pd
+        >>> from paper.report.report import table
+        >>> print(table(pd.DataFrame({"a": ["x", None], "b": [1, 2]})))
+        | a | b |
+        | --- | ---: |
+        | x | 1 |
+        | – | 2 |
+    """
+    cells = frame.astype(object).where(frame.notna(), "–").astype(str)
+    numeric = [cells[name].str.match(r"[-+*–∞\d]").all() for name in cells]
+    rule = ["---:" if right else "---" for right in numeric]
+    rows = [cells.columns, rule, *cells.to_numpy()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+_TEMPLATES.filters["table"] = table

@@ -1,4 +1,4 @@
-"""Tables of the nine tasks: numbers as text, optimizers in rows, tasks in columns."""
+"""Tables of the report: text in data frames, optimizers in rows, tasks in columns."""
 
 import numpy as np
 import pandas as pd
@@ -7,174 +7,267 @@ from lrlearn.evaluation.aggregates import (
     interquartile_mean,
     probability_of_improvement,
 )
-from paper.report import names
-from paper.report.effects import aligned, effect
+from paper.report import labels
+from paper.report.claims import END, interval_text, points, ratio
+from paper.report.effects import aligned, crossed, effect
+from paper.report.frames import HYPERPARAMETERS
 from paper.report.intervals import intervals
-from paper.report.matched import time_to_target
+
+_SHORT = {"learning_rate": "lr", "rho": "rho", "weight_decay": "decay", "base": ""}
+_TIMES = ["step", "gradients", "training_cpu_seconds"]
 
 
-def measured(frame, column, digits=".3g", best=False, diverged=()):
-    """Returns means ± half of their intervals.
-
-    Args:
-        frame: A frame of one regime, one row a run, with `task`, `optimizer`,
-            `meta_seed`, `seed`, `key` and the column.
-        column: Name of the column; where it is missing, the run must have diverged.
-        digits: Format of numbers. Defaults to `".3g"`.
-        best: Whether the largest mean of each task is bold. Defaults to `False`.
-        diverged: Keys of the runs that diverged; their cells are marked.
-
-    Returns:
-        A `pandas.DataFrame` of text; see `layout`.
-    """
-    means = intervals(frame, ["task", "optimizer"], column)
-    broken = frame[frame["key"].isin(diverged)]
-    marked = set(zip(broken["task"], broken["optimizer"], strict=True))
-    top = means.groupby("task")["mean"].transform("max") if best else np.inf
-    cells = {}
-    for row, is_best in zip(means.itertuples(), means["mean"] >= top, strict=True):
-        text = number(row.mean, digits)
-        text = f"**{text}**" if is_best and best else text
-        if np.isfinite(row.half):
-            text += f" ± {row.half:{digits.replace('3g', '2g')}}"
-        mark = " ‡" if (row.task, row.optimizer) in marked else ""
-        cells[row.optimizer, row.task] = text + mark
-    return layout(cells)
-
-
-def compared(measure, regime, rows, tasks, references, text, each=True):
-    """Returns effects with intervals, one column a task and their mean.
+class Tables:
+    """Makes the tables of one regime; each is a `pandas.DataFrame` of text.
 
     Args:
-        measure: A measure of `differences`.
+        study: A `Study`.
         regime: Name of the regime.
-        rows: List of the optimizers.
-        tasks: List of the tasks.
-        references: Function of an optimizer and a task that returns the name of the
-            reference; `None` for none.
-        text: Function of an `Effect` that returns a cell.
-        each: Whether each task has a column. Defaults to `True`.
-
-    Returns:
-        A `pandas.DataFrame` of text; see `layout`.
     """
-    cells = {}
-    for optimizer in rows:
-        against = {task: references(optimizer, task) for task in tasks}
-        against = {task: [name] for task, name in against.items() if name}
-        columns = {task: {task: name} for task, name in against.items() if each}
-        for column, part in {**columns, "all tasks": against}.items():
-            found = effect(measure, regime, [optimizer], part)
-            if found:
-                cells[optimizer, column] = text(found)
-    return layout(cells)
 
+    def __init__(self, study, regime):
+        self._study, self._regime = study, regime
+        self._runs = study.of("runs", regime)
+        found = labels.in_order(self._runs["optimizer"], labels.OPTIMIZERS)
+        learned = set(self._runs[self._runs["kind"] == "learned"]["optimizer"])
+        self.learned = [o for o in found if o in learned]
+        self.hand = [o for o in found if o not in learned]
+        self.explicit = [o for o in self.hand if o in labels.EXPLICIT]
 
-def target_times(records, target, unit):
-    """Returns medians of the time to the target, and how many runs reached it.
+    def accuracy(self):
+        """Returns the test accuracy at the end in %; bold is the best of a task."""
+        percent = self._runs.assign(percent=100 * self._runs["test_accuracy"])
+        return self._measured(percent, "percent", ".1f", best=True)
 
-    Args:
-        records: Records of one regime.
-        target: What `matched.target_losses` returned.
-        unit: `"step"`, `"gradients"` or `"training_cpu_seconds"`.
+    def at_end(self, column):
+        """Returns a column of the runs, as it is at the end."""
+        return self._measured(self._runs, column)
 
-    Returns:
-        A `pandas.DataFrame` of text; see `layout`.
-    """
-    times = time_to_target(records, "validation_loss", target)
-    cells = {}
-    for (optimizer, task), found in times.groupby(["optimizer", "task"])[unit]:
-        reached = np.isfinite(found).sum()
-        median = np.median(found)
-        middle = f"{median:.3g}" if unit.endswith("seconds") else f"{median:.0f}"
-        middle = middle if np.isfinite(median) else "never"
-        cells[optimizer, task] = f"{middle} ({reached}/{len(found)})"
-    return layout(cells)
-
-
-def aggregates(accuracy, regime):
-    """Returns means, interquartile means and probabilities of improvement.
-
-    Args:
-        accuracy: An `Accuracy`.
-        regime: Name of the regime.
-
-    Returns:
-        A `pandas.DataFrame` of text, one row an optimizer.
-    """
-    tables = {}
-    for (task, place, optimizer), table in accuracy.tables.items():
-        if place == regime:
-            tables.setdefault(optimizer, {})[task] = table
-    adam = tables.get("Adam", {})
-    rows = []
-    for optimizer in names.optimizers(tables):
-        own = tables[optimizer]
-        none = f"{optimizer.split()[0]} none"
-        rows.append(
-            {
-                "optimizer": optimizer,
-                "mean": _mean(accuracy, regime, optimizer, adam),
-                "IQM": _interquartile(own, adam),
-                "P(above LO none)": _above(own, tables.get(none, {})),
-                "P(above tuned Adam)": _above(own, adam),
-            }
+    def increase(self, ball, radius):
+        """Returns the increase of the loss within a ball at the end."""
+        frame = self._study.of("sharpness", self._regime)
+        found = (frame["ball"] == ball) & (frame["radius"] == radius)
+        return self._measured(
+            frame[found & (frame["step"] == frame["steps"])], "increase"
         )
-    return pd.DataFrame(rows)
+
+    def gains(self, rows, reference):
+        """Returns points of test accuracy above a reference; see `_references`."""
+        return self._compared(END, rows, reference)
+
+    def ratios(self, ball, radius, rows, reference):
+        """Returns ratios of the increase at matched training loss to a reference's."""
+        return self._compared((ball, radius), rows, reference)
+
+    def all_balls(self):
+        """Returns ratios to the LO without teacher on all tasks, one column a ball."""
+        balls = self._study.of("sharpness", self._regime)[["ball", "radius"]]
+        cells = {}
+        for ball, radius in balls.drop_duplicates().itertuples(index=False):
+            for optimizer in self.learned:
+                found = self._effect((ball, radius), optimizer, "none", self._tasks)
+                if found:
+                    cells[optimizer, f"{ball} {radius:g}"] = ratio(found, pairs=True)
+        return _layout(cells)
+
+    def times(self, unit):
+        """Returns medians of the time to the target, and how many runs reached it.
+
+        Args:
+            unit: `"step"`, `"gradients"` or `"training_cpu_seconds"`.
+        """
+        records = self._study.of("records", self._regime)
+        times = time_to_target(records, self._study.target)
+        cells = {}
+        for key, found in times.groupby(["optimizer", "task"])[unit]:
+            median, reached = np.median(found), np.isfinite(found).sum()
+            middle = f"{median:.3g}" if unit.endswith("seconds") else f"{median:.0f}"
+            middle = middle if np.isfinite(median) else "never"
+            cells[key] = f"{middle} ({reached}/{len(found)})"
+        return self._named(_layout(cells))
+
+    def targets(self):
+        """Returns the losses to reach, a dict from the label of a task."""
+        target = self._study.target
+        return {
+            self._study.task(task, self._regime): target[task, self._regime]
+            for task in self._tasks
+            if (task, self._regime) in target
+        }
+
+    def best(self):
+        """Returns the label of each task's best tuned baseline, a dict."""
+        found = {
+            task: self._study.best.get((task, self._regime)) for task in self._tasks
+        }
+        named = {self._study.task(t, self._regime): o for t, o in found.items() if o}
+        return {task: labels.optimizer(name) for task, name in named.items()}
+
+    def aggregates(self):
+        """Returns means, interquartile means and probabilities of improvement."""
+        groups = self._runs.assign(points=100 * self._runs["test_accuracy"])
+        tables = {}
+        for (task, name), runs in groups.groupby(["task", "optimizer"], sort=False):
+            tables.setdefault(name, {})[task] = crossed(runs, "points")
+        adam = tables.get("Adam", {})
+        cells = {}
+        for name, own in tables.items():
+            none = tables.get(f"{name.split()[0]} none", {})
+            found = self._effect(END, name, "Adam", adam)
+            cells |= {
+                (name, "mean"): points(found) if found else None,
+                (name, "IQM"): _interquartile(own, adam),
+                (name, "P(above LO without teacher)"): _above(own, none),
+                (name, "P(above tuned Adam)"): _above(own, adam),
+            }
+        return _layout(cells)
+
+    def hyperparameters(self):
+        """Returns what was chosen for each tuned optimizer on each task."""
+        tuned = self._runs[self._runs["kind"] != "learned"]
+        tuned = tuned.drop_duplicates(["optimizer", "task"])
+        cells = {(r["optimizer"], r["task"]): _chosen(r) for _, r in tuned.iterrows()}
+        return self._named(_layout(cells))
+
+    def converged(self):
+        """Returns in how many runs the power iteration converged, and of how many."""
+        found = self._runs["top_eigenvalue_converged"].dropna().astype(bool)
+        return found.sum(), len(found)
+
+    @property
+    def _tasks(self):
+        return self._study.tasks[self._regime]
+
+    def _measured(self, frame, column, digits=".3g", best=False):
+        """Means ± half of their intervals; runs that were not measured diverged."""
+        diverged = self._runs[self._runs["diverged"]]["key"]
+        frame = frame[frame[column].notna() | frame["key"].isin(diverged)]
+        means = intervals(frame, ["task", "optimizer"], column)
+        broken = frame[frame["key"].isin(diverged)]
+        marked = set(zip(broken["optimizer"], broken["task"], strict=True))
+        top = means.groupby("task")["mean"].transform("max")
+        cells = {}
+        for row, is_best in zip(means.itertuples(), means["mean"] >= top, strict=True):
+            text = f"{row.mean:{digits}}" if np.isfinite(row.mean) else "∞"
+            text = f"**{text}**" if is_best and best else text
+            if np.isfinite(row.half):
+                text += f" ± {row.half:{digits.replace('3g', '2g')}}"
+            key = row.optimizer, row.task
+            cells[key] = f"{text} ‡" if key in marked else text
+        return self._named(_layout(cells))
+
+    def _compared(self, measure, rows, reference):
+        """Effects with intervals, one column a task and one for their mean."""
+        cells = {}
+        for optimizer in rows:
+            parts = {task: [task] for task in self._tasks} | {"all tasks": self._tasks}
+            for column, tasks in parts.items():
+                found = self._effect(measure, optimizer, reference, tasks)
+                if found:
+                    text = points(found) if measure == END else ratio(found, pairs=True)
+                    cells[optimizer, column] = text
+        return self._named(_layout(cells))
+
+    def _effect(self, measure, optimizer, reference, tasks):
+        others = {task: self._reference(optimizer, reference, task) for task in tasks}
+        others = {task: [name] for task, name in others.items() if name != optimizer}
+        measure = self._study.measure(measure)
+        return effect(measure, self._regime, [optimizer], others)
+
+    def _reference(self, optimizer, reference, task):
+        """The name of a reference: the LO without teacher, or the best baseline."""
+        if reference == "none":
+            return f"{optimizer.split()[0]} none"
+        if reference == "best":
+            return self._study.best.get((task, self._regime))
+        return reference
+
+    def _named(self, table):
+        names = {t: self._study.task(t, self._regime) for t in table if "/" in t}
+        return table.rename(columns=names)
 
 
-def points(found):
-    """Returns a difference of accuracy as text, `+1.2 [0.3, 2.1]`."""
-    return _interval(found.interval, 1, sign="+")
+def time_to_target(records, target):
+    """Returns when each run first reached its task's target.
 
+    That is the first record at which the validation loss is not above the target;
+    nothing is interpolated.
 
-def ratio(found):
-    """Returns a ratio as text, from an effect of its logarithm."""
-    return _interval(np.exp(found.interval), 2, nothing=1.0)
+    Args:
+        records: The frame of that name in `Frames`.
+        target: A `pandas.Series` with index `task` and `regime`. Runs on other tasks
+            are left out.
 
-
-def ratio_of_pairs(found):
-    """Returns a ratio as text, with the number of matched pairs of all."""
-    return f"{ratio(found)} ({found.pairs}/{found.pairs + found.left_out})"
-
-
-def number(value, digits):
-    """Returns a number as text."""
-    return f"{value:{digits}}" if np.isfinite(value) else "∞"
-
-
-def layout(cells):
-    """Returns a frame from a dict of `(optimizer, task)` to text, in order.
-
-    The first column is `optimizer`; what is missing is NaN.
+    Returns:
+        A `pandas.DataFrame`, one row a run: `task`, `regime`, `optimizer`, and `step`,
+        `gradients` and `training_cpu_seconds` until then, infinite if it never was.
     """
-    rows = names.optimizers(optimizer for optimizer, _ in cells)
-    columns = names.tasks(task for _, task in cells)
-    table = [[o, *(cells.get((o, task)) for task in columns)] for o in rows]
+    targets = target.rename("target").reset_index()
+    records = records.merge(targets, on=["task", "regime"]).sort_values("step")
+    runs = records[["key", "task", "regime", "optimizer"]].drop_duplicates("key")
+    reached = records[records["validation_loss"] <= records["target"]]
+    first = reached.drop_duplicates("key")[["key", *_TIMES]]
+    times = runs.merge(first, on="key", how="left")
+    return times.fillna(dict.fromkeys(_TIMES, np.inf))
+
+
+def costs(frames):
+    """Returns CPU seconds by kind of row, and in all.
+
+    Args:
+        frames: `Frames`.
+    """
+    runs = {f"runs, {kind}": runs for kind, runs in frames.runs.groupby("kind")}
+    parts = {"meta-training": frames.meta, "tuning": frames.tuning, **runs}
+    rows = [
+        (name, len(part), part["cpu_seconds"].sum()) for name, part in parts.items()
+    ]
+    rows.append(("all", *map(sum, list(zip(*rows, strict=True))[1:])))
+    table = pd.DataFrame(rows, columns=["rows", "number", "CPU seconds"])
+    return table.assign(**{"CPU seconds": table["CPU seconds"].map("{:.0f}".format)})
+
+
+def budgets(tuning):
+    """Returns the trials and CPU seconds of tuning, one row an optimizer.
+
+    Args:
+        tuning: The frame `Frames.tuning`.
+    """
+    cells = {}
+    for name, found in tuning.groupby("optimizer"):
+        cells |= {
+            (name, "tasks"): len(found),
+            (name, "trials a task"): f"{found['trials'].mean():.3g}",
+            (name, "CPU seconds"): f"{found['cpu_seconds'].sum():.0f}",
+        }
+    return _layout(cells)
+
+
+def _layout(cells):
+    """A frame from a dict of `(optimizer, column)` to text, in the report's order."""
+    rows = labels.in_order((optimizer for optimizer, _ in cells), labels.OPTIMIZERS)
+    columns = labels.in_order((column for _, column in cells), labels.TASKS)
+    table = [
+        [labels.optimizer(o), *(cells.get((o, column)) for column in columns)]
+        for o in rows
+    ]
     return pd.DataFrame(table, columns=["optimizer", *columns])
 
 
-def _interval(interval, digits, nothing=0.0, sign=""):
-    """One more digit is told where an end would seem to be `nothing` and is not."""
-    mean, low, high = interval
-    ends = [end for end in (low, high) if end != nothing]
-    digits += any(round(end - nothing, digits) == 0 for end in ends)
-    return f"{mean:{sign}z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
-
-
-def _mean(accuracy, regime, optimizer, adam):
-    against = {} if optimizer == "Adam" else dict.fromkeys(adam, ["Adam"])
-    found = effect(accuracy, regime, [optimizer], against)
-    return points(found) if found else None
-
-
-def _interquartile(own, reference):
-    shared = [
-        own[task] - reference[task].mean(axis=None) for task in own if task in reference
+def _chosen(run):
+    found = {name: run[name] for name in HYPERPARAMETERS if pd.notna(run[name])}
+    texts = [
+        f"{_SHORT[name]} {value if isinstance(value, str) else f'{value:g}'}".strip()
+        for name, value in found.items()
     ]
+    return ", ".join(texts)
+
+
+def _interquartile(own, adam):
+    shared = [own[task] - adam[task].mean(axis=None) for task in own if task in adam]
     if not shared:
         return None
-    return _interval(interquartile_mean(aligned(shared))[0], 1, sign="+")
+    return interval_text(interquartile_mean(aligned(shared))[0], 1, sign="+")
 
 
 def _above(own, others):
@@ -182,4 +275,4 @@ def _above(own, others):
     if own is others or not shared:
         return None
     sides = (aligned([side[task] for task in shared]) for side in (own, others))
-    return _interval(probability_of_improvement(*sides)[0], 2, nothing=0.5)
+    return interval_text(probability_of_improvement(*sides)[0], 2, nothing=0.5)

@@ -21,15 +21,23 @@ def test_help(check_help):
 def test_it_writes_the_report(run, tmp_path):
     rows = write_store(tmp_path / "store")
     output = tmp_path / "out"
-    outcome = run(f"--store={tmp_path / 'store'}", f"--output={output}")
+    export = tmp_path / "rows.jsonl.gz"
+    arguments = f"--store={tmp_path / 'store'}", f"--output={output}"
+    outcome = run(*arguments, f"--export={export}")
     assert outcome.code == 0 and f"{len(rows)} rows" in outcome.out
-    figures = list((output / "figures").glob("*.png"))
+    figures = list((output / "figures").iterdir())
     assert f"{len(figures)} figures" in outcome.out and len(figures) > 2
     for name in ("REPORT.md", "report.html"):
         assert name in outcome.out
         text = (output / name).read_text()
-        command = f"binaries.report --store={tmp_path / 'store'} --output={output}"
-        assert "Report of the grid" in text and command in text
+        command = f"binaries.report {' '.join(arguments)}"
+        assert "results of the grid made_up" in text and command in text
+    again = run(f"--store={export}", f"--output={tmp_path / 'again'}")
+    assert again.code == 0 and f"{len(rows)} rows" in again.out
+
+
+def test_it_writes_to_runs_by_default(program):
+    assert program._OUTPUT.default == "runs/report"
 
 
 def test_no_store(error, tmp_path):

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper.report.content import content
-from paper.report.document import Table
-from paper.report.regime import Regime
-from paper.report.tables import target_times
+from paper.report import labels
+from paper.report.study import Study
+from paper.report.tables import Tables, budgets, costs
 from tests.paper.grid_rows import (
     BALLS,
     BASELINES,
@@ -29,19 +28,8 @@ LEARNED = [f"{rule} {teacher}" for rule in RULES for teacher in TEACHERS]
 TAUGHT = [optimizer for optimizer in LEARNED if not optimizer.endswith(" none")]
 OPTIMIZERS = [*BASELINES, *EXPLICIT, *LEARNED]
 NOT_ADAM = [optimizer for optimizer in OPTIMIZERS if optimizer != "Adam"]
-AHEAD = "Points of test accuracy above {}, with 95 % bootstrap intervals"
-MATCHED = "Increase at matched training loss, {}, ratio to {}"
-TIMES = "Steps", "Gradient evaluations", "CPU seconds of training"
+TIMES = "step", "gradients", "training_cpu_seconds"
 SHOWN = [("fixed", 0.05), ("relative", 0.02), ("adaptive", 0.1)]
-
-
-def tables_of(blocks):
-    """Tables by the text above them."""
-    return {
-        text.text.strip("*"): table.frame.set_index(table.frame.columns[0])
-        for text, table in itertools.pairwise(blocks)
-        if isinstance(table, Table)
-    }
 
 
 def shown(regime):
@@ -56,16 +44,20 @@ def number(cell):
 
 def check(table, expected, **tolerance):
     """Checks the numbers that cells begin with; expected are lists by optimizer."""
-    found = {name: [number(cell) for cell in row] for name, *row in table.itertuples()}
-    assert found == {o: pytest.approx(row, **tolerance) for o, row in expected.items()}
+    cells = table.set_index("optimizer").itertuples()
+    found = {name: [number(cell) for cell in row] for name, *row in cells}
+    assert found == {
+        labels.optimizer(o): pytest.approx(row, **tolerance)
+        for o, row in expected.items()
+    }
 
 
 def reference(name, optimizer, task, regime):
     return {
-        "LO none": f"{optimizer.split()[0]} none",
-        "the best tuned baseline": best_baseline(task, regime),
-        "explicit SAM": "SAM",
-        "tuned Adam": "Adam",
+        "none": f"{optimizer.split()[0]} none",
+        "best": best_baseline(task, regime),
+        "SAM": "SAM",
+        "Adam": "Adam",
     }[name]
 
 
@@ -83,8 +75,8 @@ def ahead(effect, rows, name, regime, *ball):
 
 
 @pytest.fixture(scope="module")
-def found():
-    return content(make_rows(("mnist", "cifar10"), ("mlp_relu",), noise=0.0))
+def study():
+    return Study(make_rows(("mnist", "cifar10"), ("mlp_relu",), noise=0.0))
 
 
 @pytest.fixture(scope="module", params=["small", "full"])
@@ -93,66 +85,61 @@ def regime(request):
 
 
 @pytest.fixture(scope="module")
-def blocks(found, regime):
-    return Regime(found, regime).section()
-
-
-@pytest.fixture(scope="module")
-def tables(blocks):
-    return tables_of(blocks)
+def tables(study, regime):
+    return Tables(study, regime)
 
 
 def test_accuracies(tables, regime):
-    table = tables["Test accuracy at the end, %"]
-    assert list(table.columns) == shown(regime)
+    table = tables.accuracy()
+    assert list(table.columns) == ["optimizer", *shown(regime)]
     # 80 % without any gain; a seed has a point less than the one before.
     expected = {o: [79.5 + gain(o, t, regime) for t in TASKS] for o in OPTIMIZERS}
     check(table, expected, abs=0.051)
-    for column, task in zip(table, TASKS, strict=True):
+    for column, task in zip(shown(regime), TASKS, strict=True):
         best = max(OPTIMIZERS, key=lambda optimizer: gain(optimizer, task, regime))
-        bold = [o for o, cell in table[column].items() if cell.startswith("**")]
-        assert bold == [best]
+        bold = table[table[column].str.startswith("**")]["optimizer"]
+        assert list(bold) == [labels.optimizer(best)]
 
 
 @pytest.mark.parametrize(
     "name, rows",
     [
-        ("LO none", TAUGHT),
-        ("the best tuned baseline", [*EXPLICIT, *LEARNED]),
-        ("explicit SAM", LEARNED),
+        ("none", TAUGHT),
+        ("best", [*EXPLICIT, *LEARNED]),
+        ("SAM", LEARNED),
     ],
 )
 def test_gains(tables, regime, name, rows):
-    check(tables[AHEAD.format(name)], ahead(gain, rows, name, regime), abs=0.051)
+    found = tables.gains(rows, name)
+    check(found, ahead(gain, rows, name, regime), abs=0.051)
 
 
-def test_the_best_baselines_are_named(blocks, regime):
-    (text,) = (b.text for b in blocks if "Best tuned" in getattr(b, "text", ""))
-    (first, second), best = shown(regime), [best_baseline(t, regime) for t in TASKS]
+def test_the_best_baselines_are_named(tables, regime):
+    best = [best_baseline(task, regime) for task in TASKS]
     assert best[0] != best[1]
-    about = "Best tuned baseline, by validation accuracy at the end"
-    assert text == f"{about}: {first} {best[0]}; {second} {best[1]}."
+    assert tables.best() == dict(zip(shown(regime), best, strict=True))
 
 
-@pytest.mark.parametrize("name, rows", [("LO none", TAUGHT), ("tuned Adam", NOT_ADAM)])
+@pytest.mark.parametrize("name, rows", [("none", TAUGHT), ("Adam", NOT_ADAM)])
 @pytest.mark.parametrize("ball, radius", SHOWN)
 def test_ratios_at_matched_loss(tables, regime, ball, radius, name, rows):
     logs = ahead(log_increase, rows, name, regime, ball, radius)
-    table = tables[MATCHED.format(f"{ball} radius {radius:g}", name)]
+    table = tables.ratios(ball, radius, rows, name)
     check(table, {o: np.exp(row) for o, row in logs.items()}, abs=0.0051)
     # 2 meta-seeds and 2 seeds; 2 tasks
-    *each, whole = table.loc["LSTM SAM"]
+    *each, whole = table.set_index("optimizer").loc["LSTM-LO + SAM"]
     assert all(cell.endswith("] (4/4)") for cell in each)
     assert whole.endswith("] (8/8)")
 
 
 def test_all_balls(tables, regime):
-    table = tables[MATCHED.format("all tasks", "LO none")]
-    assert list(table.columns) == ["{} {}".format(*ball) for ball in BALLS]
-    for column, ball in zip(table, BALLS, strict=True):
-        logs = ahead(log_increase, TAUGHT, "LO none", regime, *ball)
+    table = tables.all_balls()
+    columns = ["{} {}".format(*ball) for ball in BALLS]
+    assert list(table.columns) == ["optimizer", *columns]
+    for column, ball in zip(columns, BALLS, strict=True):
+        logs = ahead(log_increase, TAUGHT, "none", regime, *ball)
         expected = {o: np.exp(row[-1:]) for o, row in logs.items()}
-        check(table[[column]], expected, abs=0.0051)
+        check(table[["optimizer", column]], expected, abs=0.0051)
 
 
 @pytest.mark.parametrize("ball, radius", SHOWN)
@@ -162,20 +149,18 @@ def test_raw_values_are_those_at_the_end(tables, regime, ball, radius):
         factor = np.exp(log_increase(optimizer, task, regime, ball, radius))
         return factor * radius * loss**0.5
 
-    name = f"Increase at the end, {ball} radius {radius:g}"
-    check(tables[name], seed_means(increase), rel=0.0051)
+    check(tables.increase(ball, radius), seed_means(increase), rel=0.0051)
 
 
 def test_other_values_at_the_end(tables, regime):
     def loss(optimizer, task, seed):
         return train_loss(optimizer, task, regime, seed)
 
-    check(tables["Training loss at the end"], seed_means(loss), rel=0.0051)
-    for name, value in (
-        ("Norm of the parameters", 20.0),
-        ("Top eigenvalue of the Hessian", 5.0),
-    ):
-        check(tables[name], dict.fromkeys(OPTIMIZERS, [value, value]))
+    check(tables.at_end("train_loss"), seed_means(loss), rel=0.0051)
+    for name, value in (("parameter_norm", 20.0), ("top_eigenvalue", 5.0)):
+        check(tables.at_end(name), dict.fromkeys(OPTIMIZERS, [value, value]))
+    runs = 2 * 2 * (9 + 2 * 12)  # tasks, seeds, optimizers and meta-seeds
+    assert tables.converged() == (runs, runs)
 
 
 def seed_means(measure):
@@ -186,25 +171,24 @@ def seed_means(measure):
 
 
 def test_times_to_a_target(tables, regime):
+    found = {unit: tables.times(unit).set_index("optimizer") for unit in TIMES}
     places = zip(shown(regime), TASKS, strict=True)
     for (column, task), o in itertools.product(places, OPTIMIZERS):
         step, part = time_to_target(o, task, regime)
         gradients = step * (2 if o in EXPLICIT else 1)
         runs = 4 if o in LEARNED else 2
         times = step, gradients, step * 0.01 * share(task, regime)
-        for title, time in zip(TIMES, times, strict=True):
-            cell = tables[title].loc[o, column]
-            found = number(cell.replace("never", "inf"))
-            assert found == pytest.approx(time, rel=0.0051)
+        for unit, time in zip(TIMES, times, strict=True):
+            cell = found[unit].loc[labels.optimizer(o), column]
+            value = number(cell.replace("never", "inf"))
+            assert value == pytest.approx(time, rel=0.0051)
             assert cell.endswith(f" ({part * runs:.0f}/{runs})")
 
 
-def test_targets_are_told(blocks, regime):
-    (text,) = (b.text for b in blocks if "Targets: " in getattr(b, "text", ""))
-    assert "CPU seconds are shares" in text
+def test_targets(tables, regime):
     places = zip(shown(regime), TASKS, strict=True)
-    expected = {f"{name} {target(task, regime):.3g}" for name, task in places}
-    assert set(text.split("Targets: ")[1].removesuffix(".").split("; ")) == expected
+    expected = {name: pytest.approx(target(task, regime)) for name, task in places}
+    assert tables.targets() == expected
 
 
 def along(optimizer, task, regime):
@@ -226,12 +210,11 @@ def time_to_target(optimizer, task, regime):
 
 
 def all_together(tables, column):
-    (table,) = (table for text, table in tables.items() if "IQM, the" in text)
-    return table[[column]].dropna()
+    return tables.aggregates()[["optimizer", column]].dropna()
 
 
 def test_means_over_tasks(tables, regime):
-    means = ahead(gain, NOT_ADAM, "tuned Adam", regime)
+    means = ahead(gain, NOT_ADAM, "Adam", regime)
     check(
         all_together(tables, "mean"), {o: r[-1:] for o, r in means.items()}, abs=0.051
     )
@@ -240,11 +223,11 @@ def test_means_over_tasks(tables, regime):
 def test_interquartile_means(tables, regime):
     table = all_together(tables, "IQM")
     # Runs lie symmetrically about their mean: it is the interquartile one, too.
-    means = ahead(gain, OPTIMIZERS, "tuned Adam", regime)
+    means = ahead(gain, OPTIMIZERS, "Adam", regime)
     check(table, {o: row[-1:] for o, row in means.items()}, abs=0.051)
 
 
-@pytest.mark.parametrize("name, rows", [("LO none", TAUGHT), ("tuned Adam", NOT_ADAM)])
+@pytest.mark.parametrize("name, rows", [("none", TAUGHT), ("Adam", NOT_ADAM)])
 def test_probabilities_of_improvement(tables, regime, name, rows):
     def scores(optimizer):
         points = [gain(optimizer, task, regime) for task in TASKS]
@@ -255,7 +238,8 @@ def test_probabilities_of_improvement(tables, regime, name, rows):
         return np.mean(scores(optimizer)[:, :, None] > other[:, None, :])
 
     expected = {optimizer: [above(optimizer)] for optimizer in rows}
-    check(all_together(tables, f"P(above {name})"), expected, abs=0.0051)
+    column = {"none": "P(above LO without teacher)", "Adam": "P(above tuned Adam)"}
+    check(all_together(tables, column[name]), expected, abs=0.0051)
 
 
 @pytest.mark.parametrize(
@@ -271,15 +255,41 @@ def test_probabilities_of_improvement(tables, regime, name, rows):
 )
 def test_times_are_medians(reached, expected):
     """Each run has two records; the loss is at the target in the second, if ever."""
-    names = {"dataset": "mnist", "network": "mlp", "task": "mnist/mlp"}
-    names |= {"regime": "small", "optimizer": "Adam", "meta_seed": np.nan}
-    frame = pd.DataFrame(
-        {**names, "key": str(seed), "seed": seed, "step": at, "validation_loss": loss}
-        for seed, step in enumerate(reached)
-        for at, loss in ((0, 2.0), (min(step, 100), 1.0 if step < 100 else 1.5))
-    ).assign(gradients=0, training_cpu_seconds=0.0)
+    rows = make_rows(("mnist",), ("mlp",), ("small",), rules=(), explicit=(), seeds=4)
+    runs = [row for row in rows if row["kind"] == "run"]
+    adam = [row for row in runs if row["cell"]["optimizer"] == "Adam"]
+    for row, step in itertools.zip_longest(adam, reached):
+        if step is None:
+            runs.remove(row)
+            continue
+        start, *_, end = row["records"]
+        start["validation_loss"] = 2.0
+        end |= {"step": min(step, 100), "validation_loss": 1.0 if step < 100 else 1.5}
+        row["records"] = [start, end]
+    study = Study(runs)
     index = pd.MultiIndex.from_tuples(
         [("mnist/mlp", "small")], names=["task", "regime"]
     )
-    table = target_times(frame, pd.Series([1.0], index), "step")
-    assert table["mnist/mlp"].tolist() == [expected]
+    study.target = pd.Series([1.0], index)
+    table = Tables(study, "small").times("step").set_index("optimizer")
+    assert table.loc["Adam"].tolist() == [expected]
+
+
+def test_costs_are_sums():
+    rows = make_rows(("mnist",), ("mlp",), ("small",), rules=("LSTM",))
+    study = Study(rows)
+    table = costs(study.every).set_index("rows")
+    runs = sum(row["kind"] == "run" for row in rows)
+    tunings = sum(row["kind"] == "tuning" for row in rows)
+    total = 2 * runs + 4 * tunings + 50 * (len(rows) - runs - tunings)
+    assert table.loc["all"].tolist() == [len(rows), str(total)]
+    assert table.loc["tuning"].tolist() == [tunings, str(4 * tunings)]
+    budget = budgets(study.every.tuning).set_index("optimizer")
+    assert budget.loc["explicit SAM"].tolist() == [1, "2", "4"]
+    assert len(budget) == tunings
+
+
+def test_hyperparameters(tables, regime):
+    found = tables.hyperparameters().set_index("optimizer")
+    assert list(found.columns) == shown(regime)
+    assert set(found.to_numpy().ravel()) == {"lr 0.01"} and len(found) == 9

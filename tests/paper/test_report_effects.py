@@ -4,14 +4,10 @@ import math
 
 import pytest
 
-from paper.report.differences import (
-    Accuracy,
-    Matched,
-    flatness,
-    stopped_early,
-)
+from paper.report.claims import END, FIXED_05
 from paper.report.effects import effect
 from paper.report.frames import frames
+from paper.report.study import Study, stopped_early
 from tests.paper.grid_rows import gain, log_increase, make_rows, train_loss
 
 ONE = {"datasets": ("mnist",), "networks": ("mlp",), "regimes": ("full",)}
@@ -19,7 +15,7 @@ NONE = {"mnist/mlp": ["LSTM none"]}
 
 
 def accuracy(rows, optimizers, references=NONE):
-    return effect(Accuracy(frames(rows).runs), "full", optimizers, references)
+    return effect(Study(rows).measure(END), "full", optimizers, references)
 
 
 def test_runs_are_paired_by_seed():
@@ -57,8 +53,7 @@ def test_unmatched_pairs_are_counted_and_left_out():
             for record in row["records"]:
                 for ball in record.get("sharpness", ()):
                     ball["clean_loss"] = math.nan
-    measure = flatness(Matched(frames(rows).sharpness), "fixed", 0.05)
-    found = effect(measure, "full", ["LSTM SAM"], NONE)
+    found = effect(Study(rows).measure(FIXED_05), "full", ["LSTM SAM"], NONE)
     assert (found.pairs, found.left_out) == (2, 2)
 
 
@@ -72,13 +67,11 @@ def test_pairs_whose_loss_is_not_bracketed_can_be_left_out():
             for record in row["records"]:
                 for ball in record.get("sharpness", ()):
                     ball |= {"clean_loss": 0.95 * loss, "increase": 1e-6}
-    matched = Matched(frames(rows).sharpness)
-
-    def found(**kwargs):
-        measure = flatness(matched, "fixed", 0.05, **kwargs)
-        return effect(measure, "full", ["LSTM SAM"], NONE)
-
-    everything, bracketed = found(), found(bracketed=True)
+    study = Study(rows)
+    everything, bracketed = (
+        effect(study.measure(measure), "full", ["LSTM SAM"], NONE)
+        for measure in (FIXED_05, (*FIXED_05, "bracketed"))
+    )
     assert (everything.pairs, everything.left_out) == (4, 0)
     assert (bracketed.pairs, bracketed.left_out) == (2, 2)
     place = "mnist/mlp", "full", "fixed", 0.05

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper.report import grid_figures
+from paper.report import plots
 
 ORDER = ["Adam", "SGD-M", "SAM", "LO none", "LO SAM", "LO GSAM", "LO GAM"]
 
@@ -51,7 +51,7 @@ def _texts(axes):
 
 def test_lines_are_the_means_and_look_different():
     data = lines()
-    figure = grid_figures.line_panels(data, ORDER)
+    figure = plots.line_panels(data, ORDER)
     assert len(figure.axes) == 4
     for axes, (row, column) in zip(
         figure.axes, itertools.product("ab", "xy"), strict=True
@@ -70,7 +70,7 @@ def test_lines_are_the_means_and_look_different():
 
 def test_bands_are_the_intervals():
     data = lines(("a",), ("x",), ORDER[:1])
-    (axes,) = grid_figures.line_panels(data, ORDER).axes
+    (axes,) = plots.line_panels(data, ORDER).axes
     (band,) = axes.collections
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.max() == pytest.approx(data["mean"].max() + 0.05)
@@ -79,7 +79,7 @@ def test_bands_are_the_intervals():
 
 def test_an_optimizer_looks_the_same_whatever_else_is_drawn():
     def look(order):
-        figure = grid_figures.line_panels(lines(order=order), ORDER)
+        figure = plots.line_panels(lines(order=order), ORDER)
         lines_ = figure.axes[0].get_lines()
         return {line.get_label(): line.get_color() for line in lines_}
 
@@ -88,7 +88,7 @@ def test_an_optimizer_looks_the_same_whatever_else_is_drawn():
 
 def test_axes_are_logarithmic_where_they_can_be():
     def scale(data):
-        return grid_figures.line_panels(data, ORDER).axes[0].get_yscale()
+        return plots.line_panels(data, ORDER).axes[0].get_yscale()
 
     assert scale(lines()) == "log" and scale(lines(log=False)) == "linear"
     assert scale(lines().assign(mean=-1.0)) == "linear"
@@ -101,7 +101,7 @@ def test_axes_are_logarithmic_where_they_can_be():
 def test_logarithmic_axes_have_a_few_plain_numbers(high):
     data = lines(("a",), ("x",))
     data["mean"] = 0.01 * high ** (data["x"] / 20)
-    (axes,) = grid_figures.line_panels(data, ORDER).axes
+    (axes,) = plots.line_panels(data, ORDER).axes
     low, top = axes.get_ylim()
     ticks = axes.yaxis.get_ticklabels(which="both")
     shown = [t for t in ticks if low <= t.get_position()[1] <= top and t.get_text()]
@@ -114,11 +114,11 @@ def test_runs_that_diverged_leave_gaps_and_do_not_squeeze_the_others():
     data = lines(("a",), ("x",))
     data.loc[0, ["mean", "half"]] = np.inf, np.nan
     data.loc[4, "mean"] = 1e6
-    (axes,) = grid_figures.line_panels(data, ORDER).axes
+    (axes,) = plots.line_panels(data, ORDER).axes
     axes.figure.canvas.draw()
     assert axes.get_ylim()[1] < 100
     everywhere = data.assign(mean=np.inf, half=np.nan)
-    grid_figures.line_panels(everywhere, ORDER).canvas.draw()
+    plots.line_panels(everywhere, ORDER).canvas.draw()
 
 
 @pytest.mark.parametrize("rows, columns", [("a", "x"), ("abc", "xyz"), ("abc", "wxyz")])
@@ -126,33 +126,53 @@ def test_runs_that_diverged_leave_gaps_and_do_not_squeeze_the_others():
 def test_no_label_lies_on_another(rows, columns, high):
     data = lines(rows, columns)
     mean = np.geomspace(1e-3, 1e-3 * high, len(data))
-    figure = grid_figures.line_panels(data.assign(mean=mean), ORDER)
+    figure = plots.line_panels(data.assign(mean=mean), ORDER)
     assert overlaps(figure) == []
 
 
-def effects():
+def test_linear_axes_show_where_lines_end():
+    data = lines(("a",), ("x",), ORDER[:2], log=False)
+    data["mean"] = [10.0, 90.0, 95.0, 10.0, 88.0, 93.0]
+    (axes,) = plots.line_panels(data, ORDER).axes
+    low, high = axes.get_ylim()
+    assert 80 < low < 93 and 95 < high < 96
+    rising = data.assign(mean=[10.0, 20.0, 30.0, 11.0, 21.0, 12.0])
+    (axes,) = plots.line_panels(rising, ORDER).axes
+    assert axes.get_ylim()[0] < 10
+
+
+PANELS = {
+    "points": {"title": "Accuracy", "xlabel": "Points", "center": 0, "margin": (-1, 1)},
+    "ratio": {
+        **{"title": "Flatness", "xlabel": "Ratio", "center": 1, "margin": (0.9, 1.1)},
+        "log": True,
+    },
+}
+
+
+def effects(panels=tuple(PANELS)):
     tasks = ["Fashion-MNIST MLP-ReLU", "CIFAR-10 (JPEG copy) MLP-ReLU", "MNIST CNN†"]
-    panels = [
-        f"{rule} rule, {g}" for rule in ("LSTM", "MLP") for g in ("full", "small")
-    ]
     keys = itertools.product(panels, tasks, ORDER[4:])
-    frame = pd.DataFrame(keys, columns=["column", "task", "optimizer"])
-    mean = np.random.default_rng(0).uniform(-3, 3, len(frame))
-    return frame.assign(mean=mean, low=mean - 1, high=mean + 2)
+    frame = pd.DataFrame(keys, columns=["panel", "row", "series"])
+    mean = np.random.default_rng(0).uniform(0.5, 3, len(frame))
+    return frame.assign(mean=mean, low=mean / 2, high=mean + 2)
 
 
-def test_effects_and_their_intervals():
+@pytest.mark.parametrize("across", [True, False])
+def test_effects_and_their_intervals(across):
     data = effects()
-    figure = grid_figures.effects(data, ORDER, "Points", margin=0.5)
-    assert len(figure.axes) == 4 and overlaps(figure) == []
+    figure = plots.forest(data, ORDER, PANELS, width=9.0, across=across)
+    assert len(figure.axes) == 2 and overlaps(figure) == []
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ORDER[4:]
     axes = figure.axes[1]
-    assert axes.get_title() == "LSTM rule, small"
+    assert axes.get_title(loc="left") == "Flatness" and axes.get_xscale() == "log"
     (drawn,) = (c for c in axes.containers if c.get_label() == "LO GAM")
-    rows = data[
-        (data["column"] == "LSTM rule, small") & (data["optimizer"] == "LO GAM")
-    ]
+    rows = data[(data["panel"] == "ratio") & (data["series"] == "LO GAM")]
     np.testing.assert_allclose(drawn[0].get_xdata(orig=False), rows["mean"])
     ends = [segment[:, 0] for segment in drawn[2][0].get_segments()]
     np.testing.assert_allclose(ends, rows[["low", "high"]])
     assert list(np.round(drawn[0].get_ydata(orig=False))) == [0, 1, 2]
+
+
+def test_panels_without_effects_are_not_drawn():
+    assert len(plots.forest(effects(["points"]), ORDER, PANELS).axes) == 1

@@ -8,16 +8,12 @@ import pandas as pd
 import pytest
 
 from paper.report.frames import frames
-from paper.report.matched import (
-    matched_accuracies,
-    matched_pairs,
-    target_losses,
-    time_to_target,
-)
+from paper.report.pairs import matched_points, matched_ratios
+from paper.report.study import Study
+from paper.report.tables import time_to_target
 from tests.paper.grid_rows import log_increase, make_rows
 
 INF, NAN = math.inf, math.nan
-BALL = ["ball", "radius"]
 
 
 def run(optimizer, losses, increases, seed=0, meta_seed=NAN, task="mnist/mlp", **ball):
@@ -42,15 +38,14 @@ def run(optimizer, losses, increases, seed=0, meta_seed=NAN, task="mnist/mlp", *
 
 
 def pairs_of(*runs):
-    return matched_pairs(pd.concat(runs, ignore_index=True), "x", "y")
+    return matched_ratios(pd.concat(runs, ignore_index=True), "x", "y")
 
 
 def ratio(losses_x, increases_x, losses_y, increases_y):
     """The ratio of increases, and the matched loss, of a single pair."""
     x, y = run("x", losses_x, increases_x), run("y", losses_y, increases_y)
     (pair,) = pairs_of(x, y).itertuples()
-    assert pair.matched == (not math.isnan(pair.log_ratio))
-    return math.exp(pair.log_ratio), pair.matched_loss
+    return math.exp(pair.difference), pair.matched_loss
 
 
 def plain(losses, increases, loss):
@@ -85,7 +80,7 @@ def test_many_pairs_agree_with_a_plain_search():
         loss = max(min(curve) for curve in curves)
         x, y = (plain(*side, loss) for side in zip(curves, rises, strict=True))
         expected[seed] = NAN if None in (x, y) else x - y
-    found = pairs_of(*runs).set_index("seed")["log_ratio"]
+    found = pairs_of(*runs).set_index("seed")["difference"]
     np.testing.assert_allclose(found.loc[list(expected)], list(expected.values()))
     assert 20 < found.isna().sum() < 180
 
@@ -141,7 +136,7 @@ def test_two_learned_optimizers_are_paired_by_meta_seed():
     pairs = pairs_of(*runs)
     cells = set(zip(pairs["meta_seed"], pairs["seed"], strict=True))
     assert len(pairs) == len(cells) == 6
-    np.testing.assert_allclose(pairs["log_ratio"], math.log(3))
+    np.testing.assert_allclose(pairs["difference"], math.log(3))
 
 
 @pytest.mark.parametrize("learned", ["x", "y"])
@@ -154,40 +149,38 @@ def test_a_learned_one_meets_a_hand_designed_one_at_every_meta_seed(learned):
     ]
     pairs = pairs_of(*runs).sort_values(["meta_seed", "seed"])
     assert pairs["meta_seed"].tolist() == [0, 0, 0, 1, 1, 1]
-    np.testing.assert_allclose(pairs["log_ratio"], -np.log([1, 2, 3, 1, 2, 3]))
+    np.testing.assert_allclose(pairs["difference"], -np.log([1, 2, 3, 1, 2, 3]))
 
 
-def test_only_runs_of_the_same_cell_and_ball_are_paired():
+def test_only_runs_of_the_same_cell_are_paired():
     runs = [
         run("x", [1.0], [1.0]),
         run("y", [1.0], [1.0], seed=1),
         run("y", [1.0], [1.0], task="mnist/cnn"),
         run("y", [1.0], [1.0]).assign(regime="full", key="full"),
-        run("y", [1.0], [1.0], radius=0.05),
-        run("y", [1.0], [1.0], ball="adaptive"),
     ]
     assert pairs_of(*runs).empty
     assert len(pairs_of(*runs, run("y", [1.0], [1.0]))) == 1
 
 
+def sharpness():
+    found = frames(make_rows(["mnist"], ["mlp"], ["small"])).sharpness
+    return found[(found["ball"] == "fixed") & (found["radius"] == 0.05)]
+
+
 def test_order_of_rows_and_other_optimizers_do_not_matter():
-    rng = np.random.default_rng(1)
-    sharpness = frames(make_rows(["mnist"], ["mlp"], ["small"])).sharpness
-    shuffled = sharpness.sample(frac=1, random_state=rng)
-    names = ["seed", "meta_seed", *BALL]
+    shuffled = sharpness().sample(frac=1, random_state=np.random.default_rng(1))
     found, again = (
-        matched_pairs(s, "LSTM SAM", "LSTM none").sort_values(names, ignore_index=True)
-        for s in (sharpness, shuffled)
+        matched_ratios(s, "LSTM SAM", "LSTM none").sort_values(
+            ["seed", "meta_seed"], ignore_index=True
+        )
+        for s in (sharpness(), shuffled)
     )
     pd.testing.assert_frame_equal(found, again)
-    assert len(found) == 2 * 2 * 7 and found["matched"].all()
-    sam, none = ((f"LSTM {o}", "mnist/mlp", "small") for o in ("SAM", "none"))
-    expected = [
-        log_increase(*sam, *ball) - log_increase(*none, *ball)
-        for ball in found[BALL].to_numpy()
-    ]
+    place = "mnist/mlp", "small", "fixed", 0.05
+    own, other = (log_increase(f"LSTM {o}", *place) for o in ("SAM", "none"))
     # Up to the made-up noise.
-    np.testing.assert_allclose(found["log_ratio"], expected, atol=0.01)
+    np.testing.assert_allclose(found["difference"], [own - other] * 4, atol=0.01)
 
 
 def test_accuracies_are_matched_by_training_loss():
@@ -201,16 +194,15 @@ def test_accuracies_are_matched_by_training_loss():
         )
         for o, (losses, accuracies) in curves.items()
     )
-    (pair,) = matched_accuracies(frame, "x", "y").itertuples()
+    (pair,) = matched_points(frame, "x", "y").itertuples()
     # x is at 0.5 halfway, on a logarithmic scale, between its last two records.
     assert (pair.matched_loss, pair.bracketed) == (0.5, True)
-    assert pair.points == pytest.approx(60 - 90)
+    assert pair.difference == pytest.approx(60 - 90)
 
 
 def test_nothing_to_pair():
-    sharpness = frames(make_rows(["mnist"], ["mlp"], ["small"])).sharpness
-    some, none = (matched_pairs(sharpness, "Adam", o) for o in ("SGD-M", "absent"))
-    assert len(some) == 2 * 7 and none.empty
+    some, none = (matched_ratios(sharpness(), "Adam", o) for o in ("SGD-M", "absent"))
+    assert len(some) == 2 and none.empty
     assert list(none.columns) == list(some.columns)
 
 
@@ -230,20 +222,18 @@ def records(optimizer, losses, seed=0, regime="small", **names):
 
 
 def test_target_is_the_median_of_the_smallest_losses():
-    frame = pd.concat(
-        [
-            records("Adam", [3.0, 1.0, 2.0], 0),
-            records("Adam", [3.0, 2.0, 1.5], 1),
-            records("Adam", [NAN, NAN], 2),  # diverged: the worst, not left out
-            records("SGD-M", [0.1], 0),
-            records("Adam", [4.0], 0, "full"),
-        ]
+    rows = make_rows(["mnist"], ["mlp"], ["small"], rules=(), explicit=(), seeds=3)
+    runs = [row for row in rows if row["kind"] == "run"]
+    smallest = iter([1.0, 1.5, NAN])  # of Adam; one diverged: the worst, not left out
+    for run_ in runs:
+        loss = next(smallest) if run_["cell"]["optimizer"] == "Adam" else 0.1
+        for record in run_["records"]:
+            record["validation_loss"] = loss
+        run_["records"][0]["validation_loss"] = 9.0 if loss == loss else NAN
+    target = Study(runs).target
+    assert (
+        target["mnist/mlp", "small"] == pytest.approx(1.5 * 1.05) and len(target) == 1
     )
-    targets = target_losses(frame)
-    assert targets["mnist/mlp", "small"] == pytest.approx(1.5 * 1.05)
-    assert targets["mnist/mlp", "full"] == pytest.approx(4.0 * 1.05)
-    assert len(targets) == 2
-    assert target_losses(frame, "SGD-M", slack=2)["mnist/mlp", "small"] == 0.2
 
 
 def test_time_is_that_of_the_first_record_at_the_target():
@@ -257,10 +247,10 @@ def test_time_is_that_of_the_first_record_at_the_target():
     ).iloc[::-1]
     names = ["task", "regime"]
     index = pd.MultiIndex.from_tuples([("mnist/mlp", "small")], names=names)
-    times = time_to_target(frame, "validation_loss", pd.Series([1.5], index))
-    times = times.set_index(["optimizer", "seed"])
+    times = time_to_target(frame, pd.Series([1.5], index))
+    times = times.set_index("key")
     assert len(times) == 3
     columns = ["step", "gradients", "training_cpu_seconds"]
-    assert times.loc[("x", 0), columns].tolist() == [20, 40, 1.0]
-    assert times.loc[("x", 1), columns].tolist() == [INF] * 3
-    assert times.loc[("y", 0), columns].tolist() == [0, 0, 0]
+    assert times.loc["x-0-small", columns].tolist() == [20, 40, 1.0]
+    assert times.loc["x-1-small", columns].tolist() == [INF] * 3
+    assert times.loc["y-0-small", columns].tolist() == [0, 0, 0]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lrlearn.evaluation.bootstrap import Interval
-from paper.report import tables
+from paper.report import claims
 from paper.report.effects import Effect
 from paper.report.intervals import intervals
 
@@ -84,11 +84,11 @@ def test_no_runs():
     ],
 )
 def test_an_end_that_seems_to_be_nothing_has_one_more_digit(ends, expected):
-    assert tables.points(Effect(Interval(*ends), 1, 1, 2, 3, 6)) == expected
+    assert claims.points(Effect(Interval(*ends), 1, 1, 2, 3, 6)) == expected
 
 
 def test_a_ratio_that_seems_to_be_one_has_one_more_digit():
     logs = np.log([1.261, 0.996, 1.793])
     effect = Effect(Interval(*logs), 1, 1, 2, 3, 6, left_out=1)
-    assert tables.ratio(effect) == "1.261 [0.996, 1.793]"
-    assert tables.ratio_of_pairs(effect) == "1.261 [0.996, 1.793] (6/7)"
+    assert claims.ratio(effect) == "1.261 [0.996, 1.793]"
+    assert claims.ratio(effect, pairs=True) == "1.261 [0.996, 1.793] (6/7)"

@@ -4,11 +4,21 @@ import numpy as np
 import pytest
 
 from lrlearn.evaluation.bootstrap import Interval
-from paper.report.claims import Claim, Part, best_baselines
-from paper.report.content import content
+from paper.report.claims import (
+    CLAIMS,
+    CONTROLS,
+    EXPLORATIONS,
+    Claim,
+    Result,
+    best_baselines,
+    results,
+    table,
+    table_by_meta_seed,
+    verdicts,
+)
 from paper.report.effects import Effect
-from paper.report.explorations import explorations
 from paper.report.frames import frames
+from paper.report.study import Study
 from tests.paper.grid_effects import (
     FLAT,
     ONE,
@@ -34,13 +44,6 @@ RELU = [task for task in TASKS if task.endswith("/mlp_relu")]
 SEEN = {"small": ["mnist/mlp", "mnist/mlp_relu"], "full": []}
 
 
-def judged(content, regime, rule="LSTM"):
-    judge = content.judge
-    found = [*judge.claims(regime, rule), *judge.controls(regime, rule)]
-    found += explorations(content, regime, rule)
-    return {claim.name: claim for claim in found}
-
-
 def of(rule, names):
     return [name.format(rule=rule) for name in names]
 
@@ -51,8 +54,8 @@ def rows():
 
 
 @pytest.fixture(scope="module")
-def whole(rows):
-    return content(rows)
+def everything(rows):
+    return results(Study(rows), (*CLAIMS, *CONTROLS, *EXPLORATIONS))
 
 
 @pytest.fixture(scope="module", params=PLACES, ids="-".join)
@@ -61,8 +64,12 @@ def place(request):
 
 
 @pytest.fixture(scope="module")
-def claims(whole, place):
-    return judged(whole, *place)
+def claims(everything, place):
+    by_claim = {}
+    for result in everything:
+        if (result.regime, result.rule) == place:
+            by_claim.setdefault(result.claim.name, []).append(result)
+    return by_claim
 
 
 @pytest.mark.parametrize(
@@ -72,15 +79,15 @@ def claims(whole, place):
         ("1. with SAM only", ["SAM"], NONE),
         ("1. with GSAM only", ["GSAM"], NONE),
         ("1. with GAM only", ["GAM"], NONE),
-        ("1. without CIFAR-10", REGULARIZED, NONE),
+        ("1. generalization, without CIFAR-10", REGULARIZED, NONE),
         ("4. transfer", REGULARIZED, NONE),
-        ("4. without CIFAR-10", REGULARIZED, NONE),
-        ("LO L2 minus LO none", ["L2"], NONE),
-        ("LO held-out minus LO none", ["held-out"], NONE),
-        ("minus LO L2", REGULARIZED, ["{rule} L2"]),
-        ("minus LO held-out", REGULARIZED, ["{rule} held-out"]),
-        ("minus the best tuned baseline", REGULARIZED, None),
-        ("minus explicit SAM", REGULARIZED, ["SAM"]),
+        ("4. transfer, without CIFAR-10", REGULARIZED, NONE),
+        ("LO + L2 above LO", ["L2"], NONE),
+        ("LO + held-out above LO", ["held-out"], NONE),
+        ("above LO + L2", REGULARIZED, ["{rule} L2"]),
+        ("above LO + held-out", REGULARIZED, ["{rule} held-out"]),
+        ("above the best tuned baseline", REGULARIZED, None),
+        ("above explicit SAM", REGULARIZED, ["SAM"]),
     ],
 )
 def test_gains_are_those_of_the_rows(claims, place, name, teachers, references):
@@ -93,14 +100,14 @@ def test_gains_are_those_of_the_rows(claims, place, name, teachers, references):
     optimizers = [f"{rule} {teacher}" for teacher in teachers]
     tasks = [task for task in TASKS if task not in left_out]
     expected = ahead(gain, regime, optimizers, against, tasks)
-    (part,) = claims[name].parts
+    (part,) = claims[name]
     assert part.effect.interval == pytest.approx([expected] * 3, abs=1e-9)
     assert part.effect.tasks == len(tasks)
     # Explicit SAM gains more than what it teaches, and MLP none more than MLP L2.
-    less = [("minus explicit SAM", "LSTM"), ("minus explicit SAM", "MLP")]
-    less += [("LO L2 minus LO none", "MLP")]
+    less = [("above explicit SAM", "LSTM"), ("above explicit SAM", "MLP")]
+    less += [("LO + L2 above LO", "MLP")]
     assert (expected > 0) == ((name, rule) not in less)
-    assert claims[name].verdict == ("holds" if expected > 0 else "does not hold")
+    assert part.verdict == ("holds" if expected > 0 else "does not hold")
 
 
 @pytest.mark.parametrize("where, tasks", [("", TASKS), (", without CIFAR-10", OTHERS)])
@@ -119,7 +126,7 @@ def test_accuracy_is_that_at_matched_loss(claims, place, where, tasks):
 
     optimizers = [f"{rule} {teacher}" for teacher in REGULARIZED]
     expected = np.mean([points(o, task) for o in optimizers for task in tasks])
-    (part,) = claims[f"1. at matched loss{where}"].parts
+    (part,) = claims[f"1. at matched loss{where}"]
     assert part.effect.interval.mean == pytest.approx(expected)
     assert part.effect.left_out == 0
 
@@ -131,7 +138,7 @@ def test_accuracy_stopped_early_is_that_of_records(claims, place, where, tasks):
     optimizers = [f"{rule} {teacher}" for teacher in REGULARIZED]
     none = dict.fromkeys(tasks, [f"{rule} none"])
     expected = ahead(gain, regime, optimizers, none, tasks)
-    (part,) = claims[f"1. stopped early{where}"].parts
+    (part,) = claims[f"1. stopped early{where}"]
     assert part.effect.interval.mean == pytest.approx(expected)
 
 
@@ -139,21 +146,27 @@ def test_accuracy_stopped_early_is_that_of_records(claims, place, where, tasks):
     "name, teachers, references, balls, tasks",
     [
         ("2. flatness", REGULARIZED, NONE, FLAT, TASKS),
-        ("2. without CIFAR-10", REGULARIZED, NONE, FLAT, OTHERS),
+        ("2. flatness, without CIFAR-10", REGULARIZED, NONE, FLAT, OTHERS),
         ("3. stability, MLP-ReLU", REGULARIZED, STEADY, STABLE, RELU),
         ("3. stability, all tasks", REGULARIZED, STEADY, STABLE, TASKS),
-        ("3. MLP-ReLU, of LO none", ["none"], STEADY, STABLE, RELU),
-        ("3. MLP-ReLU, without CIFAR-10", REGULARIZED, STEADY, STABLE, RELU[:1]),
+        ("3. MLP-ReLU, of LO without teacher", ["none"], STEADY, STABLE, RELU),
         (
-            "3. MLP-ReLU, of LO none, without CIFAR-10",
+            "3. stability, MLP-ReLU, without CIFAR-10",
+            REGULARIZED,
+            STEADY,
+            STABLE,
+            RELU[:1],
+        ),
+        (
+            "3. MLP-ReLU, of LO without teacher, without CIFAR-10",
             ["none"],
             STEADY,
             STABLE,
             RELU[:1],
         ),
         ("3. MLP-ReLU, bracketed", REGULARIZED, STEADY, STABLE, RELU),
-        ("3. MLP-ReLU, to LO none", REGULARIZED, NONE, STABLE, RELU),
-        ("3. all tasks, of LO none", ["none"], STEADY, STABLE, TASKS),
+        ("3. MLP-ReLU, to LO without teacher", REGULARIZED, NONE, STABLE, RELU),
+        ("3. all tasks, of LO without teacher", ["none"], STEADY, STABLE, TASKS),
     ],
 )
 def test_flatness_is_that_at_matched_loss(
@@ -162,30 +175,30 @@ def test_flatness_is_that_at_matched_loss(
     regime, rule = place
     optimizers = [f"{rule} {teacher}" for teacher in teachers]
     against = dict.fromkeys(tasks, of(rule, references))
-    for part, ball in zip(claims[name].parts, balls, strict=True):
+    for part, ball in zip(claims[name], balls, strict=True):
         expected = ahead(log_increase, regime, optimizers, against, tasks, *ball)
-        assert part.name == "{} {}".format(*ball)
+        assert part.claim.part in ("", "{} radius {}".format(*ball))
         assert part.effect.interval == pytest.approx([expected] * 3, abs=1e-9)
         assert part.effect.left_out == 0 and part.effect.tasks == len(tasks)
         assert part.verdict == ("holds" if expected < 0 else "does not hold")
 
 
 def test_pairs_are_counted(claims):
-    effect = claims["1. generalization"].parts[0].effect
+    effect = claims["1. generalization"][0].effect
     # 6 tasks, 3 teachers, 2 meta-seeds, 2 seeds
     assert effect.pairs == 6 * 3 * 2 * 2
     assert (effect.meta_seeds, effect.seeds) == (2, 2)
-    steady = claims["3. stability, MLP-ReLU"].parts[0].effect
+    steady = claims["3. stability, MLP-ReLU"][0].effect
     assert steady.pairs == 2 * 3 * 3 * 2 * 2
 
 
-def test_few_seeds_are_provisional(whole):
-    assert all(claim.provisional for claim in judged(whole, "small").values())
+def test_few_seeds_are_provisional(everything):
+    assert all(result.provisional for result in everything)
     options = {**ONE, "rules": ("LSTM",), "records": 4}
-    enough = judged(content(make_rows(meta_seeds=5, seeds=5, **options)), "full")
-    assert not any(claim.provisional for claim in enough.values())
-    fewer = judged(content(make_rows(meta_seeds=4, seeds=5, **options)), "full")
-    assert fewer["1. generalization"].provisional
+    enough = results(Study(make_rows(meta_seeds=5, seeds=5, **options)), CLAIMS)
+    assert not any(result.provisional for result in enough)
+    fewer = results(Study(make_rows(meta_seeds=4, seeds=5, **options)), CLAIMS[:1])
+    assert fewer[0].provisional
 
 
 def test_tasks_that_lack_an_optimizer_are_left_out(rows):
@@ -195,26 +208,31 @@ def test_tasks_that_lack_an_optimizer_are_left_out(rows):
         if row["kind"] != "run"
         or (row["cell"]["optimizer"], row["cell"]["network"]) != ("LSTM GAM", "mlp")
     ]
-    claims = judged(content(lacking), "small")
-    (part,) = claims["1. generalization"].parts
-    assert (part.effect.tasks, part.effect.all_tasks) == (4, 6)
+    both = results(Study(lacking), CLAIMS[:2])
+    all_teachers, only_sam = (
+        result for result in both if (result.rule, result.regime) == ("LSTM", "small")
+    )
+    assert (all_teachers.effect.tasks, all_teachers.effect.all_tasks) == (4, 6)
     left = [task for task in TASKS if not task.endswith("/mlp")]
     optimizers = [f"LSTM {teacher}" for teacher in REGULARIZED]
     none = dict.fromkeys(left, ["LSTM none"])
     expected = ahead(gain, "small", optimizers, none, left)
-    assert part.effect.interval.mean == pytest.approx(expected)
-    assert claims["1. with SAM only"].parts[0].effect.tasks == 6
+    assert all_teachers.effect.interval.mean == pytest.approx(expected)
+    assert only_sam.effect.tasks == 6
+    texts = table(both)["effect [95 % interval]"]
+    assert [text.endswith(" (4 of 6 tasks)") for text in texts[:4]] == [1, 1, 0, 0]
 
 
 def test_what_was_not_measured_has_no_verdict():
-    claims = judged(content(make_rows(**ONE, teachers=("SAM",))), "full")
-    claim = claims["1. generalization"]
-    assert claim.parts[0].effect is None and claim.verdict == "not measured"
-    assert not claim.provisional
+    study = Study(make_rows(**ONE, teachers=("SAM",), rules=("LSTM",)))
+    (result,) = results(study, CLAIMS[:1])
+    assert result.effect is None and result.verdict == "not measured"
+    assert not result.provisional
+    assert table([result])["effect [95 % interval]"].isna().all()
 
 
 @pytest.mark.parametrize(
-    "verdicts, expected",
+    "parts, expected",
     [
         (("holds", "holds"), "holds"),
         (("holds", "undecided"), "undecided"),
@@ -222,17 +240,46 @@ def test_what_was_not_measured_has_no_verdict():
         (("holds", "not measured"), "not measured"),
     ],
 )
-def test_all_parts_must_hold(verdicts, expected):
+def test_all_parts_must_hold(parts, expected):
     ends = {"holds": (-3, -1), "undecided": (-1, 1), "does not hold": (1, 3)}
-    parts = [
-        Part("", _effect(*ends[v]) if v in ends else None, "ratio") for v in verdicts
+    both = [
+        Result(
+            Claim("c", (), (), "", part=str(i)),
+            *("LSTM", "full", "ratio"),
+            _effect(*ends[part]) if part in ends else None,
+        )
+        for i, part in enumerate(parts)
     ]
-    assert [part.verdict for part in parts] == list(verdicts)
-    assert Claim("", "full", "LSTM", tuple(parts)).verdict == expected
+    assert [result.verdict for result in both] == list(parts)
+    assert verdicts(both) == {("c", "LSTM", "full"): expected}
 
 
 def _effect(low, high):
     return Effect(Interval((low + high) / 2, low, high), 1, 1, 5, 5, 25)
+
+
+def test_tables_have_a_row_for_each_claim_rule_and_regime(rows):
+    main = results(Study(rows), CLAIMS[:5])
+    frame = table(main, verdicts(main))
+    assert len(frame) == 5 * 4 and set(frame["case"][:4]) == {
+        "LSTM-LO full",
+        "LSTM-LO small",
+        "MLP-LO full",
+        "MLP-LO small",
+    }
+    by_meta_seed = table_by_meta_seed(main)
+    for result, row, means in zip(
+        main, frame.to_dict("records"), by_meta_seed["effects"], strict=True
+    ):
+        first = row["effect [95 % interval]"].split()[0]
+        assert first == "{:{}}".format(
+            result.interval.mean, "+.1f" if result.unit == "points" else ".2f"
+        )
+        # Without noise, meta-seeds have the same effect.
+        assert means == f"{first} / {first}"
+        assert row["verdict"] == result.verdict
+    assert list(frame["claim"][16:17]) == ["2. flatness, relative radius 0.02"]
+    assert table(main)["effect [95 % interval]"][19].endswith("] (72/72)")
 
 
 def test_the_best_baseline_is_that_of_best_validation_accuracy(rows):

@@ -1,0 +1,235 @@
+"""What the rows lack, rest on and came from: facts for the appendices."""
+
+import collections
+import pathlib
+
+import numpy as np
+import pandas as pd
+
+from paper.grid.cells import Jobs
+from paper.grid.grid import GRIDS, TaskName
+from paper.grid.optimizers import EMA_MOMENTUM
+from paper.report import labels
+
+_RESULTS = pathlib.Path(__file__).parents[1] / "results"
+_STUCK = 0.12  # test accuracy of a run that has not learned, with ten classes
+
+
+def provenance(rows):
+    """Returns the distinct values of what the rows are signed with, a dict of lists."""
+    found = {}
+    for name in ("grid", "commit", "date", "versions", "command"):
+        values = (row[name] for row in rows if row.get(name))
+        texts = (
+            ", ".join(f"{k} {v}" for k, v in value.items())
+            if isinstance(value, dict)
+            else str(value)
+            for value in values
+        )
+        found[name] = list(dict.fromkeys(texts))
+    return found
+
+
+def missing(study):
+    """Returns the number of runs of the whole grid, and which of them are missing.
+
+    Returns:
+        A tuple of a number and a dict from optimizers, `"a, b"`, to what each of them
+        lacks, a text; `(None, {})` if the grid's definition is not known.
+    """
+    grid = GRIDS.get(next(iter(provenance(study.rows)["grid"]), None))
+    if grid is None:
+        return None, {}
+    jobs = Jobs(grid, lambda dataset: {}).all()
+    cells = [cell for job in jobs if job.kind == "run" for cell in job.cells]
+    there = {frozenset(r["cell"].items()) for r in study.rows if r["kind"] == "run"}
+    lacking = collections.Counter(
+        (cell["optimizer"], f"{cell['dataset']}/{cell['network']}", cell["regime"])
+        for cell in cells
+        if frozenset(cell.items()) not in there
+    )
+    tasks = {}
+    for (optimizer, task, regime), count in lacking.items():
+        text = f"{study.task(task, regime)} {regime} ({count})"
+        tasks.setdefault(optimizer, []).append(text)
+    alike = {}
+    for optimizer in labels.in_order(tasks, labels.OPTIMIZERS):
+        name = labels.optimizer(optimizer)
+        alike.setdefault(", ".join(tasks[optimizer]), []).append(name)
+    return len(cells), {", ".join(names): text for text, names in alike.items()}
+
+
+def stuck(study):
+    """Returns the runs that did not learn: all data sets have ten classes.
+
+    Returns:
+        A dict: `limit` in %, the numbers of `runs` and of `learned` ones among them,
+        and texts `by_task` and `by_optimizer`.
+    """
+    runs = study.every.runs[study.every.runs["test_accuracy"] < _STUCK]
+    tasks = [
+        f"{study.task(task, regime)} {regime} {count}"
+        for regime in study.regimes
+        for part in [runs[runs["regime"] == regime]["task"]]
+        for task in labels.in_order(part, labels.TASKS)
+        for count in [(part == task).sum()]
+    ]
+    return {
+        "limit": 100 * _STUCK,
+        "runs": len(runs),
+        "learned": (runs["kind"] == "learned").sum(),
+        "by_task": ", ".join(tasks),
+        "by_optimizer": counted(runs["optimizer"]),
+    }
+
+
+def counted(optimizers):
+    """Returns optimizers with the number of times that each is there, as text."""
+    counts = collections.Counter(optimizers)
+    names = labels.in_order(counts, labels.OPTIMIZERS)
+    return ", ".join(f"{labels.optimizer(n)} {counts[n]}" for n in names) or "none"
+
+
+def ends_of_ranges(rows):
+    """Returns how many tunings chose an end of their range.
+
+    Args:
+        rows: A list of dicts.
+
+    Returns:
+        A dict: the numbers of `tunings`, `lowest` and `highest`, and texts
+        `lowest_of` and `highest_of` with the optimizers.
+    """
+    tunings = [row for row in rows if row["kind"] == "tuning"]
+    found = {"lowest": [], "highest": []}
+    for row in tunings:
+        name = "rho" if "rho" in row["chosen"] else "learning_rate"
+        values = [trial[name] for trial in row["trials"]]
+        for key, end in (("lowest", min(values)), ("highest", max(values))):
+            if row["chosen"][name] == end:
+                found[key].append(row["cell"]["optimizer"])
+    return {
+        "tunings": len(tunings),
+        **{key: len(names) for key, names in found.items()},
+        **{f"{key}_of": counted(names) for key, names in found.items()},
+    }
+
+
+def initial_share(study):
+    """Returns the fewest steps of Adam-EMA, and what its average keeps of the start."""
+    runs = study.every.runs
+    steps = runs[runs["optimizer"] == "Adam-EMA"]["steps"].min()
+    return steps, EMA_MOMENTUM**steps
+
+
+def shortened(study):
+    """Returns tasks whose runs are shorter than in the grid `full`, a dict of texts.
+
+    Keys are pairs of steps, those of the runs and those of the grid.
+    """
+    found = {}
+    for task, regime, steps in _settings(study.rows):
+        name = TaskName(*task.split("/"), regime)
+        whole = max(GRIDS["full"].horizons_of(name))
+        if steps < whole and name.dataset in GRIDS["full"].datasets:
+            text = f"{study.task(task, regime)} {regime}"
+            found.setdefault((steps, whole), []).append(text)
+    return {steps: ", ".join(texts) for steps, texts in found.items()}
+
+
+def measures(study):
+    """Returns what was measured on each task, and on how many examples, as a table."""
+    rows = []
+    for (task, regime, steps), settings in _settings(study.rows).items():
+        measured, data = settings.get("measures", {}), settings.get("regime", {})
+        size = data.get("train_size")
+        examples, hessian = (
+            min((n for n in (measured.get(name), size) if n is not None), default=None)
+            for name in ("sharpness_examples", "eigenvalue_examples")
+        )
+        rows.append(
+            {
+                "task": study.task(task, regime),
+                "regime": regime,
+                "steps": steps,
+                "training examples": size or "all",
+                "wrong labels": data.get("label_noise"),
+                "batch": data.get("batch_size"),
+                "sharpness examples": examples,
+                "ascent points": measured.get("ascent_steps"),
+                "Hessian examples": hessian,
+                "most iterations": measured.get("eigenvalue_iterations"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def coverage(directory=_RESULTS):
+    """Returns how often intervals hold the truth in simulations, or `None`.
+
+    Args:
+        directory: Where `interval_coverage.csv` lies.
+
+    Returns:
+        A dict: `meta_seeds`, and for the kinds of variance, `shared` and `crossed`,
+        the shares in %; lists of texts.
+    """
+    path = pathlib.Path(directory) / "interval_coverage.csv"
+    if not path.exists():
+        return None
+    table = pd.read_csv(path).sort_values("meta_seeds")
+    shares = {
+        kind: [f"{100 * share:.1f}" for share in found["covered"]]
+        for kind, found in table.groupby("variance")
+    }
+    return {"meta_seeds": [str(n) for n in table["meta_seeds"].unique()], **shares}
+
+
+def ascent(study, directory=_RESULTS):
+    """Returns what the cheap search for sharpness misses, or `None` if unknown.
+
+    Args:
+        study: A `Study`.
+        directory: Where `ascent_check.csv` lies.
+
+    Returns:
+        A list of dicts, one for each number of points of the search: `points`, the
+        number of `runs`, by how much it falls `short` in %, and for each rule the
+        factor by which its ratio of taught to untaught is off, as text.
+    """
+    settings = _settings(study.rows).values()
+    used = {s["measures"]["ascent_steps"] for s in settings if "measures" in s}
+    path = pathlib.Path(directory) / "ascent_check.csv"
+    if not path.exists():
+        return None
+    table = pd.read_csv(path).query("ball == 'relative' and radius == 0.02")
+    groups = table[table["steps"].isin(used)].groupby("steps")
+    return [
+        {
+            "points": points,
+            "runs": len(found),
+            "short": 100 * (1 - found["increase_ratio"].min()),
+            **{rule: _factor(rule, found) for rule in labels.RULES},
+        }
+        for points, found in groups
+    ] or None
+
+
+def _factor(rule, found):
+    """The cheap search's ratio of taught to untaught over the strong one's."""
+    ratios = found.pivot_table("increase_ratio", ["task", "seed"], "optimizer")
+    logs = np.log(ratios[f"{rule.lower()}_sam"] / ratios[f"{rule.lower()}_none"])
+    mean, low, high = np.exp([logs.mean(), logs.min(), logs.max()])
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _settings(rows):
+    """The settings of the runs by task, regime and steps."""
+    found = {}
+    for row in rows:
+        if row["kind"] == "run":
+            cell = row["cell"]
+            task = f"{cell['dataset']}/{cell['network']}"
+            key = task, cell["regime"], cell["steps"]
+            found.setdefault(key, row["settings"])
+    return found

@@ -1,0 +1,144 @@
+"""What the report is made from, computed once."""
+
+import functools
+
+from paper.report import labels
+from paper.report.claims import END, MATCHED, STOPPED, best_baselines
+from paper.report.frames import frames, with_one_horizon
+from paper.report.pairs import Measure, final_points, matched_points, matched_ratios
+
+
+class Study:
+    """The rows of a grid's store and what follows from them.
+
+    Args:
+        rows: A list of dicts such as `paper.grid.store.read` returns.
+
+    Attributes:
+        rows: The rows.
+        every: `Frames` of all of them.
+        frames: `Frames` of one horizon for each task and regime.
+        regimes: Names of the regimes, in order.
+        rules: Names of the update rules, in order.
+        tasks: Dict from each regime to its tasks.
+        meta_trained: Set of `(task, regime)` that rules were meta-trained on.
+        best: Dict from `(task, regime)` to the best tuned baseline.
+
+    Raises:
+        ValueError: If there is no run, or rows cannot be compared.
+    """
+
+    def __init__(self, rows):
+        _check(rows)
+        self.rows, self.every = rows, frames(rows)
+        if self.every.runs.empty:
+            raise ValueError("The store must hold a run. Received: none")
+        self.frames = with_one_horizon(self.every)
+        runs = self.frames.runs
+        self.regimes = labels.in_order(runs["regime"], labels.REGIMES)
+        self.rules = labels.in_order(runs["rule"].dropna(), labels.RULES)
+        self.tasks = {
+            regime: labels.in_order(
+                runs[runs["regime"] == regime]["task"], labels.TASKS
+            )
+            for regime in self.regimes
+        }
+        trained = runs[runs["meta_trained"]]
+        self.meta_trained = set(zip(trained["task"], trained["regime"], strict=True))
+        self.best = best_baselines(runs)
+        self.jpeg_copy = any(
+            row["settings"].get("data", {}).get("cifar10_jpeg_copy") for row in rows
+        )
+
+    @functools.cached_property
+    def target(self):
+        """Validation loss to reach, a `pandas.Series` by task and regime.
+
+        It is 1.05 times the median over tuned Adam's runs of their smallest one.
+        """
+        records = self.frames.records
+        runs = records[records["optimizer"] == "Adam"]
+        smallest = runs.groupby(["task", "regime", "key"])["validation_loss"].min()
+        # A run without a finite loss reached none.
+        smallest = smallest.fillna(float("inf"))
+        return 1.05 * smallest.groupby(["task", "regime"]).median()
+
+    def of(self, name, regime):
+        """Returns the part of a frame of `Frames` that is of one regime."""
+        frame = getattr(self.frames, name)
+        return frame[frame["regime"] == regime]
+
+    @functools.cache  # noqa: B019, a study lives as long as the program
+    def measure(self, name):
+        """Returns a `Measure`.
+
+        Args:
+            name: `"at the end"`, `"stopped early"` or `"at matched loss"`, of test
+                accuracy; or a ball and radius, and `"bracketed"` if only bracketed
+                pairs count.
+        """
+        runs, records = self.frames.runs, self.frames.records
+        if name == END:
+            return Measure(runs, final_points, "points")
+        if name == STOPPED:
+            return Measure(stopped_early(records), final_points, "points")
+        if name == MATCHED:
+            return Measure(records, matched_points, "points")
+        ball, radius, *bracketed = name
+        sharpness = self.frames.sharpness
+        found = sharpness[(sharpness["ball"] == ball) & (sharpness["radius"] == radius)]
+        compare = functools.partial(matched_ratios, bracketed=bool(bracketed))
+        return Measure(found, compare, "ratio")
+
+    def about(self, regime):
+        """Returns what a regime is, as text: how many images, how many wrong labels."""
+        settings = next(
+            row["settings"].get("regime", {})
+            for row in self.rows
+            if row["kind"] == "run" and row["cell"]["regime"] == regime
+        )
+        size, wrong = settings.get("train_size"), settings.get("label_noise")
+        images = f"{size:,} training images" if size else "all training images"
+        noise = f", {100 * wrong:.0f} % of them with a wrong label" if wrong else ""
+        return images + noise
+
+    def dataset(self, name):
+        """Returns the label of a data set."""
+        label = labels.DATASETS.get(name, name)
+        jpeg = name == "cifar10" and self.jpeg_copy
+        return f"{label} (JPEG copy)" if jpeg else label
+
+    def task(self, name, regime):
+        """Returns the label of a task, with a dagger if it was meta-trained on."""
+        dataset, network = name.split("/")
+        dagger = "†" if (name, regime) in self.meta_trained else ""
+        return f"{self.dataset(dataset)} {labels.network(network)}{dagger}"
+
+
+def stopped_early(records):
+    """Returns the record of best validation accuracy of each run, ties by loss.
+
+    Args:
+        records: The frame `Frames.records`.
+    """
+    best = ["validation_accuracy", "validation_loss"]
+    ordered = records.sort_values(best, ascending=[False, True], kind="stable")
+    return ordered.drop_duplicates("key")
+
+
+def _check(rows):
+    """Checks that rows can be told apart and compared."""
+    cells, data = {}, {}
+    for row in rows:
+        cell = row["kind"], frozenset(row["cell"].items())
+        if cells.setdefault(cell, row["key"]) != row["key"]:
+            raise ValueError(
+                "A cell must have one row: others are of other settings. Received: "
+                f"{row['kind']} {row['cell']}, of keys {cells[cell]} and {row['key']}"
+            )
+        used = row["settings"].get("data", {})
+        if "name" in used and data.setdefault(used["name"], used) != used:
+            raise ValueError(
+                "Rows must share the data of a data set. Received: "
+                f"{data[used['name']]} and, at key {row['key']}, {used}"
+            )
