@@ -1,4 +1,8 @@
-"""The report's figures, from a study to files."""
+"""The report's figures, from a study to files.
+
+Functions that draw return a `matplotlib.figure.Figure`, or `None` if there is nothing
+to draw.
+"""
 
 import io
 import itertools
@@ -23,14 +27,13 @@ _DPI = 100
 _SVG = {"svg.hashsalt": "lrlearn", "svg.fonttype": "none"}
 _SVG |= {"font.sans-serif": ["DejaVu Sans", "Arial"]}
 _FACTORS = np.geomspace(1, 20, 14)
-# What is drawn along training: column, label, and whether the axis is logarithmic.
+# What is drawn along training: frame, column, label, and whether the axis is log.
 _ALONG = {
-    "accuracy": ("percent", "Test accuracy, %", False),
-    "loss": ("train_loss", "Training loss", True),
+    "accuracy": ("records", "percent", "Test accuracy, %", False),
+    "loss": ("records", "train_loss", "Training loss", True),
+    "gradient_norm": ("sharpness", "max_gradient_norm", "Largest gradient norm", True),
 }
-_SHARPNESS = {
-    "gradient_norm": ("max_gradient_norm", 0.1, "Largest gradient norm"),
-}
+_RADIUS = 0.1  # of the fixed ball of the gradient norm
 
 
 def shown(rule):
@@ -74,8 +77,6 @@ def _all(study, results):
             about = {"regime": regime, "rule": rule}
             for kind in _ALONG:
                 yield {"kind": kind, **about}, along(study, kind, regime, rule)
-            for kind in _SHARPNESS:
-                yield {"kind": kind, **about}, sharpness(study, kind, regime, rule)
             yield {"kind": "landscape", **about}, landscape(study, regime, rule)
 
 
@@ -98,65 +99,39 @@ def hero(study):
 
     Two tuned baselines, and a learned optimizer without teacher and with SAM as its
     teacher, on the first data set that it was run on.
-
-    Args:
-        study: A `Study`.
-
-    Returns:
-        A `matplotlib.figure.Figure`, or `None` if there is no learned optimizer.
     """
-    if not study.rules:
-        return None
-    regime = study.regimes[0]
-    names = [name.format(rule=study.rules[0]) for name in _HERO]
+    regime, rule = study.regimes[0], next(iter(study.rules), None)
+    names = [name.format(rule=rule) for name in _HERO]
     records = study.of("records", regime)
     records = records[records["optimizer"].isin(names)]
+    if not (records["kind"] == "learned").any():
+        return None
     dataset = labels.in_order(records["dataset"], labels.DATASETS)[0]
     records = records[records["dataset"] == dataset]
     records = records.assign(percent=100 * records["test_accuracy"])
     size = {"size": (3.2, 2.8), "linewidth": 1.8}
     figure = _panels(study, records, names, "percent", "Test accuracy, %", **size)
-    about = f"{study.dataset(dataset)}, {study.about(regime)}"
-    figure.suptitle(f"{about}; Adam and SGD-M are tuned")
+    figure.suptitle(f"{study.dataset(dataset)}, {study.about(regime)}")
     return figure
 
 
 def along(study, kind, regime, rule):
-    """Draws test accuracy or training loss along training.
-
-    Data sets stand in rows, networks in columns.
+    """Draws a quantity along training, data sets in rows, networks in columns.
 
     Args:
         study: A `Study`.
-        kind: `"accuracy"` or `"loss"`.
+        kind: `"accuracy"` or `"loss"`, or `"gradient_norm"`, the largest one within the
+            fixed radius 0.1.
         regime: Name of the regime.
         rule: `"LSTM"` or `"MLP"`.
-
-    Returns:
-        A `matplotlib.figure.Figure`, or `None` if there is nothing to draw.
     """
-    column, label, log = _ALONG[kind]
-    records = study.of("records", regime)
-    records = records.assign(percent=100 * records["test_accuracy"])
-    return _panels(study, records, shown(rule), column, label, log)
-
-
-def sharpness(study, kind, regime, rule):
-    """Draws the largest loss or gradient norm within a ball along training.
-
-    Args:
-        study: A `Study`.
-        kind: `"largest_loss"` or `"gradient_norm"`.
-        regime: Name of the regime.
-        rule: `"LSTM"` or `"MLP"`.
-
-    Returns:
-        A `matplotlib.figure.Figure`, or `None` if there is nothing to draw.
-    """
-    column, radius, label = _SHARPNESS[kind]
-    frame = study.of("sharpness", regime)
-    frame = frame[(frame["ball"] == "fixed") & (frame["radius"] == radius)]
-    return _panels(study, frame, shown(rule), column, label, log=True)
+    name, column, label, log = _ALONG[kind]
+    frame = study.of(name, regime)
+    if name == "sharpness":
+        frame = frame[(frame["ball"] == "fixed") & (frame["radius"] == _RADIUS)]
+    else:
+        frame = frame.assign(percent=100 * frame["test_accuracy"])
+    return _panels(study, frame, shown(rule), column, label, log)
 
 
 def _panels(study, frame, names, column, label, log=False, **options):
@@ -181,9 +156,6 @@ def effects(results):
 
     Args:
         results: A list of `Result`s.
-
-    Returns:
-        A `matplotlib.figure.Figure`, or `None` if there is nothing to draw.
     """
     rows = [
         {
@@ -219,14 +191,7 @@ def effects(results):
 
 
 def transfer(study):
-    """Draws what teachers add to the test accuracy, task by task.
-
-    Args:
-        study: A `Study`.
-
-    Returns:
-        A `matplotlib.figure.Figure`, or `None` if there is nothing to compare.
-    """
+    """Draws what teachers add to the test accuracy, task by task."""
     rows, measure = [], study.measure(END)
     seen = dict(study.meta_trained)
     for rule, regime in itertools.product(study.rules, study.regimes):
@@ -254,9 +219,6 @@ def profiles(study, rule):
     Args:
         study: A `Study`.
         rule: `"LSTM"` or `"MLP"`.
-
-    Returns:
-        A `matplotlib.figure.Figure`, or `None` if there is nothing to draw.
     """
     records = study.frames.records
     records = records[records["optimizer"].isin(shown(rule))]
@@ -292,9 +254,6 @@ def landscape(study, regime, rule):
         study: A `Study`.
         regime: Name of the regime.
         rule: `"LSTM"` or `"MLP"`.
-
-    Returns:
-        A `matplotlib.figure.Figure`, or `None` if no loss is finite.
     """
     planes = study.of("landscapes", regime)
     planes = planes[planes["optimizer"].isin(shown(rule))]

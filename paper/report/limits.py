@@ -130,10 +130,11 @@ def shortened(study):
     found = {}
     for task, regime, steps in _settings(study.rows):
         name = TaskName(*task.split("/"), regime)
-        whole = max(GRIDS["full"].horizons_of(name))
-        if steps < whole and name.dataset in GRIDS["full"].datasets:
-            text = f"{study.task(task, regime)} {regime}"
-            found.setdefault((steps, whole), []).append(text)
+        if name in GRIDS["full"].tasks():
+            whole = max(GRIDS["full"].horizons_of(name))
+            if steps < whole:
+                text = f"{study.task(task, regime)} {regime}"
+                found.setdefault((steps, whole), []).append(text)
     return {steps: ", ".join(texts) for steps, texts in found.items()}
 
 

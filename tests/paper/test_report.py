@@ -59,7 +59,8 @@ def rows_of(text, first):
 @pytest.fixture(scope="module")
 def rows():
     names = {"datasets": ("mnist", "cifar10"), "networks": ("mlp",), "records": 4}
-    return make_rows(**names, **PART, noise=0.0)
+    hand = {"baselines": ("SGD-M", "Adam", "RMSprop", "Adam-EMA"), "explicit": ("SAM",)}
+    return make_rows(**names, **PART, **hand, noise=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +147,8 @@ def test_provenance(text, rows):
 
 def test_claims_that_are_one_are_named(text):
     assert "claim 4 is claim 1 there" not in text
-    full = make_rows(**SMALL, rules=("LSTM",), regimes=("full",))
+    part = {"rules": ("LSTM",), "explicit": (), "teachers": ("none", "SAM")}
+    full = make_rows(**SMALL, **part, regimes=("full",))
     assert "In regime full no task was meta-trained on: claim 4" in text_of(full)
 
 
@@ -171,7 +173,7 @@ def test_what_rests_on_cifar10_is_named(rows, text):
 @pytest.mark.parametrize(
     "part",
     [
-        {"meta_seeds": 1, "seeds": 1},
+        {"meta_seeds": 1, "seeds": 1, "explicit": ()},
         {"rules": ()},
         {"baselines": ()},
         {"baselines": (), "explicit": ()},
@@ -202,7 +204,7 @@ def test_cifar10_is_named_as_it_is():
 
 
 def test_diverged_runs_count_and_are_marked():
-    rows = make_rows(**SMALL, **PART)
+    rows = make_rows(**SMALL, **PART, explicit=(), teachers=("none", "SAM"))
     for row in rows:
         if row["kind"] == "run" and row["cell"]["optimizer"] == "LSTM SAM":
             row["diverged"] = True
@@ -316,6 +318,8 @@ def test_the_first_figure_is_of_one_data_set():
         assert len(looks) == len(axes.get_lines()) == 4
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["Adam", "SGD-M", "LSTM-LO", "LSTM-LO + SAM"]
+    other = make_rows(**SMALL, **PART, teachers=("L2",))
+    assert figures.hero(Study(other)) is None
     assert figures.hero(Study(make_rows(**SMALL, rules=()))) is None
     plt.close("all")
 
