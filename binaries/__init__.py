@@ -1,1 +1,1 @@
-"""Command-line programs of lrlearn: flags to library calls."""
+"""Command-line programs of lrlearn, run from a checkout: flags to library calls."""

@@ -4,7 +4,7 @@ import importlib
 
 import keras
 
-# At once, so that `keras.models.load_model` knows what they register.
+# At once, so that `keras.models.load_model` knows these classes.
 from lrlearn.models import SharpnessAwareModel
 from lrlearn.optimizers import LearnedOptimizer
 
@@ -19,7 +19,7 @@ if keras.backend.backend() == "tensorflow":
 
 
 def __getattr__(name):
-    # Loaded on first use: what trains under JAX or torch imports no TensorFlow.
+    # Loaded on first use: training under JAX or torch imports no TensorFlow.
     if name in (*_ANYWHERE, *_ON_TENSORFLOW):
         return importlib.import_module(f"lrlearn.{name}")
     if name == "MetaTrainer":
