@@ -16,7 +16,7 @@ class Case:
         name: Its name within the group.
         arguments: Arguments of that module's `measure`, a dict of JSON types.
         baseline: Name of the case of the group that its time is compared with, or
-            `None` where `measure` gives the ratio or there is none.
+            `None` if `measure` gives the ratio or there is none.
     """
 
     group: str
@@ -50,7 +50,7 @@ def select(groups=GROUPS, only=""):
 
 
 def yardsticks():
-    """Returns the case that says how fast the machine is at the moment."""
+    """Returns the case that measures how fast the machine is at the moment."""
     return Case("yardsticks", "yardsticks", {})
 
 
@@ -87,7 +87,7 @@ def _meta_step():
 
 
 def _training_step():
-    """All optimizers on each network; few steps where a step takes long."""
+    """All optimizers on each network; few steps if a step takes long."""
     networks = [
         ("mlp_20", 200, False),
         ("mlp_20", 200, True),

@@ -12,8 +12,8 @@ def pin(core):
         core: Number of the core.
 
     Raises:
-        ValueError: If there is no such core. Nothing happens where the system cannot
-            pin processes.
+        ValueError: If there is no such core. Nothing happens if the system cannot pin
+            processes.
     """
     if not hasattr(os, "sched_setaffinity"):
         return

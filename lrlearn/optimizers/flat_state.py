@@ -73,16 +73,10 @@ class FlatState:
             for end, size, shape in zip(ends, self._sizes, self._shapes, strict=True)
         ]
 
-    def _in_blocks(self, function, *coordinates):
-        """Runs a function of coordinates block by block; the state already is in them.
-
-        Args:
-            function: Returns `(d, state)` of the arguments for some coordinates.
-            *coordinates: Gradient, parameter and context, then the state.
-        """
-        *coordinates, state = coordinates
-        blocks = keras.tree.map_structure(self._blocks.split, coordinates)
-        d, state = self._blocks.map(lambda xs: function(*xs), (*blocks, state))
+    def _in_blocks(self, fn, g, w, context, state):
+        """Calls `fn` block by block, see `UpdateRule.update`; `state` is in blocks."""
+        blocks = keras.tree.map_structure(self._blocks.split, (g, w, context))
+        d, state = self._blocks.map(lambda xs: fn(*xs), (*blocks, state))
         return self._blocks.join(d), state
 
     def _initial(self):

@@ -167,9 +167,9 @@ class UpdateRule:
             step: Number of this step, from 1.
             shapes: The shapes of the tensors that the coordinates are of, a list of
                 tuples. Defaults to `None`: a single vector.
-            blockwise: Function that calls its first argument with the others, the
-                gradient, the parameter, the context and the state of coordinates, on
-                one block of them after another. Defaults to all coordinates at once.
+            blockwise: Function `(fn, g, w, context, state)` that returns what
+                `fn(g, w, context, state)` would, from one call for each block of
+                coordinates. Defaults to one call for all.
             return_features: Whether to return the inputs of `direction`, too. Defaults
                 to `False`.
 

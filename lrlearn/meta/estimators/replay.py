@@ -53,6 +53,7 @@ class Replay(Estimator):
             return FullTape().estimate(objective, theta, optimizee, seed, steps)
         take = tf.identity if kept == n else _sampler(n, kept, seed)
         memory = tf.nest.map_structure(take, optimizee.rule_state["memory"])
+        x_shape = objective.rule.num_features, kept
         optimizee, recorded = unroll(
             objective,
             theta,
@@ -60,13 +61,15 @@ class Replay(Estimator):
             seed,
             steps,
             objective.evaluate_field,
-            _records(take, kept, objective.rule.num_features, memory, segment),
+            _records(take, x_shape, memory if segment < steps else {}, segment),
         )
         R = tf.cumsum(recorded["v"], axis=0, reverse=True) * (n / kept)
-        starts = {
-            name: tf.concat([value[None], recorded[f"memory/{name}"][:-1]], axis=0)
-            for name, value in memory.items()
-        }
+        starts = {name: value[None] for name, value in memory.items()}
+        if segment < steps:
+            starts = {
+                name: tf.concat([value, recorded[f"memory/{name}"][:-1]], axis=0)
+                for name, value in starts.items()
+            }
         return Estimate(
             _replay(objective.rule, theta, starts, recorded["x"], R, segment),
             optimizee,
@@ -87,7 +90,7 @@ def _sampler(n, kept, seed):
     return lambda t: tf.gather(t, chosen, axis=-1)
 
 
-def _records(take, kept, num_features, memory, segment):
+def _records(take, x_shape, memory, segment):
     """Returns the records of features, fields, and memory at the end of segments."""
 
     def memory_record(name):
@@ -98,8 +101,8 @@ def _records(take, kept, num_features, memory, segment):
         )
 
     return {
-        "x": Record(lambda x, optimizee, evaluation: take(x), (num_features, kept)),
-        "v": Record(lambda x, optimizee, evaluation: take(evaluation.v), (kept,)),
+        "x": Record(lambda x, optimizee, evaluation: take(x), x_shape),
+        "v": Record(lambda x, optimizee, evaluation: take(evaluation.v), x_shape[1:]),
         **{f"memory/{name}": memory_record(name) for name in memory},
     }
 
