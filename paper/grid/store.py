@@ -114,8 +114,8 @@ def _read(path, header=None):
         header = header or found
         if found != header:
             raise ValueError(
-                f"A store must be of one grid. Received: {_name(found)} in {file}, not "
-                f"{_name(header)}"
+                "A store must be of one grid with the same settings. Received: "
+                f"{_name(found)} in {file}, not {_name(header)}"
             )
         for key, row in more.items():
             rows.setdefault(key, row)

@@ -74,7 +74,8 @@ def test_several_writers_begin_and_write_at_once(tmp_path):
 def test_another_grid_is_refused_and_nothing_is_lost(tmp_path):
     write(tmp_path, ROWS)
     with pytest.raises(
-        ValueError, match=r"one grid. Received: .*tiny' \(abc\) in .*\(def"
+        ValueError,
+        match=r"one grid with the same settings. Received: .*tiny' \(abc\) in .*\(def",
     ):
         store.begin(tmp_path, OTHER)
     assert store.read(tmp_path) == ROWS
@@ -85,7 +86,7 @@ def test_files_of_two_grids_are_refused(tmp_path):
     write(tmp_path / "b", ROWS[1:], OTHER)
     (tmp_path / "b" / "rows.sqlite").rename(tmp_path / "a" / "others.sqlite")
     with pytest.raises(
-        ValueError, match=r"of one grid. Received: .*\(abc\) in .*, not"
+        ValueError, match=r"of one grid .*Received: .*\(abc\) in .*, not"
     ):
         store.read(tmp_path / "a")
 
