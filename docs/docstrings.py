@@ -1,15 +1,17 @@
-"""Lets griffe read Keras's heading `Example:` as its own `Examples:`."""
+"""Prepares docstrings for the site: headings as griffe knows them, equations apart."""
 
 import re
 
 import griffe
 
 
-class Examples(griffe.Extension):
-    """Renames the heading in every docstring."""
+class Docstrings(griffe.Extension):
+    """Changes every docstring."""
 
     def on_object(self, *, obj, **kwargs):
-        """Renames it in one of them."""
+        """Changes one of them."""
         if obj.docstring:
             text = obj.docstring.value
-            obj.docstring.value = re.sub(r"(?m)^Example:$", "Examples:", text)
+            text = re.sub(r"(?m)^Example:$", "Examples:", text)
+            # Without a blank line, two equations in a row are taken for one.
+            obj.docstring.value = text.replace("$$\n$$", "$$\n\n$$")
