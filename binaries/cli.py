@@ -40,6 +40,7 @@ def run(main):
         warnings.formatwarning = _one_line
         if len(arguments) > 1:
             sys.exit(f"error: unknown arguments {arguments[1:]}; flags begin with --")
+        os.environ["MPLBACKEND"] = "Agg"  # figures go to files
         _start_tensorflow()
         try:
             main()
