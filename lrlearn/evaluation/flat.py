@@ -128,8 +128,10 @@ def dtype(params):
 
 def as_tensors(params):
     """Returns `params` as a list of tensors; an empty list raises an error."""
-    if len(params) == 0:
-        raise ValueError(f"`params` must hold at least one tensor. Received: {params=}")
+    if not isinstance(params, list | tuple) or not params:
+        raise ValueError(
+            f"`params` must be a list of at least one tensor. Received: {params=}"
+        )
     return [tf.convert_to_tensor(w) for w in params]
 
 

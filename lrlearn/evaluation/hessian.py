@@ -8,7 +8,7 @@ import tensorflow as tf
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.measured_loss import model_loss
 from lrlearn.evaluation.power_iteration import power_iteration
-from lrlearn.evaluation.validation import check_count, warn_if_nan
+from lrlearn.evaluation.validation import check_count, check_positive, warn_if_nan
 from lrlearn.models.training_loss import parameters
 from lrlearn.regularizers.vectors import unit
 
@@ -105,8 +105,7 @@ class Hessian:
             for one vector and without preconditioner. Of neural networks:
             [Yao et al., 2020](https://arxiv.org/abs/1912.07145).
         """
-        if not tolerance > 0:
-            raise ValueError(f"`tolerance` must be positive. Received: {tolerance=}")
+        check_positive("tolerance", tolerance)
         max_iterations = check_count("max_iterations", max_iterations)
         result = self._run(_search, seed, tolerance, max_iterations)
         warn_if_nan(result.value, _CAUSE)

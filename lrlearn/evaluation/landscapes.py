@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.measured_loss import model_loss
-from lrlearn.evaluation.validation import check_count, warn_if_nan
+from lrlearn.evaluation.validation import check_count, check_positive, warn_if_nan
 from lrlearn.models.training_loss import parameters
 
 
@@ -96,8 +96,7 @@ def landscape(loss_fn, params, directions, span=1.0, points=25) -> pd.DataFrame:
         >>> table["loss"].tolist()
         [10.0, 10.0, 10.0, 10.0]
     """
-    if not 0 < span < float("inf"):
-        raise ValueError(f"`span` must be a positive number. Received: {span=}")
+    check_positive("span", span)
     points = check_count("points", points, minimum=2)
     params = flat.as_tensors(params)
     _check_directions(directions, params)

@@ -38,7 +38,7 @@ def model_loss(model, x, y=None, loss=None, sample_weight=None):
     if not isinstance(model, keras.Model) or not model.built:
         raise ValueError(
             "`model` must be a keras.Model that is built; if it is not, call it on "
-            f"data. Received: {model}"
+            f"data. Received: {_kind(model)}"
         )
     if loss is None and not model.compiled:
         raise ValueError(

@@ -7,7 +7,7 @@ import tensorflow as tf
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.gradient_ascent import PGA
 from lrlearn.evaluation.measured_loss import model_loss
-from lrlearn.evaluation.validation import check_radius, warn_if_nan
+from lrlearn.evaluation.validation import check_radii, warn_if_nan
 from lrlearn.models.training_loss import parameters
 from lrlearn.regularizers.vectors import unit
 
@@ -97,12 +97,9 @@ class SharpnessEvaluator:
             ValueError: If `radii` is empty, one is negative or not finite, `params` is
                 empty, or both `relative` and `adaptive` are true.
         """
-        if np.ndim(radii) != 1 or len(radii) == 0:
-            raise ValueError(
-                f"`radii` must be a list of at least one number. Received: {radii=}"
-            )
-        for radius in radii:
-            check_radius(radius)
+        check_radii("radii", radii)
+        if len(radii) == 0:
+            raise ValueError(f"`radii` must hold at least one. Received: {radii=}")
         if relative and self._adaptive:
             raise ValueError(
                 "`relative` and `adaptive` exclude each other. Received: both"

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from lrlearn.evaluation import flat, stacking
 from lrlearn.evaluation.sharpness_evaluator import COLUMNS, grow_with_radius
-from lrlearn.evaluation.validation import check_count, check_radius, warn_if_nan
+from lrlearn.evaluation.validation import check_count, check_radii, warn_if_nan
 from lrlearn.regularizers.vectors import norm, unit
 
 RADII = {
@@ -75,11 +75,11 @@ class StackedSharpness:
     ):
         self._loss_fn = loss_fn
         self._radii = {"fixed": fixed, "relative": relative, "adaptive": adaptive}
+        for name, radii in self._radii.items():
+            check_radii(name, radii)
         self._balls = [(ball, r) for ball, radii in self._radii.items() for r in radii]
         if not self._balls:
             raise ValueError(f"There must be at least one radius. Received: {fixed=}")
-        for _, radius in self._balls:
-            check_radius(radius)
         self._steps = check_count("steps", steps)
         self._rows = tf.function(self._measure, autograph=False)
 

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from lrlearn import regularizers
 from lrlearn.evaluation.stacking import is_sequential, map_stacked, scores
+from lrlearn.evaluation.validation import check_count
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.tasks.task import SPLITS
 
@@ -30,9 +32,9 @@ class Training:
 
     Args:
         task: A `Task`.
-        optimizer: A Keras optimizer, not yet used.
-        regularizer: A `Regularizer` whose field replaces the plain gradient, or `None`.
-            Defaults to `None`.
+        optimizer: A Keras optimizer, not yet used, or its name.
+        regularizer: A `Regularizer` (or its name) whose field replaces the plain
+            gradient, or `None`. Defaults to `None`.
         count: Number K of runs. Defaults to `1`.
 
     Attributes:
@@ -54,8 +56,9 @@ class Training:
     """
 
     def __init__(self, task, optimizer, regularizer=None, count=1):
-        self.task, self.optimizer, self.regularizer = task, optimizer, regularizer
-        self.count, self.training_cpu_seconds = count, 0.0
+        self.task, self.optimizer = task, keras.optimizers.get(optimizer)
+        self.regularizer = regularizers.get(regularizer)
+        self.count, self.training_cpu_seconds = check_count("count", count), 0.0
         self.model = task.model_fn()
         if not self.model.built:
             self.model(task.train[0][:1])
@@ -64,16 +67,9 @@ class Training:
         self._params, self._state = zip(variables, *copies, strict=True)
         # Draws of dropout, from seeds in the state, have no stacked form.
         self._one_by_one = is_sequential(_stack(self._params)) or bool(self._state[0])
-        optimizer.build(self._flat_params())
-        self._fresh = [v.numpy() for v in optimizer.variables]
-        self._compiled = {
-            plain: tf.function(
-                lambda *args, plain=plain: self._take_steps(plain, *args),
-                autograph=False,
-            )
-            for plain in (False, True)
-        }
-        self._warm = set()
+        self.optimizer.build(self._flat_params())
+        self._fresh = [v.numpy() for v in self.optimizer.variables]
+        self._steps, self._warm = tf.function(self._take_steps, autograph=False), set()
         self._scores = tf.function(functools.partial(scores, task), autograph=False)
         self._data = {
             split: [tf.constant(a[:_MAX_EXAMPLES]) for a in data]
@@ -112,8 +108,9 @@ class Training:
             A `pandas.DataFrame` with one row for each evaluation of a run: `seed`,
             `step`, and the results of `evaluate`.
         """
-        rows, every = [], record_every or steps
-        seeds = np.atleast_1d(seeds).tolist()
+        steps = check_count("steps", steps)
+        every = check_count("record_every", record_every or steps)
+        rows, seeds = [], np.atleast_1d(seeds).tolist()
         for first in range(0, len(seeds), self.count):
             together = seeds[first : first + self.count]
             self.start(together, learning_rate)
@@ -159,13 +156,11 @@ class Training:
             plain: Whether to leave out the regularizer. Defaults to `False`.
         """
         plain = plain or self.regularizer is None
-        steps = self._compiled[plain]
-        if plain not in self._warm:
-            # No step: compiles.
-            steps(self._seeds, tf.constant(0), tf.constant(0))
+        if plain not in self._warm:  # Taking no step compiles.
+            self._steps(plain, self._seeds, tf.constant(0), tf.constant(0))
             self._warm.add(plain)
         began = time.process_time()
-        steps(self._seeds, tf.constant(self._step), tf.constant(until))
+        self._steps(plain, self._seeds, tf.constant(self._step), tf.constant(until))
         self.training_cpu_seconds += time.process_time() - began
         self._step = until
 

@@ -22,6 +22,22 @@ def check_radius(radius):
         )
 
 
+def check_radii(name, radii):
+    """Raises a `ValueError` unless `radii` is a list of valid radii."""
+    if np.ndim(radii) != 1:
+        raise ValueError(f"`{name}` must be a list of numbers. Received: {radii!r}")
+    for radius in radii:
+        check_radius(radius)
+
+
+def check_positive(name, value):
+    """Raises a `ValueError` unless `value` is a finite number > 0."""
+    if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
+        raise ValueError(
+            f"`{name}` must be a positive number. Received: {name}={value!r}"
+        )
+
+
 def check_count(name, count, minimum=1):
     """Returns `count` as an `int`; raises a `ValueError` if it is no valid one."""
     is_integer = isinstance(count, numbers.Integral) and not isinstance(count, bool)

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import numbers
 
 import keras
 
@@ -98,9 +99,10 @@ class SharpnessAwareModel(keras.Model):
         Reference:
             Late phase: [Zhou et al., 2024](https://arxiv.org/abs/2410.10373).
         """
-        if not 0 <= start_fraction < 1:
+        is_number = isinstance(start_fraction, numbers.Real)
+        if not is_number or not 0 <= start_fraction < 1:
             raise ValueError(
-                "`start_fraction` must be at least 0 and below 1. "
+                "`start_fraction` must be a number, at least 0 and below 1. "
                 f"Received: {start_fraction=}"
             )
         regularizer = regularizers.get(regularizer)

@@ -1,5 +1,7 @@
 """The data of the ready-made tasks: images of ten classes, in fixed splits."""
 
+import numbers
+
 import numpy as np
 
 from lrlearn.tasks import array_cache, tfds_reader
@@ -70,9 +72,9 @@ def corrupt(labels, fraction, num_classes, seed):
     Returns:
         A new array like `labels`.
     """
-    if not 0 <= fraction < 1:
+    if not isinstance(fraction, numbers.Real) or not 0 <= fraction < 1:
         raise ValueError(
-            f"`label_noise` must be in [0, 1). Received: label_noise={fraction}"
+            f"`label_noise` must be in [0, 1). Received: label_noise={fraction!r}"
         )
     rng = np.random.default_rng([seed, 1])
     count = round(fraction * len(labels))

@@ -190,5 +190,5 @@ def test_options_are_named():
 
 def test_parameters_must_not_be_empty():
     """There would be no plane."""
-    with pytest.raises(ValueError, match="`params` must hold at least one tensor"):
+    with pytest.raises(ValueError, match="`params` must be a list of at least one"):
         landscape(lambda w: 0.0, [], ([], []))

@@ -300,5 +300,5 @@ def test_counts_may_be_of_numpy():
 
 def test_parameters_must_not_be_empty():
     """There would be no ball."""
-    with pytest.raises(ValueError, match="`params` must hold at least one tensor"):
+    with pytest.raises(ValueError, match="`params` must be a list of at least one"):
         lrlearn.evaluation.pga(lambda w: 0.0, [], 0.1)

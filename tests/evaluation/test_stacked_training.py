@@ -144,3 +144,29 @@ def test_any_number_of_seeds_is_run_in_groups():
     expected = expected.sort_values(["seed", "step"], ignore_index=True)
     found = found.sort_values(["seed", "step"], ignore_index=True)
     np.testing.assert_allclose(found, expected, rtol=2e-5)
+
+
+def test_names_will_do_for_an_optimizer_and_a_regularizer():
+    task = make_task()
+    found = Training(task, "sgd", "sam").run(3, seeds=0)
+    expected = Training(task, keras.optimizers.SGD(), SAM()).run(3, seeds=0)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"count": 0}, "`count` must be an integer >= 1. Received: count=0"),
+        ({"regularizer": "flat"}, "`regularizer` must be .* Received: .*'flat'"),
+    ],
+)
+def test_arguments_must_be_valid(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Training(make_task(), "sgd", **arguments)
+
+
+@pytest.mark.parametrize("argument", ["steps", "record_every"])
+def test_counts_of_steps_must_be_valid(argument):
+    arguments = {"steps": 4, "seeds": 0, argument: -1}
+    with pytest.raises(ValueError, match=f"`{argument}` must be an integer >= 1"):
+        Training(make_task(), "sgd").run(**arguments)
