@@ -14,11 +14,11 @@ _TUNING_SEED = 1000  # apart from the seeds of the runs
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One meta-training, one tuning, or all seeds of a run: a row of the store each.
+    """One meta-training, one tuning, or the runs of all seeds, computed together.
 
     Attributes:
         kind: `"meta"`, `"tuning"` or `"run"`.
-        cells: Dicts of names and seeds, one a row, which tell rows from one another.
+        cells: Dicts of names and seeds, one for each row that the job makes.
         settings: Everything else that determines the numbers, a dict of JSON types.
         needs: Dict of the jobs whose rows this one uses.
     """
@@ -60,20 +60,15 @@ class Jobs:
 
     def all(self):
         """Returns all jobs, each after those that it needs."""
-        meta = [
+        jobs = [
             self.meta(name, meta_seed)
             for meta_seed in range(self._grid.meta_seeds)
             for name in self._learned
         ]
-        return [
-            *meta,
-            *(
-                job
-                for task in self._grid.tasks()
-                for steps in self._grid.horizons_of(task)
-                for job in self._of_task(task, steps)
-            ),
-        ]
+        for task in self._grid.tasks():
+            for steps in self._grid.horizons_of(task):
+                jobs += self._of_task(task, steps)
+        return jobs
 
     def shard(self, index, count):
         """Returns the jobs of shard `index` of `count`, which need no other shard's.
