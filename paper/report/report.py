@@ -1,5 +1,6 @@
 """The report of a grid: Markdown, HTML and figures."""
 
+import os
 import pathlib
 
 import jinja2
@@ -9,6 +10,7 @@ from lrlearn.files import write_atomically
 from paper.report import claims, figures, labels, limits, tables
 from paper.report.study import Study
 
+_PROTOCOL = pathlib.Path(__file__).parents[1] / "PROTOCOL.md"
 _COMMAND = "python -m binaries.report --store=DIR --output=runs/report"
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
@@ -39,7 +41,8 @@ def write(rows, output, command=_COMMAND):
     study = Study(rows)
     main = claims.results(study, (*claims.CLAIMS, *claims.CONTROLS))
     drawn = figures.write(study, main, output / "figures")
-    text = render(study, main, drawn, command)
+    protocol = pathlib.Path(os.path.relpath(_PROTOCOL, output.resolve())).as_posix()
+    text = render(study, main, drawn, command, protocol)
     title = text.splitlines()[0].removeprefix("# ")
     body = markdown.markdown(text, extensions=["tables", "toc", "fenced_code"])
     page = _TEMPLATES.get_template("page.html.j2").render(title=title, body=body)
@@ -51,7 +54,7 @@ def write(rows, output, command=_COMMAND):
     ]
 
 
-def render(study, main, drawn, command):
+def render(study, main, drawn, command, protocol):
     """Returns the report as Markdown.
 
     Args:
@@ -59,14 +62,17 @@ def render(study, main, drawn, command):
         main: `Result`s of the claims and controls.
         drawn: What `figures.write` returned.
         command: The command that makes the report.
+        protocol: Path of the protocol, relative to the report.
     """
+    later = [c for c in claims.EXPLORATIONS if c.cifar10 or study.has("cifar10")]
     return _TEMPLATES.get_template("report.md.j2").render(
         study=study,
         main=main,
         verdicts=claims.verdicts(main),
-        later=claims.results(study, claims.EXPLORATIONS),
+        later=claims.results(study, later),
         drawn=drawn,
         command=command,
+        protocol=protocol,
         claims=claims,
         labels=labels,
         limits=limits,

@@ -90,6 +90,10 @@ class Study:
         compare = functools.partial(matched_ratios, bracketed=bool(bracketed))
         return Measure(found, compare, "ratio")
 
+    def has(self, dataset):
+        """Returns whether there are runs on a data set."""
+        return dataset in set(self.frames.runs["dataset"])
+
     def about(self, regime):
         """Returns what a regime is, as text: how many images, how many wrong labels."""
         settings = next(
