@@ -3,7 +3,7 @@ r"""Draws the loss of saved models on planes through their weights.
     python -m binaries.plot_landscape --model=adam.keras,sam.keras --task=digits/mlp
 
 The planes are spanned by two random directions, normalized filter by filter to each
-model's weights; models of one architecture share what is drawn. Writes
+model's weights; models of one architecture share the random numbers. Writes
 `landscape.png`, `landscape.csv` and `landscape.json` (settings and versions).
 """
 
@@ -22,13 +22,13 @@ matplotlib.use("Agg")
 
 model_flags.define()
 _LABELS = flags.DEFINE_list(
-    "labels", None, "Titles of their panels; default: the names of their files."
+    "labels", None, "Titles of the panels; default: the names of the files."
 )
 _TASK = task_flags.define_task()
 task_flags.define_data()
 _SPAN = flags.DEFINE_float("span", 1.0, "Largest multiple of a direction.")
 _POINTS = flags.DEFINE_integer(
-    "points", 25, "Points along each direction; odd ones include the model itself."
+    "points", 25, "Points along each direction; if odd, the model itself is one."
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the directions.", lower_bound=0)
 _OUTPUT = flags.DEFINE_string("output", "runs/landscape", "Output directory.")

@@ -1,4 +1,4 @@
-r"""How often the intervals of `hierarchical_bootstrap` hold the truth.
+r"""Measures how often intervals of `hierarchical_bootstrap` contain the true mean.
 
     python -m paper.checks.interval_coverage --output=paper/results
 

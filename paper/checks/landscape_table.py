@@ -1,4 +1,4 @@
-"""What four optimizers end in: loss, landscape, norm and curvature, of three seeds.
+"""Loss, landscape, norm and curvature at the end of training, for four optimizers.
 
     python -m paper.checks.landscape_table --output=paper/results/landscape
 
