@@ -8,23 +8,11 @@ distance of the weights. Prints a table and writes `pga.csv`, `pga.png` and `pga
 (settings and versions).
 """
 
-import json
-
-import matplotlib
-import pandas as pd
 from absl import flags
-from tqdm.auto import tqdm
 
-import lrlearn
-from binaries import cli, model_flags, task_flags
-from lrlearn import plots
-from lrlearn.evaluation import hessian_trace, sharpness, top_eigenvalue
-
-matplotlib.use("Agg")
+from binaries import cli, model_flags
 
 model_flags.define()
-_TASK = task_flags.define_task()
-task_flags.define_data()
 _RADII = flags.DEFINE_list(
     "radii", ["0.001", "0.005", "0.05", "0.1"], "Largest L2 distances of the weights."
 )
@@ -49,10 +37,11 @@ _OUTPUT = flags.DEFINE_string("output", "runs/pga", "Output directory.")
 
 def main():
     """Measures by the flags."""
+    import pandas as pd
+    from tqdm.auto import tqdm
+
     radii = cli.numbers(_RADII)
-    task = lrlearn.tasks.load(_TASK.value, **task_flags.data_options())
-    x, y = model_flags.data(task)
-    models = model_flags.load(task, x, y)
+    task, x, y, models = model_flags.load()
     output = cli.output_directory(_OUTPUT.value)
     frames = []
     for path, model in tqdm(models.items(), desc="PGA", unit="model"):
@@ -67,7 +56,9 @@ def main():
 
 
 def _measure(model, x, y, radii):
-    frame = sharpness(
+    from lrlearn import evaluation
+
+    frame = evaluation.sharpness(
         model,
         x,
         y,
@@ -82,8 +73,10 @@ def _measure(model, x, y, radii):
 
 def _curvature(model, x, y):
     """Returns the columns of --hessian, a dict."""
-    top = top_eigenvalue(model, x, y, seed=_SEED.value)
-    trace = hessian_trace(model, x, y, seed=_SEED.value)
+    from lrlearn import evaluation
+
+    top = evaluation.top_eigenvalue(model, x, y, seed=_SEED.value)
+    trace = evaluation.hessian_trace(model, x, y, seed=_SEED.value)
     return {
         "top_eigenvalue": float(top.value),
         "converged": bool(top.converged),
@@ -93,12 +86,12 @@ def _curvature(model, x, y):
 
 
 def _write(frame, output):
+    from lrlearn import plots
+
     frame.to_csv(output / "pga.csv", index=False)
-    provenance = json.dumps(cli.provenance(), indent=2)
-    (output / "pga.json").write_text(provenance + "\n")
-    lines = frame.assign(
-        optimizer=frame["model"].map(model_flags.labels()), network=_TASK.value, seed=0
-    )
+    cli.write_json(output / "pga.json", cli.provenance())
+    optimizer = frame["model"].map(model_flags.labels())
+    lines = frame.assign(optimizer=optimizer, network=flags.FLAGS.task, seed=0)
     figure = plots.sharpness_by_radius(lines)
     if _RELATIVE.value:
         figure.axes[0].set_xlabel("Radius / norm of the weights")

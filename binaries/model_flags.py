@@ -4,15 +4,16 @@ import os
 import pathlib
 import warnings
 
-import keras
 from absl import flags
+
+from binaries import shared_flags
 
 # The flags belong to the programs that define them here, and to their --help.
 flags.disclaim_key_flags()
 
 
 def define():
-    """Defines --model, --split and --examples."""
+    """Defines --model, --split, --examples and the flags of a task."""
     flags.DEFINE_list(
         "model", None, "Saved models, .keras files, comma-separated.", required=True
     )
@@ -22,17 +23,15 @@ def define():
     flags.DEFINE_integer(
         "examples", 1024, "How many of them, from the first on.", lower_bound=1
     )
+    shared_flags.define_task()
+    shared_flags.define_data()
 
 
-def data(task):
-    """Returns the inputs and targets of a task that the flags ask for."""
-    split, examples = flags.FLAGS.split, flags.FLAGS.examples
-    return tuple(a[:examples] for a in getattr(task, split))
-
-
-def load(task, x, y):
-    """Returns the models by path, compiled, if they fit the data."""
-    return {path: _load(path, task, x, y) for path in flags.FLAGS.model}
+def load():
+    """Returns the task, its inputs, its targets, and the compiled models by path."""
+    task, examples = shared_flags.load(), flags.FLAGS.examples
+    x, y = (array[:examples] for array in getattr(task, flags.FLAGS.split))
+    return task, x, y, {path: _load(path, task, x, y) for path in flags.FLAGS.model}
 
 
 def labels():
@@ -43,6 +42,8 @@ def labels():
 
 
 def _load(path, task, x, y):
+    import keras
+
     if not pathlib.Path(path).is_file():
         raise ValueError(f"--model must be a .keras file. Received: {path} (not there)")
     try:
@@ -59,6 +60,8 @@ def _load(path, task, x, y):
 
 
 def _check_fit(path, model, task, x, y):
+    import keras
+
     try:
         outputs = model(x[:1])
     except Exception:  # any, of other inputs

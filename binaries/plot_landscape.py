@@ -7,25 +7,14 @@ model's weights; models of one architecture share the random numbers. Writes
 `landscape.png`, `landscape.csv` and `landscape.json` (settings and versions).
 """
 
-import json
-
-import matplotlib
-import pandas as pd
 from absl import flags
-from tqdm.auto import tqdm
 
-import lrlearn
-from binaries import cli, model_flags, task_flags
-from lrlearn import evaluation, plots
-
-matplotlib.use("Agg")
+from binaries import cli, model_flags
 
 model_flags.define()
 _LABELS = flags.DEFINE_list(
     "labels", None, "Titles of the panels; default: the names of the files."
 )
-_TASK = task_flags.define_task()
-task_flags.define_data()
 _SPAN = flags.DEFINE_float("span", 1.0, "Largest multiple of a direction.")
 _POINTS = flags.DEFINE_integer(
     "points", 25, "Points along each direction; if odd, the model itself is one."
@@ -36,10 +25,13 @@ _OUTPUT = flags.DEFINE_string("output", "runs/landscape", "Output directory.")
 
 def main():
     """Draws by the flags."""
+    import pandas as pd
+    from tqdm.auto import tqdm
+
+    from lrlearn import evaluation
+
     labels = _labels()
-    task = lrlearn.tasks.load(_TASK.value, **task_flags.data_options())
-    x, y = model_flags.data(task)
-    models = model_flags.load(task, x, y)
+    task, x, y, models = model_flags.load()
     output = cli.output_directory(_OUTPUT.value)
     frames = []
     for path, model in tqdm(models.items(), desc="Landscapes", unit="model"):
@@ -67,9 +59,10 @@ def _labels():
 
 
 def _write(frame, output):
+    from lrlearn import plots
+
     frame.to_csv(output / "landscape.csv", index=False)
-    provenance = json.dumps(cli.provenance(), indent=2)
-    (output / "landscape.json").write_text(provenance + "\n")
+    cli.write_json(output / "landscape.json", cli.provenance())
     plots.loss_landscape(frame).savefig(output / "landscape.png", dpi=150)
 
 

@@ -24,13 +24,9 @@ _EXPORT = flags.DEFINE_string(
 
 def main():
     """Writes the report by the flags."""
-    # TensorFlow, which these import, takes seconds: `--help` need not wait for it.
-    import matplotlib
-
     from paper.grid import store
     from paper.report import report
 
-    matplotlib.use("Agg")
     rows = store.read(_STORE.value)
     output = cli.output_directory(_OUTPUT.value)
     command = shlex.join(["python", "-m", "binaries.report", *sys.argv[1:]])

@@ -98,14 +98,11 @@ def run_grid(grid, directory, shard):
 
 def write_report(directory, output, command):
     """Prints the summary of a store, and writes it and the report."""
-    import matplotlib
-
     from lrlearn.files import write_atomically
     from paper.grid import store
     from paper.grid.summary import summary_table
     from paper.report import report
 
-    matplotlib.use("Agg")
     rows = store.read(directory)
     table = summary_table(rows)
     write_atomically(output / "summary.csv", table.to_csv())

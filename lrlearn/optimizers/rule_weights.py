@@ -65,7 +65,9 @@ class RuleWeights:
         variables = variables[: end if len(values) == end else None]
         misfit = self._misfit(values, variables)
         if not misfit:
-            for variable, value in zip(variables, values, strict=True):
+            pairs = list(zip(variables, values, strict=True))
+            del pairs[self.slice]
+            for variable, value in pairs:
                 variable.assign(value)
         fit = not self._misfit(values[:end], variables[:end])
         # A copy of an optimizer in use takes the weights alone.

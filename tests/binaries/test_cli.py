@@ -16,7 +16,14 @@ import lrlearn
 from binaries import cli, shared_flags
 
 PROGRAM = "binaries.cli"
-LATE = ("train",)
+PROGRAMS = (
+    "evaluate_pga",
+    "meta_train",
+    "plot_landscape",
+    "report",
+    "reproduce",
+    "train",
+)
 
 
 @pytest.fixture
@@ -70,13 +77,15 @@ def test_arguments_without_dashes_are_refused(end):
     assert "['steps=3']" in end(None, "steps=3").code
 
 
-def test_programs_import_tensorflow_late():
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_import_tensorflow_late(name):
     """So that --help and mistakes in flags take no seconds."""
-    code = f"import sys; from binaries import {', '.join(LATE)}; print(*sys.modules)"
+    code = f"import sys, binaries.{name}; print(*sys.modules)"
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert "binaries.train" in found.split()
-    assert not {"tensorflow", "keras", "lrlearn"} & set(found.split())
+    assert f"binaries.{name}" in found.split()
+    slow = {"tensorflow", "keras", "lrlearn", "matplotlib", "pandas", "jinja2"}
+    assert not slow & set(found.split())
 
 
 def test_names_of_flags_are_those_of_the_library():

@@ -26,15 +26,15 @@ def test_help(check_help):
 
 
 @pytest.fixture
-def figures(program, monkeypatch):
+def figures(monkeypatch):
     """The figures that were drawn."""
-    figures, draw = [], program.plots.sharpness_by_radius
+    figures, draw = [], lrlearn.plots.sharpness_by_radius
 
     def spy(frame):
         figures.append(draw(frame))
         return figures[-1]
 
-    monkeypatch.setattr(program.plots, "sharpness_by_radius", spy)
+    monkeypatch.setattr(lrlearn.plots, "sharpness_by_radius", spy)
     return figures
 
 
@@ -70,7 +70,7 @@ def test_models_are_compared(run, figures, models, tmp_path):
     np.testing.assert_allclose(frame[expected.columns][:2], expected, rtol=1e-4)
 
 
-def test_options(run, program, figures, models, tmp_path, monkeypatch):
+def test_options(run, figures, models, tmp_path, monkeypatch):
     """Flags reach the measurement, which is replaced here."""
     task = lrlearn.tasks.load("digits/mlp", train_size=30, label_noise=0.5)
 
@@ -81,7 +81,7 @@ def test_options(run, program, figures, models, tmp_path, monkeypatch):
         assert relative is True and adaptive is False and method == "apgd"
         return pd.DataFrame({"radius": radii, "increase": radii})
 
-    monkeypatch.setattr(program, "sharpness", measure)
+    monkeypatch.setattr(lrlearn.evaluation, "sharpness", measure)
     outcome = run(
         f"--model={models[1]}",
         "--relative",

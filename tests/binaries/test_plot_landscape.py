@@ -21,15 +21,15 @@ def models(tmp_path):
 
 
 @pytest.fixture
-def figures(program, monkeypatch):
+def figures(monkeypatch):
     """The figures that were drawn."""
-    figures, draw = [], program.plots.loss_landscape
+    figures, draw = [], lrlearn.plots.loss_landscape
 
     def spy(frame):
         figures.append(draw(frame))
         return figures[-1]
 
-    monkeypatch.setattr(program.plots, "loss_landscape", spy)
+    monkeypatch.setattr(lrlearn.plots, "loss_landscape", spy)
     return figures
 
 
