@@ -198,7 +198,9 @@ class Training:
         if plain:
             return value_and_gradients
         optimizer = self.optimizer
-        regularizer = self.regularizer.at(optimizer.learning_rate, optimizer.iterations)
+        regularizer = self.regularizer.resolve(
+            optimizer.learning_rate, optimizer.iterations
+        )
         return regularizer.gradients
 
     def _differentiate(self, field, x, y):

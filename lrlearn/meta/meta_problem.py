@@ -82,7 +82,7 @@ def _check_tasks(tasks, settings):
 def _check_teacher(regularizer, estimator):
     if regularizer is None:
         return
-    if regularizer.at(1.0) is not regularizer:
+    if regularizer.resolve(1.0) is not regularizer:
         raise ValueError(
             "`regularizer` must not follow a schedule: a learned optimizer has no "
             f"learning rate to follow. Received: {regularizer.get_config()}"

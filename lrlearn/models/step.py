@@ -75,7 +75,7 @@ class Step:
         g = fill(training_loss.of_parameters(gradients), params)
         # A `MultiOptimizer` has no learning rate.
         rate = getattr(self._optimizer, "learning_rate", None)
-        regularizer = self._regularizer.at(rate, self._optimizer.iterations)
+        regularizer = self._regularizer.resolve(rate, self._optimizer.iterations)
 
         def field():
             return regularizer.field(training_loss, params, loss, g)

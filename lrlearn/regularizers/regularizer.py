@@ -82,7 +82,7 @@ class Regularizer:
         """
         raise NotImplementedError
 
-    def at(self, learning_rate, step=0):
+    def resolve(self, learning_rate, step=0):
         """Returns this regularizer with the values of its schedules at a step.
 
         Args:

@@ -30,7 +30,7 @@ class RhoSchedule:
         >>> import lrlearn
         >>> rho = lrlearn.regularizers.RhoSchedule(0.02, 0.1, lr_min=0.0, lr_max=0.01)
         >>> regularizer = lrlearn.regularizers.GSAM(rho=rho)
-        >>> round(float(regularizer.at(learning_rate=0.005).rho), 6)
+        >>> round(float(regularizer.resolve(learning_rate=0.005).rho), 6)
         0.06
     """
 

@@ -61,11 +61,11 @@ class SAM(Regularizer):
         r"""Returns $w + \rho\,g/|g|$, a list of tensors.
 
         Raises:
-            ValueError: If `rho` is a schedule; use `at` first.
+            ValueError: If `rho` is a schedule; call `resolve` first.
         """
         return ascend(params, g, self._radius())
 
-    def at(self, learning_rate, step=0):
+    def resolve(self, learning_rate, step=0):
         """See `Regularizer`."""
         if not isinstance(self.rho, _SCHEDULES):
             return self

@@ -228,4 +228,4 @@ def test_bad_numbers_raise(name, bad):
 
 def test_has_no_schedule_by_default(make):
     regularizer = make(0.1)
-    assert regularizer.at(learning_rate=0.5) is regularizer
+    assert regularizer.resolve(learning_rate=0.5) is regularizer

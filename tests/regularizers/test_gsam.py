@@ -43,7 +43,7 @@ def test_follows_the_learning_rate(mode, learning_rate, rho):
 
     @MODES[mode]
     def gradients(params, learning_rate):
-        return gsam.at(learning_rate).gradients(problem.loss_fn, params)[1]
+        return gsam.resolve(learning_rate).gradients(problem.loss_fn, params)[1]
 
     rate = keras.ops.convert_to_tensor(learning_rate, "float64")
     _, expected = GSAM(rho).gradients(problem.loss_fn, problem.params())

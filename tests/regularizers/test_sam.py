@@ -70,7 +70,7 @@ def test_schedule_needs_a_learning_rate():
 
 def test_schedules_of_keras_follow_the_step():
     schedule = keras.optimizers.schedules.PolynomialDecay(0.2, 10, end_learning_rate=0)
-    sam = SAM(rho=schedule).at(learning_rate=7.0, step=5)
+    sam = SAM(rho=schedule).resolve(learning_rate=7.0, step=5)
     _, received = sam.gradients(quadratic, ones())
     _, expected = SAM(rho=0.1).gradients(quadratic, ones())
     np.testing.assert_allclose(values(received), values(expected), rtol=1e-6)
