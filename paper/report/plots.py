@@ -47,7 +47,7 @@ def line_panels(frame, order, xlabel="Step", size=(2.5, 1.8), linewidth=1.2):
         layout="constrained",
     )
     for axes in grid.flat:
-        axes.grid(alpha=0.3)
+        axes.grid(axis="y", alpha=0.3)
     for (row, column), panel in frame.groupby(["row", "column"], sort=False):
         axes = grid[rows.index(row), columns.index(column)]
         _lines(axes, panel, looks(order), linewidth)
@@ -138,7 +138,7 @@ def _lines(axes, panel, looks, linewidth):
     for name, line in panel.groupby("optimizer", sort=False):
         x, mean, half = (line[column].to_numpy() for column in ("x", "mean", "half"))
         # Markers at other steps than those of other lines.
-        every = list(looks).index(name) % 3, 3
+        every = list(looks).index(name) % 5, 5
         look = {**looks[name], **_LINE, "linewidth": linewidth}
         axes.plot(x, mean, label=name, markevery=every, **look)
         color = looks[name]["color"]
