@@ -24,8 +24,8 @@ class _Presets:
 class LearnedOptimizer(keras.optimizers.Optimizer):
     r"""Optimizer whose update rule was learned.
 
-    Scale your inputs, images to [0, 1]: rules were meta-trained on inputs of this size,
-    and raw pixels up to 255 lead most presets astray.
+    Scale your inputs, images to [0, 1]: presets were meta-trained on such inputs, and
+    most of them fail on raw pixels, up to 255.
 
     Each coordinate $w$ with gradient $g$ and state $h$ is updated by
 
