@@ -231,25 +231,6 @@ def _names(result):
     }
 
 
-def best_baselines(runs):
-    """Returns the tuned baseline of best validation accuracy, by task and regime.
-
-    Args:
-        runs: The frame `Frames.runs`.
-
-    Returns:
-        A dict from `(task, regime)` to an optimizer's name.
-    """
-    by = ["task", "regime"]
-    baselines = runs[runs["kind"] == "baseline"]
-    # Of some of them, the best would be another one.
-    present = baselines.groupby(by)["optimizer"].transform("nunique")
-    baselines = baselines[present == baselines["optimizer"].nunique()]
-    means = baselines.groupby([*by, "optimizer"])["validation_accuracy"].mean()
-    best = means.fillna(0.0).groupby(by).idxmax()
-    return {(task, regime): optimizer for task, regime, optimizer in best}
-
-
 def points(effect):
     """Returns a difference of accuracy as text, `+1.2 [0.3, 2.1]`."""
     return interval_text(effect.interval, 1, sign="+")

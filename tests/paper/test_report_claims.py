@@ -10,7 +10,6 @@ from paper.report.claims import (
     EXPLORATIONS,
     Claim,
     Result,
-    best_baselines,
     results,
     table,
     table_by_meta_seed,
@@ -18,7 +17,7 @@ from paper.report.claims import (
 )
 from paper.report.effects import Effect
 from paper.report.frames import frames
-from paper.report.study import Study
+from paper.report.study import Study, best_baselines
 from tests.paper.grid_effects import (
     FLAT,
     ONE,
