@@ -23,7 +23,8 @@ _DATA = {"": "all images", "_small": "1,000 images, 20 % wrong labels"}
 _ACCURACY = (
     "Test accuracy in %, mean ± half of the 95 % interval over {seeds} seeds of the "
     "trained networks, of one meta-seed, beside Adam with its learning rate chosen on "
-    "validation data for each number of steps. From `paper/results/{file}*.csv`."
+    "validation data for each number of steps. From "
+    "`paper/results/preset_accuracy*.csv`."
 )
 _COST = (
     "CPU time of a training step, Adam's being 1, in `model.fit` without XLA at batch "
@@ -67,8 +68,8 @@ def measured(name, rule, metadata):
 
 
 def _accuracy(name):
-    file, frame = _runs(name)
-    summary = _summary(frame)
+    runs = _runs()
+    summary = _summary(runs)
     rows = [
         {
             "task": task,
@@ -79,31 +80,21 @@ def _accuracy(name):
         }
         for data, task, step in summary.index.droplevel("optimizer").unique()
     ]
-    return {
-        "about": _ACCURACY.format(seeds=frame["seed"].nunique(), file=file),
-        "rows": rows,
-    }
+    return {"about": _ACCURACY.format(seeds=runs["seed"].nunique()), "rows": rows}
 
 
-def _runs(name):
-    """Returns the first file that knows the preset, and its rows."""
-    frames = {file: _read(file) for file in ("rule_accuracy", "preset_accuracy")}
-    file = next(f for f, frame in frames.items() if name in set(frame["optimizer"]))
-    return file, frames[file]
-
-
-def _summary(frame):
-    """Returns means and intervals of the test accuracy, in %."""
-    keys = ["data", "task", "step", "optimizer"]
-    return 100 * summarize(frame, keys, ["test_accuracy"])["test_accuracy"]
-
-
-def _read(file):
+def _runs():
     frames = [
-        pd.read_csv(_RESULTS / f"{file}{suffix}.csv").assign(data=data)
+        pd.read_csv(_RESULTS / f"preset_accuracy{suffix}.csv").assign(data=data)
         for suffix, data in _DATA.items()
     ]
     return pd.concat(frames, ignore_index=True)
+
+
+def _summary(runs):
+    """Returns means and intervals of the test accuracy, in %."""
+    keys = ["data", "task", "step", "optimizer"]
+    return 100 * summarize(runs, keys, ["test_accuracy"])["test_accuracy"]
 
 
 def _interval(row):
@@ -135,7 +126,7 @@ def _ratio(subject, case, files):
 
 
 def _limits(name, rule, metadata):
-    means = _summary(_runs(name)[1])["mean"].unstack("optimizer")
+    means = _summary(_runs())["mean"].unstack("optimizer")
     limits = [
         _SCALE,
         "One meta-seed: another may differ by as much as such presets do.",
