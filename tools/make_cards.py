@@ -22,8 +22,8 @@ _BENCHMARKS = _ROOT / "benchmarks" / "results"
 _DATA = {"": "all images", "_small": "1,000 images, 20 % wrong labels"}
 _ACCURACY = (
     "Test accuracy in %, mean ± half of the 95 % interval over {seeds} seeds of the "
-    "trained networks, of one meta-seed, beside Adam with its learning rate chosen on "
-    "validation data for each number of steps. From "
+    "trained networks, of one meta-seed, beside Adam at its default learning rate, and "
+    "tuned on validation data for each number of steps. From "
     "`paper/results/preset_accuracy*.csv`."
 )
 _COST = (
@@ -76,6 +76,7 @@ def _accuracy(name):
             "data": data,
             "steps": step,
             "this preset": _interval(summary.loc[data, task, step, name]),
+            "Adam, default": _interval(summary.loc[data, task, step, "adam_default"]),
             "Adam, tuned": _interval(summary.loc[data, task, step, "adam"]),
         }
         for data, task, step in summary.index.droplevel("optimizer").unique()

@@ -22,12 +22,16 @@ RUNS = """
 step,test_accuracy,task,optimizer,seed
 100,0.60,net,adam,0
 100,0.62,net,adam,1
+100,0.40,net,adam_default,0
+100,0.40,net,adam_default,1
 100,0.50,net,mine_none,0
 100,0.50,net,mine_none,1
 100,0.70,net,mine_sam,0
 100,0.70,net,mine_sam,1
 1000,0.90,net,adam,0
 1000,0.90,net,adam,1
+1000,0.45,net,adam_default,0
+1000,0.45,net,adam_default,1
 1000,0.80,net,mine_none,0
 1000,0.80,net,mine_none,1
 1000,0.70,net,mine_sam,0
@@ -57,6 +61,10 @@ def test_accuracy(program, results):
     ]
     # A standard deviation of sqrt(2): 12.706 sqrt(2) / sqrt(2) around the mean.
     first, second = found["rows"][:2]
+    assert (first["Adam, default"], second["Adam, default"]) == (
+        "40.0 ± 0.0",
+        "45.0 ± 0.0",
+    )
     assert (first["this preset"], first["Adam, tuned"]) == ("70.0 ± 0.0", "61.0 ± 12.7")
     assert (second["this preset"], second["Adam, tuned"]) == (
         "70.0 ± 0.0",
