@@ -75,8 +75,10 @@ class FlatState:
 
     def _in_blocks(self, fn, g, w, context, state):
         """Calls `fn` block by block, see `UpdateRule.update`; `state` is in blocks."""
-        blocks = keras.tree.map_structure(self._blocks.split, (g, w, context))
-        d, state = self._blocks.map(lambda xs: fn(*xs), (*blocks, state))
+        split = self._blocks.split
+        context = keras.tree.map_structure(split, context)
+        blocks = split(g), split(w), context, state
+        d, state = self._blocks.map(lambda block: fn(*block), blocks)
         return self._blocks.join(d), state
 
     def _initial(self):
