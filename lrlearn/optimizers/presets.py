@@ -22,8 +22,8 @@ https, http or file. Downloads are kept in `$LRLEARN_HOME/downloads`, by hash. A
 file of `config.json` and `theta.safetensors`, in no folder, will do, and `sha256sum`
 gives its hash.
 
-Loading runs no code of a preset and takes little memory: sizes, names, types and shapes
-are checked before any weight is loaded.
+Loading runs no code of a preset and takes little memory: larger files are not read.
+The arrays' names, types and shapes must be those of the rule.
 """
 
 import difflib

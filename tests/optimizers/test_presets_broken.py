@@ -136,13 +136,13 @@ BROKEN = {
     "no digest": (lambda d: _edit(d, theta_sha256=None), "another one"),
     "other rule": (
         _rule(class_name=LSTM, config={"units": [4]}),
-        r"must fit the rule: 'head/bias' must be \('F32', \[1, 1\]\)",
+        r"must fit the rule .*: 'head/bias' must be \(1, 1\), received \(3, 1\)",
     ),
     "huge rule": (_rule(class_name=LSTM, config=HUGE), "must fit the rule"),
-    "huge rule and header": (_huge, "must hold 16000000108000000012 bytes"),
+    "huge rule and header": (_huge, "must be safetensors"),
     "weight missing": (
         _theta(lambda t: {"head/bias": t["head/bias"]}),
-        "'head/kernel' must be .* Received: none",
+        "'head/kernel' must be .*received none",
     ),
     "weight too many": (
         _theta(lambda t: {**t, "x": np.zeros(2, "float32")}),
@@ -150,31 +150,31 @@ BROKEN = {
     ),
     "weight of another type": (
         _theta(lambda t: {**t, "head/bias": t["head/bias"].astype("float64")}),
-        "'head/bias' must be .'F32', .*Received: .'F64'",
+        "must hold float32. Received: others in .'head/bias'",
     ),
     "weight of another shape": (
         _theta(lambda t: {**t, "head/bias": t["head/bias"].T}),
-        "'head/bias' must be .*Received: .'F32', .1, 3.",
+        "'head/bias' must be .*received .1, 3.",
     ),
     "weight NaN": (
         _theta(lambda t: {**t, "head/bias": t["head/bias"] + np.float32(np.nan)}),
         "must be finite.*'head/bias'",
     ),
-    "no safetensors": (_content(lambda c: b"garbage"), "must begin with a header"),
+    "no safetensors": (_content(lambda c: b"garbage"), "must be safetensors"),
     "header too long": (
         _content(lambda c: (2**63).to_bytes(8, "little") + c[8:]),
-        "header of at most 65536 bytes. Received: 9223372036854775808 bytes",
+        "must be safetensors",
     ),
     "header padded": (
         _content(lambda c: (2**17).to_bytes(8, "little") + b" " * 2**17 + c[8:]),
-        "header of at most 65536 bytes. Received: 131072 bytes in a file",
+        "must be safetensors",
     ),
     "header no JSON": (
         _content(lambda c: c[:8] + b"!" + c[9:]),
-        "header of theta.safetensors must be valid JSON",
+        "must be safetensors",
     ),
-    "header a list": (_header(lambda h: [h]), "must be a JSON object"),
-    "entry a number": (_header(lambda h: {**h, "head/bias": 3}), "'head/bias'"),
+    "header a list": (_header(lambda h: [h]), "must be safetensors"),
+    "entry a number": (_header(lambda h: {**h, "head/bias": 3}), "must be safetensors"),
     "offsets outside": (
         _header(lambda h: _with_bias(h, data_offsets=[0, 2**60])),
         "must be safetensors",
@@ -183,7 +183,11 @@ BROKEN = {
         _header(lambda h: _with_bias(h, data_offsets=[-12, 0])),
         "must be safetensors",
     ),
-    "data too long": (_content(lambda c: c + b"0000"), "bytes of weights"),
+    "data too long": (_content(lambda c: c + b"0000"), "must be safetensors"),
+    "type unknown to NumPy": (
+        _header(lambda h: _with_bias(h, dtype="F8_E4M3", shape=[12, 1])),
+        "must be safetensors. Received: 'F8_E4M3'",
+    ),
 }
 
 
