@@ -24,8 +24,8 @@ class _Presets:
 class LearnedOptimizer(keras.optimizers.Optimizer):
     r"""Optimizer whose update rule was learned.
 
-    Scale your inputs, images to [0, 1]: presets were meta-trained on such inputs, and
-    most of them fail on raw pixels, up to 255.
+    Scale your inputs, for example images to [0, 1]. The presets were meta-trained on
+    such inputs, and most of them fail on raw pixels from 0 to 255.
 
     Each coordinate $w$ with gradient $g$ and state $h$ is updated by
 
@@ -93,7 +93,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     def from_preset(cls, preset, **kwargs):
         """Returns an optimizer with the rule and the weights of a preset.
 
-        Give `compile` this optimizer; Keras does not know presets by name.
+        `compile` also takes the name of a built-in preset, as it takes `"adam"`.
 
         Args:
             preset: A name in `LearnedOptimizer.presets`, a directory, or the URL of a
@@ -252,3 +252,17 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                 "Take a preset (LearnedOptimizer.from_preset), pass `theta`, or load "
                 "weights. Received: theta=None"
             )
+
+
+class _BuiltIn:
+    """Stands for a built-in preset in Keras's registry of names."""
+
+    def __init__(self, name):
+        self._name = name
+
+    def from_config(self, config):
+        return LearnedOptimizer.from_preset(self._name, **config)
+
+
+for _name in presets.built_in():
+    keras.saving.get_custom_objects()[_name] = _BuiltIn(_name)

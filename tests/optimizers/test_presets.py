@@ -230,3 +230,14 @@ def test_an_untrained_optimizer_is_not_saved(rule, tmp_path):
     with pytest.raises(ValueError, match="is untrained"):
         LearnedOptimizer(rule).save_to_preset(tmp_path / "mine")
     assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.any_backend
+def test_keras_knows_built_in_presets_by_name():
+    """As it knows "adam", with the optimizer's arguments in a dict."""
+    for name in presets.built_in():
+        assert keras.optimizers.get(name).get_config()["preset"] == name
+    config = {"class_name": "mlp_sam", "config": {"learning_rate": 0.5}}
+    optimizer = keras.optimizers.get(config)
+    assert isinstance(optimizer, LearnedOptimizer)
+    assert float(optimizer.learning_rate) == 0.5
