@@ -1,4 +1,4 @@
-"""Imported by what needs the TensorFlow backend; fails under the others."""
+"""Import this to fail early without the TensorFlow backend and its packages."""
 
 import importlib.util
 

@@ -35,7 +35,7 @@ class Ascent:
         radius: Scalar tensor.
 
     Attributes:
-        centre: The `Point` at 0, its gradient zero where it is not finite.
+        centre: The `Point` at 0; its gradient is zero if it is not finite.
     """
 
     def __init__(self, function, radius):
@@ -54,7 +54,8 @@ class Ascent:
         """
         towards_gradient = self._evaluate(self._radius * unit(self.centre.gradient))
         start = self._evaluate(self._best_start(seed))
-        seen = self._remember(_nothing(start.e), towards_gradient)
+        nothing = tf.zeros([_MEMORY, start.e.shape[0]], start.e.dtype)
+        seen = self._remember((nothing, nothing), towards_gradient)
         seen = self._remember(seen, start)
         seen = self._probe(seen)
         point, *_ = tf.while_loop(
@@ -198,7 +199,7 @@ class AutoPGD(Ascent):
 
 
 class _AutoPGDState(NamedTuple):
-    """Where Auto-PGD is, and what it compares at the end of a phase."""
+    """The state of Auto-PGD; `last_*` are from the end of the last phase."""
 
     point: Any
     previous: Any
@@ -219,11 +220,6 @@ def _phases(steps):
     for begin, end in itertools.pairwise(ends):
         lengths[end] = max(lengths[end], end - begin)
     return lengths[1 : steps + 1]
-
-
-def _nothing(e):
-    zeros = tf.zeros([_MEMORY, e.shape[0]], e.dtype)
-    return zeros, zeros
 
 
 def _best(point, other):

@@ -20,8 +20,8 @@ class Function:
             parameters, elementwise. Defaults to `False`.
 
     Attributes:
-        dtype: The type of perturbations and values: float64 if that of all parameters
-            is, else float32.
+        dtype: The type of perturbations and values: float64 if all parameters are
+            float64, else float32.
         zero: The perturbation 0.
         value: Function of a perturbation that returns the value there.
         value_and_gradient: Function of a perturbation that returns the value and the
@@ -37,7 +37,7 @@ class Function:
         w = self._flatten(params)
         self.zero = tf.zeros_like(w)
         self._scale = tf.abs(w) if adaptive else tf.ones([], self.dtype)
-        # As functions, they appear once in a graph that calls them often.
+        # As functions, each appears once in a graph, however often it is called.
         self.value = tf.function(self._value, autograph=False)
         self.value_and_gradient = tf.function(self.differentiate, autograph=False)
 
@@ -55,9 +55,14 @@ class Function:
         f, gradients = value_and_gradients(self._evaluate, self._at(e))
         return tf.cast(f, self.dtype), self._scale * self._flatten(gradients)
 
-    def defect(self, f, g):
-        """Returns `defect(f, g, point)`, with the value and the gradient `[n]` at 0."""
-        return defect(f, g, self._flatten(self._params))
+    def start(self):
+        """Returns the value and the gradient `[n]` at 0, and the defect of the point.
+
+        The defect is 0, or NaN if the parameters, the value or the gradient are not
+        finite; see `flat.defect`.
+        """
+        f, g = self.value_and_gradient(self.zero)
+        return f, g, defect(f, g, self._flatten(self._params))
 
     def hessian_vector_product(self, v):
         """Returns the Hessian at the point, times `v`."""
@@ -95,7 +100,7 @@ class Function:
 class HalfSquaredGradient:
     r"""$\|\nabla f\|^2/2$ of a `Function`, with the same methods.
 
-    It is smooth where $\|\nabla f\|$ is not; its gradient is a Hessian-vector product.
+    Unlike $\|\nabla f\|$ it is smooth. Its gradient is a Hessian-vector product.
 
     Args:
         function: A `Function`.
@@ -109,7 +114,7 @@ class HalfSquaredGradient:
 
     @property
     def epsilon(self):
-        """That of the function."""
+        """The machine epsilon of the function."""
         return self._function.epsilon
 
     def _value(self, e):

@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from lrlearn.checks import check_count
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.ascent import Ascent, AutoPGD
-from lrlearn.evaluation.validation import check_count, check_radius, warn_if_nan
+from lrlearn.evaluation.validation import check_radius, warn_if_nan
 from lrlearn.regularizers.vectors import norm
 
 _OBJECTIVES = ("loss", "gradient_norm")
@@ -58,7 +59,7 @@ class PGA:
     32 random points of the sphere and 8 between such points and the gradient's
     direction (256 and 8 for at most a hundred parameters, since a random search can
     compete on so small a sphere), after eight gradients in its Krylov directions. The
-    first candidate is the perturbation of SAM, so no result is below what that reaches.
+    first candidate is the perturbation of SAM, so no result is below SAM's.
 
     Points at which $F$ or its gradient is not finite are skipped. If the parameters,
     the loss or its gradient there are not finite, the result is NaN, and a warning is
@@ -132,8 +133,8 @@ class PGA:
             params: List of tensors or variables.
             radius: L2 radius, >= 0.
             *args: Tensors, or structures of them, that `loss_fn` gets after the
-                parameters, such as data: what is handed over here may change without
-                the graph being compiled anew.
+                parameters, such as data. They may change from call to call; the graph
+                is compiled once.
             seed: Integer seed of the starts. Defaults to `0`.
 
         Returns:
@@ -225,10 +226,9 @@ def pga(
 
 
 def _result(loss, objective, e):
-    f0, g0 = loss.value_and_gradient(loss.zero)
+    f0, g0, defect = loss.start()
     f, g = loss.value_and_gradient(e)
     rise = flat.increase(f0, g0, f, g, e, loss.epsilon)
-    defect = loss.defect(f0, g0)
     f, slope, rise, e = (part + defect for part in (f, norm(g), rise, e))
     value = f if objective == "loss" else slope
     return PGAResult(value, f, slope, rise, loss.unflatten(e))

@@ -1,14 +1,14 @@
 """Curvature of a loss: the top eigenvalue and the trace of its Hessian."""
 
-import functools
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from lrlearn.checks import check_count, check_positive
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.measured_loss import model_loss
 from lrlearn.evaluation.power_iteration import power_iteration
-from lrlearn.evaluation.validation import check_count, check_positive, warn_if_nan
+from lrlearn.evaluation.validation import warn_if_nan
 from lrlearn.models.training_loss import parameters
 from lrlearn.regularizers.vectors import unit
 
@@ -36,7 +36,7 @@ class TraceResult(NamedTuple):
 
     Attributes:
         value: The estimate of the trace.
-        standard_error: Its standard error; NaN of a single probe.
+        standard_error: Its standard error; NaN for a single probe.
     """
 
     value: Any
@@ -46,9 +46,9 @@ class TraceResult(NamedTuple):
 class Hessian:
     r"""The Hessian $H$ of a loss at some parameters, known by its products $Hv$.
 
-    A method that is called eagerly compiles one graph; in a `tf.function` it is part of
-    it. If the loss, its gradient or a product with its Hessian is not finite at the
-    parameters, the results are NaN, and eagerly a warning is given.
+    Called eagerly, a method compiles one graph; called in a `tf.function`, it becomes
+    part of that graph. If the loss, its gradient or a product with its Hessian is not
+    finite at the parameters, the results are NaN, and eagerly a warning is given.
 
     Args:
         loss_fn: Twice differentiable function of a list of tensors that returns a
@@ -83,7 +83,7 @@ class Hessian:
         Power iteration takes $v$ to $Hv$. This takes $v$ to the unit vector of largest
         $\lambda = v^T H v$ in the span of $v$, $Hv$ and the previous move, which costs
         one Hessian-vector product too. So $\lambda$ never falls, and a negative
-        eigenvalue of larger magnitude does not attract $v$. Convergence is that of
+        eigenvalue of larger magnitude does not attract $v$. It converges like
         conjugate gradients.
 
         It has converged if $\|Hv - \lambda v\|$ is at most a quarter of `tolerance`
@@ -98,11 +98,11 @@ class Hessian:
             seed: Integer seed of the first $v$. Defaults to `0`.
 
         Raises:
-            ValueError: If an argument is not one of these.
+            ValueError: If an argument is out of its range.
 
         Reference:
             [Knyazev, 2001](https://doi.org/10.1137/S1064827500366124), algorithm 5.1,
-            for one vector and without preconditioner. Of neural networks:
+            for one vector and without preconditioner. For neural networks:
             [Yao et al., 2020](https://arxiv.org/abs/1912.07145).
         """
         check_positive("tolerance", tolerance)
@@ -127,7 +127,7 @@ class Hessian:
 
         Reference:
             Hutchinson, 1990, A stochastic estimator of the trace of the influence
-            matrix; of neural networks:
+            matrix. For neural networks:
             [Yao et al., 2020](https://arxiv.org/abs/1912.07145).
         """
         probes = check_count("probes", probes)
@@ -139,8 +139,15 @@ class Hessian:
         return result
 
     def _run(self, function, seed, *settings):
-        function = functools.partial(function, self._loss_fn, *settings)
-        graph = tf.function(function, autograph=False)
+        """Returns `function(loss, multiply, defect, seed, *settings)` from a graph."""
+
+        def graph(params, seed):
+            loss = flat.Function(self._loss_fn, params)
+            multiply = tf.function(loss.hessian_vector_product, autograph=False)
+            *_, defect = loss.start()
+            return function(loss, multiply, defect, seed, *settings)
+
+        graph = tf.function(graph, autograph=False)
         return graph(self._params, tf.constant(seed, tf.int32))
 
 
@@ -219,11 +226,8 @@ def hessian_trace(
     return hessian.trace(probes, seed)
 
 
-def _search(loss_fn, tolerance, max_iterations, params, seed):
-    loss = flat.Function(loss_fn, params)
-    multiply = tf.function(loss.hessian_vector_product, autograph=False)
+def _search(loss, multiply, defect, seed, tolerance, max_iterations):
     shape = tf.shape(loss.zero)
-    defect = loss.defect(*loss.value_and_gradient(loss.zero))
     v = unit(tf.random.stateless_normal(shape, [seed, 0], dtype=loss.dtype))
     value, converged, iterations, v = power_iteration(
         multiply, v, tolerance, max_iterations, loss.epsilon
@@ -234,10 +238,7 @@ def _search(loss_fn, tolerance, max_iterations, params, seed):
     return EigenvalueResult(value + defect, converged, iterations, vector)
 
 
-def _estimate_trace(loss_fn, probes, params, seed):
-    loss = flat.Function(loss_fn, params)
-    multiply = tf.function(loss.hessian_vector_product, autograph=False)
-
+def _estimate_trace(loss, multiply, defect, seed, probes):
     def curvature(i):
         shape = tf.shape(loss.zero)
         bits = tf.random.stateless_uniform(shape, [seed, i], 0, 2, tf.int32)
@@ -250,7 +251,7 @@ def _estimate_trace(loss_fn, probes, params, seed):
         fn_output_signature=loss.dtype,
         parallel_iterations=1,
     )
-    defect = loss.defect(*loss.value_and_gradient(loss.zero)) + flat.defect(values)
+    defect += flat.defect(values)
     value = tf.reduce_mean(values) + defect
     variance = tf.reduce_sum(tf.square(values - value)) / max(probes - 1, 1)
     return TraceResult(value, tf.sqrt(variance / probes))

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from lrlearn.checks import check_count, check_positive
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.measured_loss import model_loss
-from lrlearn.evaluation.validation import check_count, check_positive, warn_if_nan
+from lrlearn.evaluation.validation import warn_if_nan
 from lrlearn.models.training_loss import parameters
 
 
@@ -153,18 +154,12 @@ def random_directions(params, seed=0):
 
 def _check_directions(directions, params):
     shapes = [tuple(w.shape) for w in params]
-    received = [_shapes(direction) for direction in directions]
+    received = [[tuple(np.shape(d)) for d in direction] for direction in directions]
     if received != [shapes] * 2:
         raise ValueError(
             f"`directions` must be two lists of tensors of the shapes {shapes} of "
             f"`params`. Received: {received}"
         )
-
-
-def _shapes(direction):
-    if not isinstance(direction, list | tuple):
-        return tuple(np.shape(direction))
-    return [tuple(np.shape(d)) for d in direction]
 
 
 def _filter_normalized(w, seed):
@@ -182,7 +177,7 @@ def _filter_norms(w):
 def _losses(loss_fn, params, d1, d2, alpha, beta):
     loss_fn = tf.function(loss_fn, autograph=False)  # Traced once.
     function = flat.Function(loss_fn, params)
-    defect = function.defect(*function.value_and_gradient(function.zero))
+    *_, defect = function.start()
 
     def loss(coefficients):
         a, b = coefficients

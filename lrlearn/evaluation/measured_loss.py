@@ -46,7 +46,7 @@ def model_loss(model, x, y=None, loss=None, sample_weight=None):
         )
     data = _collect(x, y, sample_weight)
     measured = model if loss is None else _with_loss(model, loss)
-    run = _run_test_step if _overrides_test_step(measured) else _run_pass
+    own_test_step = type(measured).test_step is not keras.Model.test_step
     trainable, other = parameters(model), model.non_trainable_variables
 
     def loss_fn(params, state=None):
@@ -54,7 +54,9 @@ def model_loss(model, x, y=None, loss=None, sample_weight=None):
         if state is not None:
             values += zip(other, state, strict=True)
         with Pass(values):
-            return run(measured, data)
+            if own_test_step:
+                return _run_test_step(measured, data)
+            return run_pass(measured, data, training=False)[0]
 
     loss_fn.compute_dtype = _coarsest_dtype(model)
     _try(loss_fn, trainable)
@@ -105,10 +107,6 @@ def _with_loss(model, loss):
         ) from None
 
 
-def _run_pass(model, data):
-    return run_pass(model, data, training=False)[0]
-
-
 def _run_test_step(model, data):
     """Returns the loss that a model's own `test_step` logs for one batch."""
     for metric in model.metrics:
@@ -117,10 +115,6 @@ def _run_test_step(model, data):
     if "loss" not in logs:
         raise ValueError(f"`test_step` must return a 'loss'. Received: {sorted(logs)}")
     return logs["loss"]
-
-
-def _overrides_test_step(model):
-    return type(model).test_step is not keras.Model.test_step
 
 
 def _try(loss_fn, variables):
@@ -146,10 +140,10 @@ def _coarsest_dtype(model):
     return max(floats, key=lambda name: ml_dtypes.finfo(name).eps)
 
 
-def _one_line(error, length=200):
+def _one_line(error):
     """Returns an error's message on one line, shortened."""
     text = " ".join(str(error).split())
-    return text if len(text) <= length else f"{text[:length]}..."
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 class _Collector(keras.Model):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from lrlearn.evaluation import flat
 from lrlearn.regularizers.vectors import norm, unit
 
-# Of the tolerated residual: an eigenvalue that close need not be the top one.
+# Factor of the tolerated residual: an eigenvalue so close need not be the top one.
 _MARGIN = 0.25
 
 
@@ -69,7 +69,7 @@ def _improve(iterate, multiply):
     hr = multiply(r)
     basis, images = tf.stack([v, r, p]), tf.stack([hv, hr, hp])
     c = _best_combination(basis, images - tf.tensordot(v, hv, 1) * basis)
-    move = c * [0, 1, 1]  # What is new in the new `v`.
+    move = c * [0, 1, 1]  # The new `v` without its part along the old one.
     v, hv, p, hp = (
         tf.linalg.matvec(vectors, weights, transpose_a=True)
         for weights in (c, move)

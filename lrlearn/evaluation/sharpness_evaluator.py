@@ -35,8 +35,8 @@ class SharpnessEvaluator:
 
     With `adaptive` the ball is one of relative changes, $e = |w| \odot \hat e$ with
     $\|\hat e\|_2 \le r$, and gradients are those by $\hat e$. Then no column changes if
-    the weights are rescaled and the network computes the same, as when those of a ReLU
-    layer are doubled and those of the next one halved.
+    the weights are rescaled and the network computes the same: for example, if the
+    weights of a ReLU layer are doubled and those of the next layer are halved.
 
     The maxima are those that `PGA` finds: lower bounds, and tight ones on convex
     quadratics. A point in a small ball lies in a larger one too, so no maximum is below
@@ -116,8 +116,8 @@ class SharpnessEvaluator:
 
     def _measure(self, params, args, radii, seed):
         loss = flat.Function(self._loss_fn, params, args, self._adaptive)
-        f0, g0 = loss.value_and_gradient(loss.zero)
-        defect = loss.defect(f0, g0) + flat.defect(radii)
+        f0, g0, defect = loss.start()
+        defect += flat.defect(radii)
         radii = tf.where(defect == 0, radii, tf.zeros_like(radii))
 
         def row(radius):

@@ -3,9 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
+from lrlearn.checks import check_count
 from lrlearn.evaluation import flat, stacking
 from lrlearn.evaluation.sharpness_evaluator import COLUMNS, grow_with_radius
-from lrlearn.evaluation.validation import check_count, check_radii, warn_if_nan
+from lrlearn.evaluation.validation import check_radii, warn_if_nan
 from lrlearn.regularizers.vectors import norm, unit
 
 RADII = {
@@ -121,7 +122,7 @@ class StackedSharpness:
         def step(k, g, maxima, gap):
             elements = (params, state, f0, (*balls, g))
             g, point = stacking.map_stacked(climb, elements, sequential)
-            finite = _finite(point)
+            finite = tf.reduce_all(tf.math.is_finite(point), axis=-1, keepdims=True)
             maxima = tf.where(finite, tf.maximum(maxima, point), maxima)
             gap = tf.where(k == 0, point[..., 1:2], gap)
             return k + 1, g, maxima, gap
@@ -146,7 +147,7 @@ class StackedSharpness:
         """
         params, state = element
         function = self._function(params, state)
-        f0, g0 = function.value_and_gradient(function.zero)
+        f0, g0, defect = function.start()
         w = tf.concat([tf.reshape(tf.cast(p, g0.dtype), [-1]) for p in params], axis=0)
         length, one = norm(w), tf.ones([], w.dtype)
         radii = [r * (length if ball == "relative" else one) for ball, r in self._balls]
@@ -156,7 +157,7 @@ class StackedSharpness:
         f = tf.fill([len(self._balls)], f0)
         centre = tf.stack([f, tf.zeros_like(f), norms], axis=1)
         balls = tf.stack(radii), scales, scales * g0
-        return f0, balls, centre, function.defect(f0, g0)
+        return f0, balls, centre, defect
 
     def _records(self, rows):
         table = np.split(rows, np.cumsum([len(r) for r in self._radii.values()])[:-1])
@@ -180,7 +181,3 @@ def _climb(function, f0, radius, scale, g0, g):
     g = scale * g
     rise = flat.increase(f0, g0, f, g, e, function.epsilon)
     return g, tf.stack([f, rise, norm(g)])
-
-
-def _finite(points):
-    return tf.reduce_all(tf.math.is_finite(points), axis=-1, keepdims=True)

@@ -1,7 +1,6 @@
 """Statistics of repeated runs."""
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 
@@ -46,14 +45,10 @@ def summarize(frame, by, columns):
         A `pandas.DataFrame` indexed by `by`, in order of appearance, with columns
         `(column, "mean")` and `(column, "interval")`.
     """
-    groups = frame.groupby(list(by), sort=False)
-    rows = [
-        [x for column in columns for x in mean_interval(group[column])]
-        for _, group in groups
-    ]
-    keys = pd.DataFrame([key for key, _ in groups], columns=list(by))
-    return pd.DataFrame(
-        rows,
-        index=keys.set_index(list(by)).index,
-        columns=pd.MultiIndex.from_product([columns, ["mean", "interval"]]),
+    groups = frame.groupby(list(by), sort=False)[list(columns)]
+    return groups.agg(
+        [
+            ("mean", lambda values: mean_interval(values)[0]),
+            ("interval", lambda values: mean_interval(values)[1]),
+        ]
     )

@@ -9,8 +9,8 @@ import pandas as pd
 import tensorflow as tf
 
 from lrlearn import regularizers
+from lrlearn.checks import check_count
 from lrlearn.evaluation.stacking import is_sequential, map_stacked, scores
-from lrlearn.evaluation.validation import check_count
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.tasks.task import SPLITS
 
@@ -67,7 +67,7 @@ class Training:
         self._params, self._state = zip(variables, *copies, strict=True)
         # Draws of dropout, from seeds in the state, have no stacked form.
         self._one_by_one = is_sequential(_stack(self._params)) or bool(self._state[0])
-        self.optimizer.build(self._flat_params())
+        self.optimizer.build(_flat(self._params))
         self._fresh = [v.numpy() for v in self.optimizer.variables]
         self._steps, self._warm = tf.function(self._take_steps, autograph=False), set()
         self._scores = tf.function(functools.partial(scores, task), autograph=False)
@@ -121,7 +121,7 @@ class Training:
         return pd.DataFrame(rows)
 
     def start(self, seeds, learning_rate=None):
-        """Starts afresh.
+        """Starts K new runs.
 
         Args:
             seeds: A list of K integers, one for each run: seeds of the initial
@@ -134,14 +134,14 @@ class Training:
                 f"`seeds` must be {self.count} integers. Received: {seeds=}"
             )
         for params, state, seed in zip(self._params, self._state, seeds, strict=True):
-            values = self.task.init(seed)
-            for variable, value in zip([*params, *state], sum(values, []), strict=True):
+            values = _flat(self.task.init(seed))
+            for variable, value in zip([*params, *state], values, strict=True):
                 variable.assign(value)
         for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
         if getattr(self.optimizer, "use_ema", False):
             averages = self.optimizer._model_variables_moving_average
-            for average, w in zip(averages, self._flat_params(), strict=True):
+            for average, w in zip(averages, _flat(self._params), strict=True):
                 average.assign(w)
         if learning_rate is not None:
             self.optimizer.learning_rate = learning_rate
@@ -178,9 +178,6 @@ class Training:
         rows = zip(*columns.values(), strict=True)
         return [dict(zip(columns, row, strict=True)) for row in rows]
 
-    def _flat_params(self):
-        return [w for run in self._params for w in run]
-
     def _take_steps(self, plain, seeds, first, last):
         seeds = tf.unstack(seeds, self.count)
 
@@ -216,16 +213,13 @@ class Training:
         return map_stacked(of_one, elements, self._one_by_one)
 
     def _apply(self, gradients, states):
-        gradients = [tf.unstack(g, self.count) for g in gradients]
-        flat = [g for run in zip(*gradients, strict=True) for g in run]
-        self.optimizer.apply(flat, self._flat_params())
-        for variables, values in zip(
-            zip(*self._state, strict=True), states, strict=True
-        ):
-            for variable, value in zip(
-                variables, tf.unstack(values, self.count), strict=True
-            ):
-                variable.assign(value)
+        gradients, states = (
+            zip(*(tf.unstack(t, self.count) for t in stacked), strict=True)
+            for stacked in (gradients, states)
+        )
+        self.optimizer.apply(_flat(gradients), _flat(self._params))
+        for variable, value in zip(_flat(self._state), _flat(states), strict=True):
+            variable.assign(value)
 
 
 def tune_learning_rate(training, learning_rates, steps, seeds):
@@ -258,6 +252,10 @@ def tune_learning_rate(training, learning_rates, steps, seeds):
     mean = trials.assign(minus_loss=-losses).groupby("learning_rate").mean()
     best = mean.sort_values(["validation_accuracy", "minus_loss"], ascending=False)
     return float(best.index[0]), trials
+
+
+def _flat(runs):
+    return [value for run in runs for value in run]
 
 
 def _copies(variables):

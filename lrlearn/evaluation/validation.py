@@ -1,7 +1,6 @@
-"""Checks of arguments."""
+"""Checks of radii and of results."""
 
 import math
-import numbers
 import warnings
 
 import numpy as np
@@ -30,30 +29,12 @@ def check_radii(name, radii):
         check_radius(radius)
 
 
-def check_positive(name, value):
-    """Raises a `ValueError` unless `value` is a finite number > 0."""
-    if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
-        raise ValueError(
-            f"`{name}` must be a positive number. Received: {name}={value!r}"
-        )
-
-
-def check_count(name, count, minimum=1):
-    """Returns `count` as an `int`; raises a `ValueError` if it is no valid one."""
-    is_integer = isinstance(count, numbers.Integral) and not isinstance(count, bool)
-    if not is_integer or count < minimum:
-        raise ValueError(
-            f"`{name}` must be an integer >= {minimum}. Received: {name}={count!r}"
-        )
-    return int(count)
-
-
 def warn_if_nan(values, cause="loss or its gradient", result="the result is NaN"):
     """Warns if results hold NaN.
 
     Args:
-        values: An array or tensor; of a symbolic one nothing is known.
-        cause: What is not finite then.
+        values: An array or tensor; a symbolic one gives no warning.
+        cause: What is not finite if they do.
         result: The consequence.
     """
     if not tf.is_symbolic_tensor(values) and np.isnan(values).any():

@@ -6,20 +6,12 @@ from tqdm.auto import tqdm
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Shows steps done, rate, time left and the latest losses.
-
-    Args:
-        description: Text before the bar. Defaults to `"meta-training"`.
-    """
-
-    def __init__(self, description="meta-training"):
-        super().__init__()
-        self._description = description
+    """Shows steps done, rate, time left and the latest losses."""
 
     def on_train_begin(self, logs=None):
         """Opens the bar at the step from which training goes on."""
         self._bar = tqdm(
-            desc=self._description,
+            desc="meta-training",
             initial=self.params["initial"],
             total=self.params["steps"],
             unit="step",

@@ -11,6 +11,7 @@ from lrlearn.files import write_atomically
 
 _CONFIG = "config.json"
 _PATTERN = "checkpoint-*.safetensors"
+_KEPT = 2
 
 
 class CheckpointDirectory:
@@ -21,16 +22,14 @@ class CheckpointDirectory:
         config: The run's configuration, as JSON types.
         worker: Index of this process among several, each of which keeps checkpoints
             of its own. Defaults to `0`.
-        keep: Number of checkpoints kept. Defaults to `2`.
 
     Raises:
         ValueError: If the directory belongs to another configuration. It is left
             untouched.
     """
 
-    def __init__(self, path, config, worker=0, keep=2):
+    def __init__(self, path, config, worker=0):
         self.path = pathlib.Path(path) / (f"worker{worker}" if worker else "")
-        self._keep = keep
         self._claim(json.loads(json.dumps(config)))
 
     def save(self, step, arrays):
@@ -42,7 +41,7 @@ class CheckpointDirectory:
         write_atomically(path, save(arrays))
         checkpoints = self._checkpoints()
         newest = checkpoints.index(path)
-        for other in checkpoints[:newest] + checkpoints[newest + self._keep :]:
+        for other in checkpoints[:newest] + checkpoints[newest + _KEPT :]:
             other.unlink()
 
     def write_text(self, name, text):
@@ -66,7 +65,10 @@ class CheckpointDirectory:
                     stacklevel=2,
                 )
         if checkpoints:
-            raise ValueError(f"No checkpoint in {self.path} can be read.")
+            raise ValueError(
+                "`checkpoint_dir` must hold a checkpoint that can be read. Received: "
+                f"{self.path}, where all are damaged"
+            )
         return None
 
     def _checkpoints(self):
@@ -76,7 +78,10 @@ class CheckpointDirectory:
         file = self.path / _CONFIG
         if not file.exists():
             if self._checkpoints():
-                raise ValueError(f"{self.path} holds checkpoints but no {_CONFIG}.")
+                raise ValueError(
+                    f"`checkpoint_dir` must hold {_CONFIG} beside its checkpoints. "
+                    f"Received: {self.path}, which does not"
+                )
             self.path.mkdir(parents=True, exist_ok=True)
             write_atomically(file, json.dumps(config, indent=1))
             return

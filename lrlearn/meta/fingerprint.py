@@ -1,4 +1,4 @@
-"""Tells tasks, optimizers and arrays from others, as JSON types."""
+"""Descriptions that tell tasks, optimizers and arrays apart, as JSON types."""
 
 import json
 import zlib
@@ -15,7 +15,7 @@ def digest(arrays):
 
 
 def describe_task(task):
-    """Returns what tells a `Task` from others: its data, model and loss."""
+    """Returns a description of a `Task`: of its data, model and loss."""
     splits = {"train": task.train, "validation": task.validation}
     splits = {name: arrays for name, arrays in splits.items() if arrays}
     layers = json.dumps([describe(layer) for layer in _layers(task.model)])

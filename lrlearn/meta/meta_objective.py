@@ -1,4 +1,4 @@
-"""What is minimized in meta-training: a meta-loss on one task."""
+"""The objective of meta-training: the meta-loss on one task."""
 
 from typing import NamedTuple
 
@@ -26,14 +26,14 @@ class Optimizee(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """A `MetaObjective` at one point in parameter space.
+    """The value of a `MetaObjective` at one point, and gradients there.
 
     Attributes:
         loss: The plain training loss $L(w)$.
         g: Its gradient on the training batch, `[n]`: all that the rule sees.
-        meta_loss: The meta-loss; the teacher's penalty is in it if evaluated by that.
-        v: Gradient of the meta-loss, `[n]`, by the teacher's field, or `None` if
-            evaluated by its penalty.
+        meta_loss: The meta-loss; `evaluate_penalty` adds the teacher's penalty.
+        v: Gradient of the meta-loss by the teacher's field, `[n]`; `None` from
+            `evaluate_penalty`.
         model_state: The model's non-trainable variables after one pass.
     """
 
@@ -56,8 +56,8 @@ class MetaObjective:
         task: A `Task`.
         regularizer: A `Regularizer`, the teacher, or `None`.
         meta_loss: `"log"` or `"loss"`. Defaults to `"log"`.
-        meta_split: Split whose batches the meta-loss is taken on: `"train"` (the same
-            batch as the rule's gradient) or `"validation"`. Defaults to `"train"`.
+        meta_split: Split of the meta-loss's batches: `"train"` (the batch of the rule's
+            gradient) or `"validation"`. Defaults to `"train"`.
     """
 
     def __init__(

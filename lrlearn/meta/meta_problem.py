@@ -1,4 +1,4 @@
-"""What a meta-training run is to solve."""
+"""The problem that a meta-training run solves."""
 
 import dataclasses
 
@@ -53,7 +53,7 @@ class MetaProblem:
         return cls(objectives, estimator, settings)
 
     def get_config(self):
-        """Returns all of it as JSON types; of data, loss and model what tells them."""
+        """Returns all of it as JSON types, with descriptions of the tasks."""
         rule, regularizer = self.objectives[0].rule, self.objectives[0].regularizer
         return {
             **dataclasses.asdict(self.settings),

@@ -1,4 +1,4 @@
-"""The optimizees of a meta-training run and when they start anew."""
+"""The optimizees of a meta-training run, and when they start anew."""
 
 import dataclasses
 

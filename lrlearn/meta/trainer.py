@@ -7,6 +7,7 @@ import inspect
 import keras
 import tensorflow as tf
 
+from lrlearn.checks import check_count
 from lrlearn.meta.callbacks import ProgressBar
 from lrlearn.meta.checkpoint import CheckpointDirectory
 from lrlearn.meta.fingerprint import describe, digest
@@ -111,7 +112,8 @@ class MetaTrainer:
             jit_compile=jit_compile,
         )
         self._validate = self.settings.validation_every and MetaValidation(problem)
-        self._worker = _worker_index(strategy)
+        # No resolver, or one without tasks: a single worker.
+        self._worker = getattr(strategy.cluster_resolver, "task_id", None) or 0
         self.config = {
             **problem.get_config(),
             "theta": digest(theta.values()),
@@ -161,10 +163,7 @@ class MetaTrainer:
             KeyboardInterrupt: On Ctrl-C, after a checkpoint at a whole meta-step.
         """
         _refuse_scope()
-        if checkpoint_every < 1:
-            raise ValueError(
-                f"`checkpoint_every` must be at least 1. Received: {checkpoint_every=}"
-            )
+        check_count("checkpoint_every", checkpoint_every)
         directory = self._open(checkpoint_dir)
         bar = [ProgressBar()] if verbose else []
         callbacks = keras.callbacks.CallbackList([*callbacks, *bar], model=self)
@@ -270,9 +269,3 @@ def _check_names(settings):
             f"`{name}` must be an argument of MetaTrainer or a field of MetaSettings"
             f"{hint} Received: {name}={settings[name]!r}"
         )
-
-
-def _worker_index(strategy):
-    """Returns the index of this process among the strategy's workers."""
-    resolver = strategy.cluster_resolver
-    return 0 if resolver is None or resolver.task_id is None else resolver.task_id

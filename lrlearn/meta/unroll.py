@@ -13,7 +13,7 @@ class Record(NamedTuple):
         function: Function of a step's features `x`, the `Optimizee` after the step and
             its `Evaluation`; returns a float32 tensor.
         shape: The tensor's shape.
-        every: Number of steps of which only the last is kept. Defaults to `1`.
+        every: Steps from one kept tensor to the next. Defaults to `1`.
     """
 
     function: Callable
@@ -64,7 +64,7 @@ def unroll(
         optimizee: The `Optimizee` to start from.
         seed: Integer tensor `[2]` that determines every batch.
         steps: Number of steps, a Python integer.
-        evaluate: How the teacher counts: `objective.evaluate_field` or
+        evaluate: Which part of the teacher to use: `objective.evaluate_field` or
             `objective.evaluate_penalty`.
         records: A dict of names to `Record`s, beside the losses. Defaults to none.
         through_features: Whether derivatives flow through the rule's features. Defaults

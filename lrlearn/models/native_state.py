@@ -162,7 +162,7 @@ _STORES = {"tensorflow": _TensorFlow, "torch": _Torch, "jax": _Nothing}
 
 
 def _contents(value):
-    """Returns the elements of a container, recursively; of another value, itself."""
+    """Returns the elements of a container, recursively; `[value]` if it is none."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple | set):

@@ -9,7 +9,7 @@ from keras import ops
 class Pass(keras.StatelessScope):
     """Scope that gives variables other values, and records what is written to them.
 
-    A variable without a value here has that of the scope around it, or else its own.
+    A variable without a value here has its value in the scope around, or else its own.
 
     Args:
         values: Pairs of a `keras.Variable` and its value in this scope. Defaults to

@@ -111,7 +111,7 @@ class SharpnessAwareModel(keras.Model):
         self._start = self._shardings = None
 
     def get_compile_config(self):
-        """Returns what `compile` was called with, as JSON types."""
+        """Returns the arguments of `compile`, as JSON types."""
         config = super().get_compile_config()
         if not config:
             return config

@@ -21,7 +21,7 @@ class TrainingLoss:
         sample_weight: As `keras.Model.compute_loss` takes it.
 
     Attributes:
-        scale: What the optimizer multiplies losses by, or `None`; see
+        scale: Factor by which the optimizer multiplies losses, or `None`; see
             `lrlearn.regularizers.value_and_gradients`.
     """
 
@@ -64,8 +64,8 @@ class TrainingLoss:
     def replace(self, gradients, field):
         """Returns the gradients with those of `parameters` replaced by a field.
 
-        As in Keras, a variable that the loss does not depend on has the gradient
-        `None`; it stays.
+        As in Keras, the gradient of a variable is `None` if the loss does not depend on
+        it; it stays `None`.
 
         Args:
             gradients: A list of tensors and `None`, one for each trainable variable.

@@ -1,4 +1,4 @@
-"""What differs between Keras's backends."""
+"""Differences between Keras's backends."""
 
 import contextlib
 

@@ -13,8 +13,8 @@ from lrlearn.optimizers.blocks import Blocks
 class FlatState:
     """The rule's state for several tensors, kept and updated as one.
 
-    The tensors' coordinates stand one after another, cut into blocks; a few large
-    operations then do what would take many small ones for each tensor.
+    The tensors' coordinates stand one after another, cut into blocks. So a few large
+    operations replace many small ones for each tensor.
 
     Args:
         rule: An `UpdateRule`.
@@ -31,7 +31,7 @@ class FlatState:
         self._variables = {
             path: add_variable(
                 self._leaf_shape(path, leaf),
-                # Keras calls it where variables can be made, also inside a graph.
+                # A function, since Keras calls it outside of graphs.
                 initializer=functools.partial(self._initial_leaf, path),
                 dtype="float32",
                 name="_".join(map(str, path)),
@@ -82,7 +82,7 @@ class FlatState:
         return self._blocks.join(d), state
 
     def _initial(self):
-        """Returns the statistics, and the state of one coordinate for that of all."""
+        """Returns the initial state; coordinates start alike, so it is of one."""
         statistics = self._rule.init_statistics(self._shapes)
         return self._rule.initial_state(1) | {"statistics": statistics}
 

@@ -65,8 +65,8 @@ class Directory:
     def write(self, files):
         """Writes files, a dict of names to bytes; a preset that is there is replaced.
 
-        If this fails, what was there stays. If the process is killed just between the
-        two renames, both presets are in a `.preset-*` beside.
+        If this fails, the directory stays as it was. If the process is killed just
+        between the two renames, both presets are in a `.preset-*` directory beside it.
         """
         path = self.path.absolute()
         self._check_replaceable()
@@ -99,7 +99,7 @@ class Directory:
             )
 
     def _is_preset(self):
-        # Others, too, have a config.json or a README.md.
+        # Other directories also have a config.json or a README.md.
         try:
             decode_config(self.read(CONFIG))
         except ValueError:
@@ -115,7 +115,7 @@ class Download:
         directory: Path of the directory that keeps downloads, if it can be written.
 
     Raises:
-        ValueError: If there is no hash, the file cannot be had, or is another one.
+        ValueError: If the URL has no hash, or no file with this hash can be downloaded.
     """
 
     def __init__(self, url, directory):

@@ -55,7 +55,7 @@ def check_size(name, content):
 
 
 def decode_config(content):
-    """Returns what a `config.json` holds, a dict; see `encode`."""
+    """Returns the dict in a `config.json`; see `encode`."""
     config = _json(content)
     version = config.get("format_version")
     if type(version) is not int or not 1 <= version <= FORMAT_VERSION:

@@ -87,7 +87,7 @@ def load_preset(identifier):
 
 
 def save_preset(directory, rule, theta, metadata=None):
-    """Writes a preset; if this fails, what was there stays.
+    """Writes a preset; if this fails, the directory stays as it was.
 
     After meta-training, `MetaTrainer.save_preset` calls this with the recipe.
 

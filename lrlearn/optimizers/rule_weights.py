@@ -6,7 +6,7 @@ from keras import ops
 
 from lrlearn.optimizers import backends
 
-# Finite: NaN would alarm those who look for it in a model's variables.
+# Finite, since a NaN among a model's variables would be taken for an error.
 _UNSET = float(np.finfo("float32").max)
 _NUMBERS = "biufV"  # NumPy's kinds; bfloat16 is of the last
 
@@ -117,7 +117,7 @@ class RuleWeights:
 
 
 def _is_set(value):
-    """Returns bools; NaN and inf mark, too, in files and after a cast."""
+    """Returns bools; the marker may have become NaN or inf, in a file or by a cast."""
     with np.errstate(over="ignore"):
         value = np.asarray(value, "float32")
     return np.isfinite(value) & (value != np.float32(_UNSET))

@@ -26,14 +26,8 @@ def training_curves(frame, column="test_accuracy", label="Test accuracy"):
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    figure = _panels(frame, "step", column)
-    for axes in figure.axes:
-        axes.set_xlabel("Step")
-    figure.axes[0].set_ylabel(label)
-    if column.endswith("_loss"):
-        for axes in figure.axes:
-            axes.set_yscale("log")
-    return figure
+    scale = {"yscale": "log"} if column.endswith("_loss") else {}
+    return _panels(frame, "step", column, label, {"xlabel": "Step", **scale})
 
 
 def sharpness_by_radius(frame, column="increase", label="Increase of the loss"):
@@ -50,14 +44,11 @@ def sharpness_by_radius(frame, column="increase", label="Increase of the loss"):
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    figure = _panels(frame, "radius", column, marker="o")
-    for axes in figure.axes:
-        axes.set(xscale="log", yscale="log", xlabel="Radius")
-    figure.axes[0].set_ylabel(label)
-    return figure
+    settings = {"xlabel": "Radius", "xscale": "log", "yscale": "log"}
+    return _panels(frame, "radius", column, label, settings, marker="o")
 
 
-def _panels(frame, x, y, **line):
+def _panels(frame, x, y, label, settings, **line):
     networks = list(dict.fromkeys(frame["network"]))
     figure, panels = plt.subplots(
         1,
@@ -71,6 +62,8 @@ def _panels(frame, x, y, **line):
         axes.set_title(network)
         axes.grid(alpha=0.3)
         _lines(axes, rows, x, y, line)
+        axes.set(**settings)
+    panels[0][0].set_ylabel(label)
     _legend(figure, *panels[0][0].get_legend_handles_labels())
     return figure
 

@@ -51,7 +51,9 @@ def loss_landscape(frame, label="Loss"):
         >>> [axes.get_xlabel() for axes in figure.axes]
         ['alpha', '']
     """
-    panels = _panels(frame)
+    panels = {"": frame}
+    if "optimizer" in frame:
+        panels = dict(list(frame.groupby("optimizer", sort=False)))
     levels, norm = _levels(frame["loss"])
     figure, all_axes = _subplots(len(panels))
     for axes, (name, rows) in zip(all_axes, panels.items(), strict=False):
@@ -61,12 +63,6 @@ def loss_landscape(frame, label="Loss"):
     bar.ax.minorticks_off()
     bar.ax.yaxis.set_major_formatter("{x:g}")
     return figure
-
-
-def _panels(frame):
-    if "optimizer" not in frame:
-        return {"": frame}
-    return dict(list(frame.groupby("optimizer", sort=False)))
 
 
 def _levels(losses):

@@ -34,7 +34,7 @@ def differentiate(fn, params, scale=None):
         fn: Function of a list of tensors that returns a scalar and anything else.
         params: List of tensors.
         scale: Scalar that multiplies the loss before differentiation and divides the
-            gradients, lest they vanish in half precision. Defaults to `None`.
+            gradients, so that none vanishes in half precision. Defaults to `None`.
 
     Returns:
         A tuple of the result of `fn` and a list of dense gradients. If the loss does

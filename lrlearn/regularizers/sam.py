@@ -86,7 +86,7 @@ class SAM(Regularizer):
     def _radius(self):
         if isinstance(self.rho, _SCHEDULES):
             raise ValueError(
-                "`rho` must be a number here; call `at(learning_rate, step)` first. "
+                "`rho` must be a number here; call `resolve` first. "
                 f"Received: rho={type(self.rho).__name__}({self.rho.get_config()})"
             )
         return self.rho

@@ -34,7 +34,7 @@ def norm(a):
 
 
 def unit(a):
-    r"""Returns $a/|a|$, and zero where $a = 0$, as float32 or float64 tensors.
+    r"""Returns $a/|a|$, or zero if $a = 0$, as float32 or float64 tensors.
 
     The largest entry is scaled to 1 first. So no square overflows or underflows, and
     the norm of what is left is at least 1 unless $a = 0$: there is no epsilon.

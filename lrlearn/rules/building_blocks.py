@@ -1,4 +1,4 @@
-"""What update rules are built of: features, updates and untrained weights."""
+"""Parts of update rules: features, updates and untrained weights."""
 
 import numpy as np
 from keras import ops
@@ -10,7 +10,7 @@ _LARGEST_TO_SUM = 1e14  # and so is the sum of 1e10 such squares
 
 
 def bound(g, to_sum=False):
-    """Returns `g` clipped to what float32 can square, or square and sum."""
+    """Returns `g` clipped so that its squares, or their sum, are finite in float32."""
     largest = _LARGEST_TO_SUM if to_sum else _LARGEST
     return ops.clip(g, -largest, largest)
 
@@ -18,12 +18,12 @@ def bound(g, to_sum=False):
 def log_and_sign(g, p=P):
     r"""Returns magnitude and sign of a gradient as two well-scaled numbers.
 
-    $$(\log|g|/p,\ \mathrm{sgn}\,g) \text{ where } |g| \ge e^{-p},
-      \qquad (-1,\ e^p g) \text{ elsewhere.}$$
+    $$(\log|g|/p,\ \mathrm{sgn}\,g) \text{ if } |g| \ge e^{-p},
+      \qquad (-1,\ e^p g) \text{ otherwise.}$$
 
     Args:
         g: Float32 tensor.
-        p: Where small gradients begin. Defaults to `10`.
+        p: Gradients below $e^{-p}$ count as small. Defaults to `10`.
 
     Returns:
         A tuple of two tensors shaped like `g`.

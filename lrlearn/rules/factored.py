@@ -78,7 +78,7 @@ def as_matrix(shape):
 
 
 def _num_rows(matrix):
-    """Returns how many rows have averages; that of a single row would tell nothing."""
+    """Returns the number of row averages; a single row needs none."""
     return matrix[0] if matrix[0] > 1 else 0
 
 

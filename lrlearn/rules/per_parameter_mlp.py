@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 from keras.saving import register_keras_serializable
 
+from lrlearn.checks import check_count
 from lrlearn.rules import factored
 from lrlearn.rules.building_blocks import (
     SECOND_MOMENT,
@@ -76,12 +77,8 @@ class PerParameterMLP(UpdateRule):
     num_features = 13
 
     def __init__(self, units=8, horizon=1000):
-        for name, value in (("units", units), ("horizon", horizon)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be a positive integer. Received: {name}={value}"
-                )
-        self.units, self.horizon = units, horizon
+        self.units = check_count("units", units)
+        self.horizon = check_count("horizon", horizon)
 
     def theta_shapes(self):
         """See `UpdateRule`."""

@@ -71,8 +71,8 @@ class UpdateRule:
             shapes: The tensors' shapes, a list of tuples.
 
         Returns:
-            A dict of `[k, m]` tensors; those of several tensors are those of each,
-            side by side along the last axis. Empty by default.
+            A dict of `[k, m]` tensors, by default empty. The states of several tensors
+            stand side by side along the last axis.
         """
         return {}
 

@@ -38,15 +38,6 @@ def loss(identifier):
     return function
 
 
-def batch_size(size):
-    """Returns `size` if it is a positive integer."""
-    if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
-        raise ValueError(
-            f"`batch_size` must be a positive integer. Received: batch_size={size!r}"
-        )
-    return int(size)
-
-
 def labels(loss, split, data, outputs):
     """Raises an error if labels of a sparse loss are not among the model's classes."""
     if data is None or not _is_sparse(loss):

@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 
 from lrlearn.tasks import array_cache, tfds_reader
+from lrlearn.tasks.task import SPLITS
 
 # Sizes of the validation and test sets; TFDS's data come with a test set of their own.
 _VALIDATION = {
@@ -14,7 +15,6 @@ _VALIDATION = {
     "cifar10": 5000,
 }
 _DIGITS_TEST = 450
-_SPLITS = ("train", "validation", "test")
 NAMES = tuple(_VALIDATION)
 
 
@@ -28,8 +28,8 @@ def splits(name, data_dir=None):
     | `cifar10` | 32x32x3, 0..255 | 45,000 | 5,000 | 10,000 |
 
     Validation examples are drawn from the training data with a fixed seed, so they are
-    always the same. The test set is the authors' own; that of `digits`, which has none,
-    is drawn with the same fixed seed.
+    always the same. The test set is the authors' own. `digits` has none, so it is drawn
+    with the same fixed seed.
 
     Args:
         name: One of `NAMES`.
@@ -104,7 +104,7 @@ def _cached(name, data_dir):
         train, validation = _split(*rest, _VALIDATION[name])
         arrays = _flatten({"train": train, "validation": validation, "test": test})
         array_cache.write(file, tfds_reader.stamp(name, folder), arrays)
-    return {split: (arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in _SPLITS}
+    return {split: (arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in SPLITS}
 
 
 def _flatten(parts):

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from lrlearn.checks import check_count
 from lrlearn.models.passes import Pass, WithLoss, run_pass
 from lrlearn.models.training_loss import parameters
 from lrlearn.tasks import checks
@@ -77,7 +78,7 @@ class Task:
         self.train = checks.examples("train", train)
         self.validation = checks.examples("validation", validation)
         self.test = checks.examples("test", test)
-        self.batch_size = checks.batch_size(batch_size)
+        self.batch_size = check_count("batch_size", batch_size)
         self.name = name or "task"
         self._model = self._measured = None
         self._foreign = []
@@ -152,7 +153,7 @@ class Task:
             variables = self.variables(model)
             params = [w.numpy() for w in variables[0]]
             state = [
-                # Keras's global seed generator is that of all models.
+                # Keras's global seed generator, which all models share.
                 np.array([seed, 0]).astype(v.dtype)
                 if _is_in(v, self._foreign)
                 else v.numpy()

@@ -170,7 +170,6 @@ def test_arguments_must_be_valid(model, data, arguments, message):
         [[tf.ones(3), tf.ones([2, 3])]] * 2,
         [[tf.ones([2, 3]), tf.ones(1)]] * 2,
         [[1.0, 1.0]] * 2,
-        [1.0, 1.0],
     ],
 )
 def test_directions_must_be_two_like_the_parameters(directions):

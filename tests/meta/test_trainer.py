@@ -202,7 +202,7 @@ def test_scheduled_teachers_are_refused(schedule):
 def test_bad_fit():
     """Before anything is written or trained."""
     trainer = MetaTrainer(RULE, [mlp()], **QUICK)
-    with pytest.raises(ValueError, match="`checkpoint_every` must be at least 1"):
+    with pytest.raises(ValueError, match="`checkpoint_every` must be an integer >= 1"):
         trainer.fit(1, checkpoint_every=0)
 
 

@@ -100,5 +100,5 @@ def test_at_most_six_floats_a_parameter():
 def test_bad_arguments(arguments):
     """Each is named."""
     (name,) = arguments
-    with pytest.raises(ValueError, match=f"`{name}` must be a positive integer"):
+    with pytest.raises(ValueError, match=f"`{name}` must be an integer >= 1"):
         PerParameterMLP(**arguments)

@@ -30,8 +30,8 @@ class Pair(NamedTuple):
 class _EvolutionStrategy(Estimator):
     """Compares pairs of unrolls, and differentiates nothing.
 
-    So a teacher counts by its `penalty`, which is added to the loss (and is under the
-    logarithm, too), and not by its field.
+    So it uses the teacher's penalty, not its field. The penalty is added to the loss
+    before the logarithm is taken.
     """
 
     needs = "penalty"
@@ -82,8 +82,8 @@ class ES(_EvolutionStrategy):
 
     on the same batches, is an unbiased estimate of the gradient of $L$ smoothed over
     $\epsilon$: with derivatives through the features, as `FullTape(True)`, but blind to
-    what comes after the unroll. A teacher counts by its penalty. The optimizee runs on
-    along $\theta$ itself. That makes three unrolls, none of which is stored.
+    what comes after the unroll. It uses the teacher's penalty, not its field. The
+    optimizee runs on along $\theta$ itself. That makes three unrolls; none is stored.
 
     Args:
         sigma: Standard deviation $\sigma$ of the perturbations. Defaults to `0.01`.
@@ -118,8 +118,8 @@ class PES(_EvolutionStrategy):
 
     so that $\sum_t \hat g_t$ estimates the gradient of the smoothed meta-loss of the
     whole run, without bias. `ES`, `Replay` and `FullTape` see no further than an
-    unroll. Its variance grows with the number of unrolls instead. A teacher counts by
-    its penalty. The state is the pair and $\xi$, whatever the length of an unroll.
+    unroll. Its variance grows with the number of unrolls instead. It uses the teacher's
+    penalty, not its field. The state is the pair and $\xi$, however long an unroll is.
 
     Args:
         sigma: Standard deviation $\sigma$ of the perturbations. Defaults to `0.01`.

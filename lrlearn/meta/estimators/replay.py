@@ -30,7 +30,7 @@ class Replay(Estimator):
         coordinates: Number of coordinates to replay, rounded up to a multiple of 16
             and drawn anew in each meta-step (the estimate stays unbiased), or `None`
             for all. Defaults to `None`.
-        segment: Number of steps on one tape, or `None` for what takes about 0.5 GB
+        segment: Number of steps on one tape, or `None` for as many as take about 0.5 GB
             with an LSTM of 2x20 units. Defaults to `None`.
     """
 

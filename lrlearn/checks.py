@@ -1,0 +1,22 @@
+"""Checks of arguments."""
+
+import math
+import numbers
+
+
+def check_count(name, count, minimum=1):
+    """Returns `count` as an `int`; raises a `ValueError` if it is no valid one."""
+    is_integer = isinstance(count, numbers.Integral) and not isinstance(count, bool)
+    if not is_integer or count < minimum:
+        raise ValueError(
+            f"`{name}` must be an integer >= {minimum}. Received: {name}={count!r}"
+        )
+    return int(count)
+
+
+def check_positive(name, value):
+    """Raises a `ValueError` unless `value` is a finite number > 0."""
+    if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
+        raise ValueError(
+            f"`{name}` must be a positive number. Received: {name}={value!r}"
+        )
