@@ -47,10 +47,8 @@ class Jobs:
     A job's settings hold the keys of the jobs that it needs: a change of any setting
     changes all keys that depend on it.
 
-    Args:
-        grid: A `Grid`.
-        data: Function of a data set's name that returns a description of its data, a
-            dict of JSON types.
+    `data` is a function of a data set's name that returns a description of its data, a
+    dict of JSON types.
     """
 
     def __init__(self, grid, data):
@@ -74,11 +72,7 @@ class Jobs:
         """Returns the jobs of shard `index` of `count`, which need no other shard's.
 
         A learned optimizer is in one shard with its meta-training, and so are the
-        hand-designed ones of a task with their tuning.
-
-        Args:
-            index: From 1 to `count`.
-            count: Number of shards.
+        hand-designed ones of a task with their tuning. `index` is from 1 to `count`.
         """
         units = {}
         return [

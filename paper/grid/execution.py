@@ -14,12 +14,7 @@ from paper.grid.optimizers import BASES, LEARNED, OPTIMIZERS, TUNED, set_radius
 
 
 class Executor:
-    """Executes the jobs of a grid.
-
-    Args:
-        grid: A `Grid`.
-        rows: Dict of rows by key, which must have those that a job needs.
-    """
+    """Executes the jobs of a grid; `rows` by key must have those that a job needs."""
 
     def __init__(self, grid, rows):
         self._grid, self._rows, self._task = grid, rows, None
@@ -178,22 +173,21 @@ class _CompiledTask:
 def best(trials):
     """Returns the hyperparameters of best mean validation accuracy, ties by loss.
 
-    Args:
-        trials: A list of dicts: hyperparameters, `seed`, `validation_accuracy` and
-            `validation_loss`. One that is not a number is the worst.
+    Trials are dicts: hyperparameters, `seed`, `validation_accuracy` and
+    `validation_loss`. A score that is not a number is the worst.
     """
-    measured = ("seed", "validation_accuracy", "validation_loss")
     scores = {}
     for trial in trials:
-        names = tuple(sorted((k, v) for k, v in trial.items() if k not in measured))
-        scores.setdefault(names, []).append(
-            (trial["validation_accuracy"], -trial["validation_loss"])
-        )
-    means = {
-        names: np.nan_to_num(np.mean(values, axis=0), nan=-np.inf).tolist()
-        for names, values in scores.items()
-    }
-    return dict(max(means, key=means.get))
+        accuracy, loss = trial["validation_accuracy"], trial["validation_loss"]
+        names = trial.keys() - {"seed", "validation_accuracy", "validation_loss"}
+        chosen = tuple((name, trial[name]) for name in sorted(names))
+        scores.setdefault(chosen, []).append((accuracy, -loss))
+
+    def mean(chosen):
+        means = np.mean(scores[chosen], axis=0)
+        return np.nan_to_num(means, nan=-np.inf).tolist()
+
+    return dict(max(scores, key=mean))
 
 
 def _diverged(records, end):

@@ -139,11 +139,6 @@ class Grid:
         tuning_seeds: Number of runs of each trial of hyperparameters.
         recipe: The `MetaRecipe`.
         measures: The `Measures`.
-
-    Example:
-        >>> from paper.grid.grid import GRIDS, TaskName
-        >>> GRIDS["full"].horizons_of(TaskName("cifar10", "mlp", "full"))
-        (2000,)
     """
 
     name: str
@@ -196,7 +191,6 @@ def first_match(patterns, name):
     """Returns the value of the first pattern that matches a name.
 
     Example:
-        >>> from paper.grid.grid import first_match
         >>> first_match((("small/*", 1), ("*", 2)), "full/mnist/mlp")
         2
     """

@@ -10,17 +10,14 @@ from lrlearn.evaluation.landscapes import landscape, random_directions
 from lrlearn.evaluation.stacked_sharpness import StackedSharpness
 from lrlearn.evaluation.stacking import scores
 
-_CHUNK = 2000
+_CHUNK = 2000  # examples at once
 
 
 class Measurement:
     """Measures K networks of one task: stacked parameters and state, `[K, ...]` each.
 
-    Graphs are compiled once for a task and a K.
-
-    Args:
-        task: A `Task`.
-        measures: The `Measures` of the task, values in place of patterns.
+    Graphs are compiled once for a task and a K. `measures` are those of the task, with
+    values in place of patterns.
     """
 
     def __init__(self, task, measures):
@@ -34,13 +31,7 @@ class Measurement:
         self._eigenvalue = tf.function(self._top_eigenvalue, autograph=False)
 
     def record(self, params, state, sharpness=False):
-        """Returns norms, and losses and accuracies on some examples, K dicts.
-
-        Args:
-            params: List of tensors `[K, ...]`.
-            state: List of tensors `[K, ...]`.
-            sharpness: Whether to measure sharpness, too. Defaults to `False`.
-        """
+        """Returns norms, and losses and accuracies on some examples, K dicts."""
         squares = sum(
             np.sum(np.square(w, dtype="float64"), axis=tuple(range(1, w.ndim)))
             for w in map(np.asarray, params)

@@ -20,16 +20,7 @@ def make_rule(name, recipe):
 
 
 def meta_train(learned, meta_seed, recipe):
-    """Meta-trains an update rule.
-
-    Args:
-        learned: A `Learned`.
-        meta_seed: Integer seed of everything random.
-        recipe: A `MetaRecipe`.
-
-    Returns:
-        A dict with `theta` (see `pack`) and `score`, the best meta-validation score.
-    """
+    """Returns packed `theta` and the best meta-validation `score` of a `Learned`."""
     lstm = learned.rule == "LSTM"
     rate = recipe.lstm_rate if lstm else recipe.mlp_rate
     validations = recipe.lstm_validations if lstm else recipe.mlp_validations
@@ -71,8 +62,6 @@ def pack(theta):
     """Returns arrays as JSON types, exactly.
 
     Example:
-        >>> import numpy as np
-        >>> from paper.grid.meta_training import pack, unpack
         >>> unpack(pack({"w": np.ones((1, 2), "float32")}))
         {'w': array([[1., 1.]], dtype=float32)}
     """

@@ -26,17 +26,12 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
         grid: A `Grid`.
         directory: Path of the store; several shards may share it.
         provenance: Dict of JSON types that is added to each row.
-        shard: Tuple `(index, count)`, the index from 1. Defaults to `(1, 1)`.
+        shard: Tuple `(index, count)`, the index from 1.
         minutes: No job is begun after so many minutes. Defaults to no limit.
-        verbose: `1` for progress bars, `0` for none. Defaults to `1`.
+        verbose: `1` for progress bars, `0` for none.
 
     Returns:
         Number of rows that are still missing in the shard.
-
-    Raises:
-        ValueError: If the store belongs to another grid or holds cells of other
-            settings.
-        FileNotFoundError: If data are neither there nor can be downloaded.
     """
     end = math.inf if minutes is None else time.monotonic() + 60 * minutes
     jobs = Jobs(grid, data_of).shard(*shard)
@@ -63,23 +58,11 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
 
 
 def verify(grid, directory, key):
-    """Runs the job of a row again.
+    """Runs the job of a row again; returns the row as stored and as found now.
 
-    Numbers are the same to the bit on the same model of CPU, with the same versions,
-    and with one thread within and between TensorFlow's operations, as
-    `binaries.reproduce` sets them.
-
-    Args:
-        grid: The `Grid` that the row is of.
-        directory: Path of the store, or of an export.
-        key: The row's key, or the beginning of it.
-
-    Returns:
-        A tuple of the row as stored and as found now, without provenance.
-
-    Raises:
-        ValueError: If no row, or more than one, has this key, or if this version of
-            the grid has no such cell.
+    The key may be cut off. Numbers are the same to the bit on the same model of CPU,
+    with the same versions, and with one thread within and between TensorFlow's
+    operations, as `binaries.reproduce` sets them.
     """
     rows = {row["key"]: row for row in store.read(directory)}
     keys = [k for k in rows if k.startswith(key)]
@@ -100,10 +83,7 @@ def verify(grid, directory, key):
 def differences(stored, found, path=""):
     """Returns a line for each number that differs, times and provenance apart.
 
-    Args:
-        stored: Row as stored.
-        found: Row as `verify` found it.
-        path: What the lines begin with. Defaults to `""`.
+    Lines begin with the number's path within the row.
     """
     if isinstance(found, dict):
         names = [name for name in found if not name.endswith("cpu_seconds")]
@@ -120,11 +100,7 @@ def differences(stored, found, path=""):
 
 @functools.cache
 def data_of(name):
-    """Returns the description of a data set: a checksum, and whether it is JPEG.
-
-    Args:
-        name: Name of a data set.
-    """
+    """Returns the description of a data set: a checksum, and whether it is JPEG."""
     splits = datasets.splits(name)
     checksum = digest(array for arrays in splits.values() for array in arrays)
     return {

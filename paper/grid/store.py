@@ -20,15 +20,8 @@ _DAMAGE += (ValueError, KeyError, TypeError)
 def begin(directory, grid):
     """Makes the store of a grid if there is none, and returns its rows.
 
-    Args:
-        directory: Path of the store. Exports that lie in it are part of it.
-        grid: What the rows belong to, such as `Grid.describe` returns.
-
-    Returns:
-        A list of dicts.
-
-    Raises:
-        ValueError: If the store is of another grid, damaged or not to be written to.
+    Exports that lie in the directory are part of the store. `grid` is what
+    `Grid.describe` returns; a store of another grid is refused.
     """
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -44,37 +37,20 @@ def append(directory, rows):
     """Adds rows to a store, all or none; they are on the disk when it returns.
 
     A row whose key is in the file is passed over.
-
-    Args:
-        directory: Path of a store that `begin` made.
-        rows: List of dicts of JSON types with a `"key"`.
     """
     values = [(row["key"], row) for row in rows]
     _insert(pathlib.Path(directory) / _FILE, "rows", values)
 
 
 def read(path):
-    """Returns the rows of a store, each key once, in order of writing.
-
-    Args:
-        path: Path of a store, or of an export.
-
-    Returns:
-        A list of dicts.
-
-    Raises:
-        FileNotFoundError: If there is no store.
-        ValueError: If a file is no store or damaged, or if files are of two grids.
-    """
+    """Returns the rows of a store or an export, each key once, in order of writing."""
     return _read(path)[1]
 
 
 def export(store, path):
     """Writes all rows of a store to a compressed file, the same bytes each time.
 
-    Args:
-        store: Path of the store.
-        path: Path of the file, which must end with `.jsonl.gz` to be read again.
+    The file's name must end with `.jsonl.gz` to be read again.
     """
     header, rows = _read(store)
     path = pathlib.Path(path)

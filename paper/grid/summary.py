@@ -8,15 +8,10 @@ _BY = ["dataset", "network", "regime", "optimizer"]
 
 
 def summary_table(rows):
-    """Returns means over the runs of each optimizer on each task, as text.
+    """Returns means ± half of the 95 % interval, by task and optimizer, as text.
 
-    Args:
-        rows: A list of dicts such as `paper.grid.store.read` returns.
-
-    Returns:
-        A `pandas.DataFrame` of strings, mean ± half of the 95 % interval: test accuracy
-        and training loss at the end, and the largest increase of the loss within each
-        radius.
+    They are of test accuracy and training loss at the end, and of the largest increase
+    of the loss within each radius.
     """
     runs = pd.DataFrame([_ends(row) for row in rows if row["kind"] == "run"])
     columns = [name for name in runs.columns if name not in _BY]

@@ -48,6 +48,11 @@ class Claim:
     part: str = ""
     cifar10: bool = True
 
+    @property
+    def title(self):
+        """Its name and its part."""
+        return f"{self.name}, {self.part}" if self.part else self.name
+
 
 CLAIMS = (
     Claim("1. generalization", TAUGHT, NONE, END),
@@ -130,16 +135,9 @@ class Result:
 
 
 def results(study, claims):
-    """Returns the `Result`s of claims, by claim, rule and regime.
-
-    Args:
-        study: A `Study`.
-        claims: Such as `CLAIMS`.
-    """
-    return [
-        _result(study, *case)
-        for case in itertools.product(claims, study.rules, study.regimes)
-    ]
+    """Returns the `Result`s of claims, by claim, rule and regime."""
+    cases = itertools.product(claims, study.rules, study.regimes)
+    return [_result(study, *case) for case in cases]
 
 
 def _result(study, claim, rule, regime):
@@ -148,15 +146,15 @@ def _result(study, claim, rule, regime):
             return [study.best.get((task, regime))]
         return [name.format(rule=rule) for name in templates]
 
-    tasks = tasks_of(claim, study, regime)
+    tasks = _tasks(claim, study, regime)
     references = {task: names(claim.references, task) for task in tasks}
     measure = study.measure(claim.measure)
     found = effect(measure, regime, names(claim.optimizers), references)
     return Result(claim, rule, regime, measure.unit, found)
 
 
-def tasks_of(claim, study, regime):
-    """Returns the tasks of a regime that a claim is about, a list."""
+def _tasks(claim, study, regime):
+    """Returns the tasks of a regime that a claim is about."""
     wanted = {
         "all": lambda task: True,
         "MLP-ReLU": lambda task: task.endswith("/mlp_relu"),
@@ -170,14 +168,7 @@ def tasks_of(claim, study, regime):
 
 
 def verdicts(results):
-    """Returns whether claims hold: all parts must, and none may not.
-
-    Args:
-        results: A list of `Result`s.
-
-    Returns:
-        A dict from `(name, rule, regime)` to a verdict.
-    """
+    """Returns whether claims hold in all parts: a dict by name, rule and regime."""
     worst_first = ("does not hold", "not measured", "undecided", "holds")
     found = {}
     for result in results:
@@ -190,20 +181,17 @@ def verdicts(results):
 def table(results, verdicts=None):
     """Returns effects as a table, one row a claim, rule and regime.
 
-    Args:
-        results: A list of `Result`s.
-        verdicts: What `verdicts` returned. Defaults to `None`: without verdicts, but
-            with the numbers of pairs that ratios rest on.
+    It has verdicts, or else the numbers of pairs that ratios rest on.
     """
     rows = []
     for result in results:
-        if result.unit == "points":
-            text = result.effect and points(result.effect)
-        else:
-            text = result.effect and ratio(result.effect, pairs=verdicts is None)
-        if text and result.effect.tasks < result.effect.all_tasks:
-            text += f" ({result.effect.tasks} of {result.effect.all_tasks} tasks)"
-        row = _names(result)
+        row, effect, text = _names(result), result.effect, None
+        if effect and result.unit == "points":
+            text = points(effect)
+        elif effect:
+            text = ratio(effect, pairs=verdicts is None)
+        if effect and effect.tasks < effect.all_tasks:
+            text += f" ({effect.tasks} of {effect.all_tasks} tasks)"
         if verdicts is not None:
             row["verdict"] = verdicts[result.claim.name, result.rule, result.regime]
         rows.append({**row, "effect [95 % interval]": text})
@@ -224,11 +212,8 @@ def table_by_meta_seed(results):
 
 
 def _names(result):
-    part = f", {result.claim.part}" if result.claim.part else ""
-    return {
-        "claim": result.claim.name + part,
-        "case": f"{labels.RULES[result.rule]} {result.regime}",
-    }
+    case = f"{labels.RULES[result.rule]} {result.regime}"
+    return {"claim": result.claim.title, "case": case}
 
 
 def points(effect):
@@ -239,9 +224,7 @@ def points(effect):
 def ratio(effect, pairs=False):
     """Returns a ratio as text, from an effect of its logarithm.
 
-    Args:
-        effect: An `Effect`.
-        pairs: Whether the number of matched pairs of all is told. Defaults to `False`.
+    `pairs` tells the number of matched pairs of all, `1.2 [0.3, 2.1] (6/7)`.
     """
     text = interval_text(np.exp(effect.interval), 2, nothing=1.0)
     counts = f" ({effect.pairs}/{effect.pairs + effect.left_out})"

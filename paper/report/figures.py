@@ -17,8 +17,7 @@ from lrlearn.files import write_atomically
 from lrlearn.plots import loss_landscape
 from paper.report import labels, plots
 from paper.report.claims import END, MARGINS
-from paper.report.effects import effect
-from paper.report.intervals import intervals
+from paper.report.effects import effect, intervals
 from paper.report.tables import time_to_target
 
 _HAND = ("Adam", "SGD-M", "SAM")
@@ -45,14 +44,8 @@ def shown(rule):
 def write(study, results, directory):
     """Draws all figures into a directory.
 
-    Args:
-        study: A `Study`.
-        results: `Result`s of `CLAIMS` and `CONTROLS`.
-        directory: A `pathlib.Path`, made if need be.
-
-    Returns:
-        A list of dicts, one a figure that had something to show: `kind`, `file`, and
-        `regime` and `rule` if they tell it from others.
+    Returns a list of dicts, one a figure that had something to show: `kind`, `file`,
+    and `regime` and `rule` if they tell it from others.
     """
     directory.mkdir(parents=True, exist_ok=True)
     drawn = []
@@ -116,15 +109,7 @@ def hero(study):
 
 
 def along(study, kind, regime, rule):
-    """Draws a quantity along training, data sets in rows, networks in columns.
-
-    Args:
-        study: A `Study`.
-        kind: `"accuracy"` or `"loss"`, or `"gradient_norm"`, the largest one within the
-            fixed radius 0.1.
-        regime: Name of the regime.
-        rule: `"LSTM"` or `"MLP"`.
-    """
+    """Draws a quantity of `_ALONG`: data sets in rows, networks in columns."""
     name, column, label, log = _ALONG[kind]
     frame = study.of(name, regime)
     if name == "sharpness":
@@ -143,24 +128,20 @@ def _panels(study, frame, names, column, label, log=False, **options):
     table = _in_order(table, "dataset", labels.DATASETS)
     table = table.rename(columns={"step": "x"}).assign(
         row=table["dataset"].map(study.dataset) + "\n" + label,
-        column=table["network"].map(labels.network),
-        optimizer=table["optimizer"].map(labels.optimizer),
+        column=table["network"].map(labels.NETWORKS),
+        optimizer=table["optimizer"].map(labels.OPTIMIZERS),
         log=log,
     )
-    order = [labels.optimizer(name) for name in names]
+    order = [labels.OPTIMIZERS[name] for name in names]
     return plots.line_panels(table, order, **options)
 
 
 def effects(results):
-    """Draws the effects of the claims with their intervals.
-
-    Args:
-        results: A list of `Result`s.
-    """
+    """Draws the effects of the claims with their intervals."""
     rows = [
         {
             "panel": r.unit,
-            "row": f"{r.claim.name}, {r.claim.part}" if r.claim.part else r.claim.name,
+            "row": r.claim.title,
             "series": f"{labels.RULES[r.rule]}, {r.regime}",
             **r.interval._asdict(),
         }
@@ -169,19 +150,18 @@ def effects(results):
     ]
     if not rows:
         return None
-    margin = MARGINS["points"], MARGINS["ratio"]
     panels = {
         "points": {
             "title": "Test accuracy (further right: better)",
             "xlabel": "Points above the reference",
             "center": 0,
-            "margin": (-margin[0], margin[0]),
+            "margin": (-MARGINS["points"], MARGINS["points"]),
         },
         "ratio": {
             "title": "Sharpness at the same training loss (further left: flatter)",
             "xlabel": "Increase of the loss in a ball / that of the reference",
             "center": 1,
-            "margin": (np.exp(-margin[1]), np.exp(margin[1])),
+            "margin": (np.exp(-MARGINS["ratio"]), np.exp(MARGINS["ratio"])),
             "log": True,
         },
     }
@@ -194,15 +174,15 @@ def transfer(study):
     """Draws what teachers add to the test accuracy, task by task."""
     rows, measure = [], study.measure(END)
     seen = dict(study.meta_trained)
-    for rule, regime in itertools.product(study.rules, study.regimes):
-        for teacher in labels.FLATNESS_TEACHERS:
-            for task in study.tasks[regime]:
-                none = {task: [f"{rule} none"]}
-                found = effect(measure, regime, [f"{rule} {teacher}"], none)
-                if found:
-                    names = {"row": study.task(task, seen.get(task)), "series": teacher}
-                    names |= {"panel": f"{labels.RULES[rule]}, {regime}"}
-                    rows.append({**names, **found.interval._asdict()})
+    cases = itertools.product(study.rules, study.regimes, labels.FLATNESS_TEACHERS)
+    for rule, regime, teacher in cases:
+        for task in study.tasks[regime]:
+            none = {task: [f"{rule} none"]}
+            found = effect(measure, regime, [f"{rule} {teacher}"], none)
+            if found:
+                names = {"row": study.task(task, seen.get(task)), "series": teacher}
+                names |= {"panel": f"{labels.RULES[rule]}, {regime}"}
+                rows.append({**names, **found.interval._asdict()})
     if not rows:
         return None
     about = {"center": 0, "margin": (-MARGINS["points"], MARGINS["points"])}
@@ -214,12 +194,7 @@ def transfer(study):
 
 
 def profiles(study, rule):
-    """Draws performance profiles of the gradients to the target, regimes in columns.
-
-    Args:
-        study: A `Study`.
-        rule: `"LSTM"` or `"MLP"`.
-    """
+    """Draws performance profiles of the gradients to the target, regimes in columns."""
     records = study.frames.records
     records = records[records["optimizer"].isin(shown(rule))]
     times = time_to_target(records, study.target)
@@ -232,11 +207,11 @@ def profiles(study, rule):
         parts.append(table.assign(column=regime))
     table = _in_order(pd.concat(parts), "column", labels.REGIMES)
     table = table.assign(
-        optimizer=table["optimizer"].map(labels.optimizer),
+        optimizer=table["optimizer"].map(labels.OPTIMIZERS),
         **{"row": "Fraction of runs", "half": np.nan, "log": False},
     )
     xlabel = "Gradients to the target / fewest"
-    order = [labels.optimizer(name) for name in shown(rule)]
+    order = [labels.OPTIMIZERS[name] for name in shown(rule)]
     figure = plots.line_panels(table, order, xlabel, size=(3.6, 2.4))
     for axes in figure.axes:
         axes.set_xscale("log")
@@ -249,11 +224,6 @@ def landscape(study, regime, rule):
     """Draws the loss on planes through what one run of each optimizer reached.
 
     It is that of the first task of which there are such planes.
-
-    Args:
-        study: A `Study`.
-        regime: Name of the regime.
-        rule: `"LSTM"` or `"MLP"`.
     """
     planes = study.of("landscapes", regime)
     planes = planes[planes["optimizer"].isin(shown(rule))]
@@ -265,7 +235,7 @@ def landscape(study, regime, rule):
     planes = _in_order(planes[first], "optimizer", shown(rule))
     if not np.isfinite(planes["loss"].astype("float64")).any():  # may be no planes
         return None
-    names = planes["optimizer"].map(labels.optimizer)
+    names = planes["optimizer"].map(labels.OPTIMIZERS)
     figure = loss_landscape(planes.assign(optimizer=names), "Training loss")
     figure.suptitle(f"{study.task(task, regime)}, {regime}")
     return figure

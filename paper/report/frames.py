@@ -41,11 +41,7 @@ class Frames:
 
 
 def frames(rows):
-    """Returns the `Frames` of a store's rows.
-
-    Args:
-        rows: A list of dicts such as `paper.grid.store.read` returns.
-    """
+    """Returns the `Frames` of a store's rows, dicts as of `paper.grid.store.read`."""
     runs, tunings, metas = (
         [row for row in rows if row["kind"] == kind]
         for kind in ("run", "tuning", "meta")
@@ -69,7 +65,7 @@ def frames(rows):
         tuning=_tuning(tunings),
         meta=pd.DataFrame(
             [{**row, **row["cell"]} for row in metas],
-            columns=["key", "optimizer", "meta_seed", "cpu_seconds"],
+            columns=["optimizer", "meta_seed", "cpu_seconds"],
         ),
     )
 
@@ -78,9 +74,6 @@ def with_one_horizon(frames):
     """Returns the `Frames` of the runs of one length for each task and regime.
 
     That is the length that most runs have, the longer one if as many have another.
-
-    Args:
-        frames: `Frames`.
     """
     by = ["task", "regime"]
     steps = frames.runs.groupby(by)["steps"].agg(lambda s: s.mode().max())
@@ -106,7 +99,7 @@ def _runs(rows):
             **row["cell"],
             **row["hyperparameters"],
             "task": _task(row),
-            "meta_trained": row["settings"].get("meta_trained", False),
+            "meta_trained": row["settings"]["meta_trained"],
         }
         for row in rows
     ]
@@ -125,19 +118,18 @@ def _along(runs, measured, columns):
 
 
 def _tuning(rows):
-    columns = ["key", "task", "regime", "optimizer", "steps", *HYPERPARAMETERS]
+    columns = ["task", "regime", "optimizer", "steps", "trials", "cpu_seconds"]
     found = [
         {
             **row,
             **row["cell"],
-            **row["chosen"],
             "task": _task(row),
             # There is an entry for each trial and seed.
             "trials": len(row["trials"]) / len(row["settings"]["seeds"]),
         }
         for row in rows
     ]
-    return pd.DataFrame(found, columns=[*columns, "trials", "cpu_seconds"])
+    return pd.DataFrame(found, columns=columns)
 
 
 def _task(row):

@@ -35,22 +35,6 @@ OPTIMIZERS = {
 TASKS = tuple(f"{dataset}/{network}" for dataset in DATASETS for network in NETWORKS)
 
 
-def optimizer(name):
-    """Returns the label of an optimizer.
-
-    Example:
-        >>> from paper.report import labels
-        >>> labels.optimizer("LSTM SAM"), labels.optimizer("MLP none")
-        ('LSTM-LO + SAM', 'MLP-LO')
-    """
-    return OPTIMIZERS.get(name, name)
-
-
-def network(name):
-    """Returns the label of a network."""
-    return NETWORKS.get(name, name)
-
-
 def in_order(values, known):
     """Returns the distinct values, those that are known first and in their order.
 

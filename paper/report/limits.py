@@ -11,33 +11,26 @@ from paper.grid.grid import GRIDS, TaskName
 from paper.grid.optimizers import EMA_MOMENTUM
 from paper.report import labels
 
-_RESULTS = pathlib.Path(__file__).parents[1] / "results"
+RESULTS = pathlib.Path(__file__).parents[1] / "results"
 _STUCK = 0.12  # test accuracy of a run that has not learned, with ten classes
 
 
 def provenance(rows):
     """Returns the distinct values of what the rows are signed with, a dict of lists."""
-    found = {}
-    for name in ("grid", "commit", "date", "versions", "command"):
-        values = (row[name] for row in rows if row.get(name))
-        texts = (
-            ", ".join(f"{k} {v}" for k, v in value.items())
-            if isinstance(value, dict)
-            else str(value)
-            for value in values
-        )
-        found[name] = list(dict.fromkeys(texts))
-    return found
+    values = {n: [r[n] for r in rows] for n in ("grid", "commit", "date", "command")}
+    values["versions"] = [
+        ", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows
+    ]
+    return {name: list(dict.fromkeys(texts)) for name, texts in values.items()}
 
 
 def missing(study):
     """Returns the number of runs of the whole grid, and which of them are missing.
 
-    Returns:
-        A tuple of a number and a dict from optimizers, `"a, b"`, to what each of them
-        lacks, a text; `(None, {})` if the grid's definition is not known.
+    These are a dict from optimizers, `"a, b"`, to what each of them lacks, a text. If
+    the grid is not one of `GRIDS`, the result is `(None, {})`.
     """
-    grid = GRIDS.get(next(iter(provenance(study.rows)["grid"]), None))
+    grid = GRIDS.get(study.rows[0]["grid"])
     if grid is None:
         return None, {}
     jobs = Jobs(grid, lambda dataset: {}).all()
@@ -54,25 +47,20 @@ def missing(study):
         tasks.setdefault(optimizer, []).append(text)
     alike = {}
     for optimizer in labels.in_order(tasks, labels.OPTIMIZERS):
-        name = labels.optimizer(optimizer)
+        name = labels.OPTIMIZERS[optimizer]
         alike.setdefault(", ".join(tasks[optimizer]), []).append(name)
     return len(cells), {", ".join(names): text for text, names in alike.items()}
 
 
 def stuck(study):
-    """Returns the runs that did not learn: all data sets have ten classes.
-
-    Returns:
-        A dict: `limit` in %, the numbers of `runs` and of `learned` ones among them,
-        and texts `by_task` and `by_optimizer`.
-    """
+    """Returns the runs that did not learn: all data sets have ten classes."""
     runs = study.every.runs[study.every.runs["test_accuracy"] < _STUCK]
+    counts = runs.value_counts(["regime", "task"])
     tasks = [
-        f"{study.task(task, regime)} {regime} {count}"
+        f"{study.task(task, regime)} {regime} {counts[regime, task]}"
         for regime in study.regimes
-        for part in [runs[runs["regime"] == regime]["task"]]
-        for task in labels.in_order(part, labels.TASKS)
-        for count in [(part == task).sum()]
+        for task in labels.TASKS
+        if (regime, task) in counts
     ]
     return {
         "limit": 100 * _STUCK,
@@ -87,19 +75,11 @@ def counted(optimizers):
     """Returns optimizers with the number of times that each is there, as text."""
     counts = collections.Counter(optimizers)
     names = labels.in_order(counts, labels.OPTIMIZERS)
-    return ", ".join(f"{labels.optimizer(n)} {counts[n]}" for n in names) or "none"
+    return ", ".join(f"{labels.OPTIMIZERS[n]} {counts[n]}" for n in names) or "none"
 
 
 def ends_of_ranges(rows):
-    """Returns how many tunings chose an end of their range.
-
-    Args:
-        rows: A list of dicts.
-
-    Returns:
-        A dict: the numbers of `tunings`, `lowest` and `highest`, and texts
-        `lowest_of` and `highest_of` with the optimizers.
-    """
+    """Returns how many tunings chose an end of their range, and of which optimizers."""
     tunings = [row for row in rows if row["kind"] == "tuning"]
     found = {"lowest": [], "highest": []}
     for row in tunings:
@@ -142,10 +122,10 @@ def measures(study):
     """Returns what was measured on each task, and on how many examples, as a table."""
     rows = []
     for (task, regime, steps), settings in _settings(study.rows).items():
-        measured, data = settings.get("measures", {}), settings.get("regime", {})
-        size = data.get("train_size")
+        measured, data = settings["measures"], settings["regime"]
+        size = data["train_size"]
         examples, hessian = (
-            min((n for n in (measured.get(name), size) if n is not None), default=None)
+            min(measured[name], size or measured[name])
             for name in ("sharpness_examples", "eigenvalue_examples")
         )
         rows.append(
@@ -154,31 +134,24 @@ def measures(study):
                 "regime": regime,
                 "steps": steps,
                 "training examples": size or "all",
-                "wrong labels": data.get("label_noise"),
-                "batch": data.get("batch_size"),
+                "wrong labels": data["label_noise"],
+                "batch": data["batch_size"],
                 "sharpness examples": examples,
-                "ascent points": measured.get("ascent_steps"),
+                "ascent points": measured["ascent_steps"],
                 "Hessian examples": hessian,
-                "most iterations": measured.get("eigenvalue_iterations"),
+                "most iterations": measured["eigenvalue_iterations"],
             }
         )
     return pd.DataFrame(rows)
 
 
-def coverage(directory=_RESULTS):
-    """Returns how often intervals hold the truth in simulations, or `None`.
+def coverage():
+    """Returns how often intervals hold the truth in simulations.
 
-    Args:
-        directory: Where `interval_coverage.csv` lies.
-
-    Returns:
-        A dict: `meta_seeds`, and for the kinds of variance, `shared` and `crossed`,
-        the shares in %; lists of texts.
+    It is a dict of lists of texts: `meta_seeds`, and for the kinds of variance,
+    `shared` and `crossed`, the shares in %.
     """
-    path = pathlib.Path(directory) / "interval_coverage.csv"
-    if not path.exists():
-        return None
-    table = pd.read_csv(path).sort_values("meta_seeds")
+    table = pd.read_csv(RESULTS / "interval_coverage.csv").sort_values("meta_seeds")
     shares = {
         kind: [f"{100 * share:.1f}" for share in found["covered"]]
         for kind, found in table.groupby("variance")
@@ -186,25 +159,17 @@ def coverage(directory=_RESULTS):
     return {"meta_seeds": [str(n) for n in table["meta_seeds"].unique()], **shares}
 
 
-def ascent(study, directory=_RESULTS):
-    """Returns what the cheap search for sharpness misses, or `None` if unknown.
+def ascent(study):
+    """Returns what the cheap search for sharpness misses, by its number of points.
 
-    Args:
-        study: A `Study`.
-        directory: Where `ascent_check.csv` lies.
-
-    Returns:
-        A list of dicts, one for each number of points of the search: `points`, the
-        number of `runs`, by how much it falls `short` in %, and for each rule the
-        factor by which its ratio of taught to untaught is off, as text.
+    It is a list of dicts: `points`, the number of `runs`, by how much the search falls
+    `short` in %, and for each rule the factor by which its ratio of taught to untaught
+    is off, as text.
     """
-    settings = _settings(study.rows).values()
-    used = {s["measures"]["ascent_steps"] for s in settings if "measures" in s}
-    path = pathlib.Path(directory) / "ascent_check.csv"
-    if not path.exists():
-        return None
-    table = pd.read_csv(path).query("ball == 'relative' and radius == 0.02")
-    groups = table[table["steps"].isin(used)].groupby("steps")
+    used = {s["measures"]["ascent_steps"] for s in _settings(study.rows).values()}
+    table = pd.read_csv(RESULTS / "ascent_check.csv")
+    table = table[table["steps"].isin(used)]
+    table = table.query("ball == 'relative' and radius == 0.02")
     return [
         {
             "points": points,
@@ -212,8 +177,8 @@ def ascent(study, directory=_RESULTS):
             "short": 100 * (1 - found["increase_ratio"].min()),
             **{rule: _factor(rule, found) for rule in labels.RULES},
         }
-        for points, found in groups
-    ] or None
+        for points, found in table.groupby("steps")
+    ]
 
 
 def _factor(rule, found):

@@ -41,21 +41,12 @@ def final_points(runs, optimizer, reference):
     """Returns pairs of runs with the difference of their test accuracies in points.
 
     A pair has the same task, regime and seed, and if both optimizers are learned, the
-    same meta-seed.
-
-    Args:
-        runs: A frame with one row a run.
-        optimizer: Name of the optimizer of the first run.
-        reference: Name of the optimizer of the second.
-
-    Returns:
-        A `pandas.DataFrame`, one row a pair: `task`, `regime`, `meta_seed` (that of the
-        learned side, if one is), `seed` and `difference`.
+    same meta-seed. Columns are `task`, `regime`, `meta_seed` (that of the learned side,
+    if one is), `seed` and `difference`.
     """
-    pairs = _paired(
-        runs.assign(points=100 * runs["test_accuracy"]), "points", optimizer, reference
-    )
-    return pairs.assign(difference=pairs.pop("x") - pairs.pop("y"))
+    runs = runs.assign(points=100 * runs["test_accuracy"])
+    pairs = _paired(runs, "points", optimizer, reference)
+    return pairs.assign(difference=pairs["x"] - pairs["y"])
 
 
 def matched_points(records, optimizer, reference):
@@ -64,13 +55,9 @@ def matched_points(records, optimizer, reference):
     The matched loss is that of `matched_ratios`, by the training losses of the records;
     accuracy is interpolated linearly in the logarithm of the loss.
     """
-    pairs = _matched(
-        records.assign(
-            loss=records["train_loss"], value=100 * records["test_accuracy"]
-        ),
-        optimizer,
-        reference,
-    )
+    value = 100 * records["test_accuracy"]
+    curves = records.assign(loss=records["train_loss"], value=value)
+    pairs = _matched(curves, optimizer, reference)
     return pairs.assign(difference=pairs["x"] - pairs["y"])
 
 
@@ -94,9 +81,6 @@ def matched_ratios(sharpness, optimizer, reference, bracketed=False):
         reference: Name of the optimizer of the second.
         bracketed: Whether only pairs count of which both runs have records that bracket
             the matched loss. Defaults to `False`.
-
-    Returns:
-        A `pandas.DataFrame` as of `final_points`, with `matched_loss` besides.
     """
     # As in `log_ratio`; an increase that is not a number is the worst there is.
     increase = sharpness["increase"].fillna(np.inf).clip(1e-100, 1e100)
@@ -129,10 +113,7 @@ def _paired(rows, column, optimizer, reference):
 def _matched(curves, optimizer, reference):
     """Pairs with the values `x` and `y` of the two at their matched loss.
 
-    Args:
-        curves: A frame of records, with `loss` and `value`, which is interpolated.
-        optimizer: Name of the optimizer of the first run.
-        reference: Name of the optimizer of the second.
+    `curves` are records with `loss` and `value`, which is interpolated.
     """
     curves, losses, values = _padded(curves)
     pairs = _paired(curves.drop_duplicates("curve"), "curve", optimizer, reference)

@@ -11,7 +11,6 @@ from paper.report import claims, figures, labels, limits, tables
 from paper.report.study import Study
 
 _PROTOCOL = pathlib.Path(__file__).parents[1] / "PROTOCOL.md"
-_COMMAND = "python -m binaries.report --store=DIR --output=runs/report"
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
     undefined=jinja2.StrictUndefined,
@@ -21,21 +20,11 @@ _TEMPLATES = jinja2.Environment(
 )
 
 
-def write(rows, output, command=_COMMAND):
+def write(rows, output, command):
     """Writes `REPORT.md`, `report.html` and `figures/`.
 
-    Any part of a grid will do; the report names what is missing.
-
-    Args:
-        rows: A list of dicts such as `paper.grid.store.read` returns.
-        output: Directory to write to.
-        command: The command that makes the report, which it names.
-
-    Returns:
-        A list of the paths written.
-
-    Raises:
-        ValueError: If there is no run, or rows cannot be compared.
+    Any part of a grid will do; the report names what is missing, and the command that
+    makes the report. Returns the paths written.
     """
     output = pathlib.Path(output)
     study = Study(rows)
@@ -57,12 +46,8 @@ def write(rows, output, command=_COMMAND):
 def render(study, main, drawn, command, protocol):
     """Returns the report as Markdown.
 
-    Args:
-        study: A `Study`.
-        main: `Result`s of the claims and controls.
-        drawn: What `figures.write` returned.
-        command: The command that makes the report.
-        protocol: Path of the protocol, relative to the report.
+    `main` are the `Result`s of the claims and controls, `drawn` is what `figures.write`
+    returned, and `protocol` the protocol's path, relative to the report.
     """
     later = [c for c in claims.EXPLORATIONS if c.cifar10 or study.has("cifar10")]
     return _TEMPLATES.get_template("report.md.j2").render(

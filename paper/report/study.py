@@ -11,9 +11,6 @@ from paper.report.pairs import Measure, final_points, matched_points, matched_ra
 class Study:
     """The rows of a grid's store and what follows from them.
 
-    Args:
-        rows: A list of dicts such as `paper.grid.store.read` returns.
-
     Attributes:
         rows: The rows.
         every: `Frames` of all of them.
@@ -23,9 +20,7 @@ class Study:
         tasks: Dict from each regime to its tasks.
         meta_trained: Set of `(task, regime)` that rules were meta-trained on.
         best: Dict from `(task, regime)` to the best tuned baseline.
-
-    Raises:
-        ValueError: If there is no run, or rows cannot be compared.
+        jpeg_copy: Whether CIFAR-10's images were decoded from JPEG files.
     """
 
     def __init__(self, rows):
@@ -46,9 +41,7 @@ class Study:
         trained = runs[runs["meta_trained"]]
         self.meta_trained = set(zip(trained["task"], trained["regime"], strict=True))
         self.best = best_baselines(runs)
-        self.jpeg_copy = any(
-            row["settings"].get("data", {}).get("cifar10_jpeg_copy") for row in rows
-        )
+        self.jpeg_copy = any(r["settings"]["data"]["cifar10_jpeg_copy"] for r in rows)
 
     @functools.cached_property
     def target(self):
@@ -70,13 +63,7 @@ class Study:
 
     @functools.cache  # noqa: B019, a study lives as long as the program
     def measure(self, name):
-        """Returns a `Measure`.
-
-        Args:
-            name: `"at the end"`, `"stopped early"` or `"at matched loss"`, of test
-                accuracy; or a ball and radius, and `"bracketed"` if only bracketed
-                pairs count.
-        """
+        """Returns the `Measure` that a `Claim` names."""
         runs, records = self.frames.runs, self.frames.records
         if name == END:
             return Measure(runs, final_points, "points")
@@ -97,37 +84,29 @@ class Study:
     def about(self, regime):
         """Returns what a regime is, as text: how many images, how many wrong labels."""
         settings = next(
-            row["settings"].get("regime", {})
+            row["settings"]["regime"]
             for row in self.rows
             if row["kind"] == "run" and row["cell"]["regime"] == regime
         )
-        size, wrong = settings.get("train_size"), settings.get("label_noise")
+        size, wrong = settings["train_size"], settings["label_noise"]
         images = f"{size:,} training images" if size else "all training images"
         noise = f", {100 * wrong:.0f} % of them with a wrong label" if wrong else ""
         return images + noise
 
     def dataset(self, name):
         """Returns the label of a data set."""
-        label = labels.DATASETS.get(name, name)
-        jpeg = name == "cifar10" and self.jpeg_copy
-        return f"{label} (JPEG copy)" if jpeg else label
+        jpeg = " (JPEG copy)" if name == "cifar10" and self.jpeg_copy else ""
+        return labels.DATASETS[name] + jpeg
 
     def task(self, name, regime):
         """Returns the label of a task, with a dagger if it was meta-trained on."""
         dataset, network = name.split("/")
         dagger = "†" if (name, regime) in self.meta_trained else ""
-        return f"{self.dataset(dataset)} {labels.network(network)}{dagger}"
+        return f"{self.dataset(dataset)} {labels.NETWORKS[network]}{dagger}"
 
 
 def best_baselines(runs):
-    """Returns the tuned baseline of best validation accuracy, by task and regime.
-
-    Args:
-        runs: The frame `Frames.runs`.
-
-    Returns:
-        A dict from `(task, regime)` to an optimizer's name.
-    """
+    """Returns the tuned baseline of best validation accuracy, by task and regime."""
     by = ["task", "regime"]
     baselines = runs[runs["kind"] == "baseline"]
     # Of some of them, the best would be another one.
@@ -139,11 +118,7 @@ def best_baselines(runs):
 
 
 def stopped_early(records):
-    """Returns the record of best validation accuracy of each run, ties by loss.
-
-    Args:
-        records: The frame `Frames.records`.
-    """
+    """Returns the record of best validation accuracy of each run, ties by loss."""
     best = ["validation_accuracy", "validation_loss"]
     ordered = records.sort_values(best, ascending=[False, True], kind="stable")
     return ordered.drop_duplicates("key")
@@ -159,8 +134,8 @@ def _check(rows):
                 "A cell must have one row: others are of other settings. Received: "
                 f"{row['kind']} {row['cell']}, of keys {cells[cell]} and {row['key']}"
             )
-        used = row["settings"].get("data", {})
-        if "name" in used and data.setdefault(used["name"], used) != used:
+        used = row["settings"]["data"]
+        if data.setdefault(used["name"], used) != used:
             raise ValueError(
                 "Rows must share the data of a data set. Received: "
                 f"{data[used['name']]} and, at key {row['key']}, {used}"

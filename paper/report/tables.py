@@ -7,23 +7,17 @@ from lrlearn.evaluation.aggregates import (
     interquartile_mean,
     probability_of_improvement,
 )
-from paper.report import labels
+from paper.report import effects, labels
 from paper.report.claims import END, interval_text, points, ratio
-from paper.report.effects import aligned, crossed, effect
+from paper.report.effects import aligned, crossed, effect, intervals
 from paper.report.frames import HYPERPARAMETERS
-from paper.report.intervals import intervals
 
 _SHORT = {"learning_rate": "lr", "rho": "rho", "weight_decay": "decay", "base": ""}
 _TIMES = ["step", "gradients", "training_cpu_seconds"]
 
 
 class Tables:
-    """Makes the tables of one regime; each is a `pandas.DataFrame` of text.
-
-    Args:
-        study: A `Study`.
-        regime: Name of the regime.
-    """
+    """Makes the tables of one regime; each is a `pandas.DataFrame` of text."""
 
     def __init__(self, study, regime):
         self._study, self._regime = study, regime
@@ -46,10 +40,8 @@ class Tables:
     def increase(self, ball, radius):
         """Returns the increase of the loss within a ball at the end."""
         frame = self._study.of("sharpness", self._regime)
-        found = (frame["ball"] == ball) & (frame["radius"] == radius)
-        return self._measured(
-            frame[found & (frame["step"] == frame["steps"])], "increase"
-        )
+        found = frame.query("ball == @ball and radius == @radius and step == steps")
+        return self._measured(found, "increase")
 
     def gains(self, rows, reference):
         """Returns points of test accuracy above a reference; see `_references`."""
@@ -71,11 +63,7 @@ class Tables:
         return _layout(cells)
 
     def times(self, unit):
-        """Returns medians of the time to the target, and how many runs reached it.
-
-        Args:
-            unit: `"step"`, `"gradients"` or `"training_cpu_seconds"`.
-        """
+        """Returns medians of the time to the target, and how many runs reached it."""
         records = self._study.of("records", self._regime)
         times = time_to_target(records, self._study.target)
         cells = {}
@@ -88,20 +76,15 @@ class Tables:
 
     def targets(self):
         """Returns the losses to reach, a dict from the label of a task."""
+        places = [(task, self._regime) for task in self._tasks]
         target = self._study.target
-        return {
-            self._study.task(task, self._regime): target[task, self._regime]
-            for task in self._tasks
-            if (task, self._regime) in target
-        }
+        return {self._study.task(*p): target[p] for p in places if p in target}
 
     def best(self):
         """Returns the label of each task's best tuned baseline, a dict."""
-        found = {
-            task: self._study.best.get((task, self._regime)) for task in self._tasks
-        }
-        named = {self._study.task(t, self._regime): o for t, o in found.items() if o}
-        return {task: labels.optimizer(name) for task, name in named.items()}
+        places = [(task, self._regime) for task in self._tasks]
+        best = self._study.best
+        return {self._study.task(*p): best[p] for p in places if p in best}
 
     def aggregates(self):
         """Returns means, interquartile means and probabilities of improvement."""
@@ -188,19 +171,11 @@ class Tables:
 
 
 def time_to_target(records, target):
-    """Returns when each run first reached its task's target.
+    """Returns when each run first reached its task's target, one row a run.
 
-    That is the first record at which the validation loss is not above the target;
-    nothing is interpolated.
-
-    Args:
-        records: The frame of that name in `Frames`.
-        target: A `pandas.Series` with index `task` and `regime`. Runs on other tasks
-            are left out.
-
-    Returns:
-        A `pandas.DataFrame`, one row a run: `task`, `regime`, `optimizer`, and `step`,
-        `gradients` and `training_cpu_seconds` until then, infinite if it never was.
+    That is the first record at which the validation loss is not above the target,
+    nothing being interpolated. `step`, `gradients` and `training_cpu_seconds` are
+    infinite if there is none. Runs on tasks without a target are left out.
     """
     targets = target.rename("target").reset_index()
     records = records.merge(targets, on=["task", "regime"]).sort_values("step")
@@ -212,27 +187,17 @@ def time_to_target(records, target):
 
 
 def costs(frames):
-    """Returns CPU seconds by kind of row, and in all.
-
-    Args:
-        frames: `Frames`.
-    """
+    """Returns CPU seconds by kind of row, and in all."""
     runs = {f"runs, {kind}": runs for kind, runs in frames.runs.groupby("kind")}
     parts = {"meta-training": frames.meta, "tuning": frames.tuning, **runs}
-    rows = [
-        (name, len(part), part["cpu_seconds"].sum()) for name, part in parts.items()
-    ]
-    rows.append(("all", *map(sum, list(zip(*rows, strict=True))[1:])))
-    table = pd.DataFrame(rows, columns=["rows", "number", "CPU seconds"])
-    return table.assign(**{"CPU seconds": table["CPU seconds"].map("{:.0f}".format)})
+    seconds = {name: list(part["cpu_seconds"]) for name, part in parts.items()}
+    seconds["all"] = sum(seconds.values(), [])
+    rows = [(name, len(part), f"{sum(part):.0f}") for name, part in seconds.items()]
+    return pd.DataFrame(rows, columns=["rows", "number", "CPU seconds"])
 
 
 def budgets(tuning):
-    """Returns the trials and CPU seconds of tuning, one row an optimizer.
-
-    Args:
-        tuning: The frame `Frames.tuning`.
-    """
+    """Returns the trials and CPU seconds of tuning, one row an optimizer."""
     cells = {}
     for name, found in tuning.groupby("optimizer"):
         cells |= {
@@ -248,7 +213,7 @@ def _layout(cells):
     rows = labels.in_order((optimizer for optimizer, _ in cells), labels.OPTIMIZERS)
     columns = labels.in_order((column for _, column in cells), labels.TASKS)
     table = [
-        [labels.optimizer(o), *(cells.get((o, column)) for column in columns)]
+        [labels.OPTIMIZERS[o], *(cells.get((o, column)) for column in columns)]
         for o in rows
     ]
     return pd.DataFrame(table, columns=["optimizer", *columns])
@@ -267,12 +232,15 @@ def _interquartile(own, adam):
     shared = [own[task] - adam[task].mean(axis=None) for task in own if task in adam]
     if not shared:
         return None
-    return interval_text(interquartile_mean(aligned(shared))[0], 1, sign="+")
+    scores = aligned(shared)
+    interval, _ = interquartile_mean(scores, resamples=effects.RESAMPLES)
+    return interval_text(interval, 1, sign="+")
 
 
 def _above(own, others):
     shared = [task for task in own if task in others]
     if own is others or not shared:
         return None
-    sides = (aligned([side[task] for task in shared]) for side in (own, others))
-    return interval_text(probability_of_improvement(*sides)[0], 2, nothing=0.5)
+    x, y = (aligned([side[task] for task in shared]) for side in (own, others))
+    interval, _ = probability_of_improvement(x, y, resamples=effects.RESAMPLES)
+    return interval_text(interval, 2, nothing=0.5)

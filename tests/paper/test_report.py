@@ -1,6 +1,5 @@
 """The report comes out sound of any part of a grid, and names what is missing."""
 
-import functools
 import html.parser
 import re
 
@@ -12,28 +11,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from lrlearn.evaluation.bootstrap import hierarchical_bootstrap
-from paper.report import effects, figures, labels, report, tables
+from paper.report import figures, labels, report
 from paper.report.claims import CLAIMS, CONTROLS, results
-from paper.report.intervals import intervals
 from paper.report.study import Study
 from tests.paper.grid_rows import EFFECTS, make_rows
 
 SMALL = {"datasets": ("mnist",), "networks": ("mlp",), "records": 4}
 PART = {"regimes": ("small",), "rules": ("LSTM",)}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _few_resamples():
-    """What the intervals are is tested elsewhere."""
-    few = functools.partial(hierarchical_bootstrap, resamples=200)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(effects, "hierarchical_bootstrap", few)
-        for module in (tables, figures):
-            patch.setattr(
-                module, "intervals", functools.partial(intervals, resamples=200)
-            )
-        yield
+ADAM = {"baselines": ("Adam",), "explicit": ()}
+FEW = {
+    "baselines": ("SGD-M", "Adam"),
+    "explicit": ("SAM",),
+    "teachers": ("none", "SAM"),
+}
 
 
 def text_of(rows):
@@ -85,10 +75,20 @@ def test_the_first_screen(text):
     assert "**All of this is provisional**" in first
 
 
-def test_findings_are_true_of_other_rows_too(rows):
+@pytest.fixture(scope="module")
+def flat():
+    """Rows with the teachers for flatness only."""
+    names = {"datasets": ("mnist", "cifar10"), "networks": ("mlp",), "records": 4}
+    return make_rows(**names, **PART, **ADAM, teachers=FLAT, noise=0.0)
+
+
+FLAT = ("none", "SAM", "GSAM", "GAM")
+
+
+def test_findings_are_true_of_other_rows_too(flat):
     """What is worse with a teacher is not said to be better."""
     worse = []
-    for row in rows:
+    for row in flat:
         if row["kind"] == "run" and row["cell"]["teacher"] in ("SAM", "GSAM", "GAM"):
             end = {**row["end"], "test_accuracy": 0.2}
             row = {**row, "end": end}
@@ -148,15 +148,15 @@ def test_provenance(text, rows):
 
 def test_claims_that_are_one_are_named(text):
     assert "claim 4 is claim 1 there" not in text
-    part = {"rules": ("LSTM",), "explicit": (), "teachers": ("none", "SAM")}
+    part = {"rules": ("LSTM",), **ADAM, "teachers": ("none", "SAM")}
     full = make_rows(**SMALL, **part, regimes=("full",))
     assert "In regime full no task was meta-trained on: claim 4" in text_of(full)
 
 
-def test_what_rests_on_cifar10_is_named(rows, text):
+def test_what_rests_on_cifar10_is_named(flat, text):
     assert "Without CIFAR-10 these verdicts" not in text
     other = []
-    for row in rows:
+    for row in flat:
         cell = row["cell"]
         if row["kind"] == "run" and cell["dataset"] == "mnist" and cell["teacher"]:
             accuracy = 0.85 if cell["teacher"] == "none" else 0.8
@@ -184,7 +184,7 @@ def test_what_rests_on_cifar10_is_named(rows, text):
     ids=str,
 )
 def test_any_part_of_a_grid(part):
-    text = text_of(make_rows(**SMALL, **{**PART, **part}))
+    text = text_of(make_rows(**SMALL, **{**PART, **FEW, **part}))
     assert "nan" not in text.lower().replace("nance", "")
     assert ("There is no run of a learned optimizer." in text) == (
         not part.get("rules", 1)
@@ -193,19 +193,19 @@ def test_any_part_of_a_grid(part):
 
 
 def test_only_runs():
-    some = make_rows(**SMALL, **PART, teachers=("none",), explicit=())
+    some = make_rows(**SMALL, **PART, teachers=("none",), **ADAM)
     text = text_of([row for row in some if row["kind"] == "run"])
     assert "0 meta-trainings and 0 tunings" in text
 
 
 def test_cifar10_is_named_as_it_is():
-    axes = {**SMALL, "datasets": ("cifar10",), "explicit": (), "rules": ()}
+    axes = {**SMALL, **ADAM, "datasets": ("cifar10",), "rules": ()}
     text = text_of(make_rows(**axes, regimes=("small",), jpeg=False))
     assert "CIFAR-10 MLP" in text and "JPEG" not in text
 
 
 def test_diverged_runs_count_and_are_marked():
-    rows = make_rows(**SMALL, **PART, explicit=(), teachers=("none", "SAM"))
+    rows = make_rows(**SMALL, **PART, **ADAM, teachers=("none", "SAM"))
     for row in rows:
         if row["kind"] == "run" and row["cell"]["optimizer"] == "LSTM SAM":
             row["diverged"] = True
@@ -224,7 +224,7 @@ def test_diverged_runs_count_and_are_marked():
 
 
 def test_other_horizons_are_left_out_and_said():
-    rows = make_rows(**SMALL, regimes=("small",), rules=(), explicit=())
+    rows = make_rows(**SMALL, **ADAM, regimes=("small",), rules=())
     runs = [row for row in rows if row["kind"] == "run"]
     longer = {**runs[0], "key": "longer", "cell": {**runs[0]["cell"], "steps": 200}}
     text = text_of([*rows, longer])
@@ -242,7 +242,8 @@ def test_two_rows_of_a_cell_are_refused(kind):
 def test_two_versions_of_a_data_set_are_refused():
     rows = make_rows(**SMALL, **PART)
     for i, row in enumerate(rows):
-        row["settings"] = {**row["settings"], "data": {"name": "mnist", "sum": i // 40}}
+        data = {**row["settings"]["data"], "sum": i // 40}
+        row["settings"] = {**row["settings"], "data": data}
     with pytest.raises(
         ValueError, match="share the data of a data set.*'sum': 0.*'sum': 1"
     ):
@@ -275,7 +276,7 @@ class _Texts(html.parser.HTMLParser):
 
 def test_files(tmp_path):
     before = plt.get_fignums()
-    paths = report.write(make_rows(**SMALL, **PART), tmp_path)
+    paths = report.write(make_rows(**SMALL, **PART, **FEW), tmp_path, "command")
     found = {path for path in tmp_path.rglob("*") if path.is_file()}
     assert set(paths) == found
     names = {path.name for path in paths}
@@ -330,7 +331,7 @@ def test_landscapes_are_of_one_run_of_each_optimizer_shown():
     study = Study(make_rows(**SMALL, **PART))
     figure = figures.landscape(study, "small", "LSTM")
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles == [labels.optimizer(name) for name in figures.shown("LSTM")]
+    assert titles == [labels.OPTIMIZERS[name] for name in figures.shown("LSTM")]
     study.frames.landscapes["loss"] = np.nan
     assert figures.landscape(study, "small", "LSTM") is None
     plt.close("all")

@@ -18,16 +18,8 @@ from paper.report.claims import (
 from paper.report.effects import Effect
 from paper.report.frames import frames
 from paper.report.study import Study, best_baselines
-from tests.paper.grid_effects import (
-    FLAT,
-    ONE,
-    OTHERS,
-    PLACES,
-    REGULARIZED,
-    TASKS,
-    ahead,
-)
 from tests.paper.grid_rows import (
+    RULES,
     best_baseline,
     gain,
     log_increase,
@@ -35,6 +27,12 @@ from tests.paper.grid_rows import (
     train_loss,
 )
 
+ONE = {"datasets": ("mnist",), "networks": ("mlp",), "regimes": ("full",)}
+PLACES = [(regime, rule) for regime in ("small", "full") for rule in RULES]
+TASKS = [f"{d}/{n}" for d in ("mnist", "cifar10") for n in ("mlp", "mlp_relu", "cnn")]
+OTHERS = [task for task in TASKS if task.startswith("mnist/")]
+REGULARIZED = ("SAM", "GSAM", "GAM")
+FLAT = (("relative", 0.02), ("fixed", 0.05))
 NONE = ("{rule} none",)
 STEADY = ("SGD-M", "Adam", "RMSprop")
 STABLE = (("fixed", 0.1),)
@@ -45,6 +43,17 @@ SEEN = {"small": ["mnist/mlp", "mnist/mlp_relu"], "full": []}
 
 def of(rule, names):
     return [name.format(rule=rule) for name in names]
+
+
+def ahead(effect, regime, optimizers, references, tasks, *ball):
+    """An effect of optimizers beyond that of their references, mean over tasks."""
+
+    def mean(optimizers, task):
+        return np.mean([effect(o, task, regime, *ball) for o in optimizers])
+
+    return np.mean(
+        [mean(optimizers, task) - mean(references[task], task) for task in tasks]
+    )
 
 
 @pytest.fixture(scope="module")

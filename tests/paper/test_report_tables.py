@@ -47,7 +47,7 @@ def check(table, expected, **tolerance):
     cells = table.set_index("optimizer").itertuples()
     found = {name: [number(cell) for cell in row] for name, *row in cells}
     assert found == {
-        labels.optimizer(o): pytest.approx(row, **tolerance)
+        labels.OPTIMIZERS[o]: pytest.approx(row, **tolerance)
         for o, row in expected.items()
     }
 
@@ -98,7 +98,7 @@ def test_accuracies(tables, regime):
     for column, task in zip(shown(regime), TASKS, strict=True):
         best = max(OPTIMIZERS, key=lambda optimizer: gain(optimizer, task, regime))
         bold = table[table[column].str.startswith("**")]["optimizer"]
-        assert list(bold) == [labels.optimizer(best)]
+        assert list(bold) == [labels.OPTIMIZERS[best]]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_times_to_a_target(tables, regime):
         runs = 4 if o in LEARNED else 2
         times = step, gradients, step * 0.01 * share(task, regime)
         for unit, time in zip(TIMES, times, strict=True):
-            cell = found[unit].loc[labels.optimizer(o), column]
+            cell = found[unit].loc[labels.OPTIMIZERS[o], column]
             value = number(cell.replace("never", "inf"))
             assert value == pytest.approx(time, rel=0.0051)
             assert cell.endswith(f" ({part * runs:.0f}/{runs})")
