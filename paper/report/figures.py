@@ -116,10 +116,10 @@ def along(study, kind, regime, rule):
         frame = frame[(frame["ball"] == "fixed") & (frame["radius"] == _RADIUS)]
     else:
         frame = frame.assign(percent=100 * frame["test_accuracy"])
-    return _panels(study, frame, shown(rule), column, label, log)
+    return _panels(study, frame, shown(rule), column, label, log=log)
 
 
-def _panels(study, frame, names, column, label, log=False, **options):
+def _panels(study, frame, names, column, label, **options):
     frame = frame[frame["optimizer"].isin(names)]
     if frame.empty:
         return None
@@ -130,7 +130,6 @@ def _panels(study, frame, names, column, label, log=False, **options):
         row=table["dataset"].map(study.dataset) + "\n" + label,
         column=table["network"].map(labels.NETWORKS),
         optimizer=table["optimizer"].map(labels.OPTIMIZERS),
-        log=log,
     )
     order = [labels.OPTIMIZERS[name] for name in names]
     return plots.line_panels(table, order, **options)
@@ -208,7 +207,8 @@ def profiles(study, rule):
     table = _in_order(pd.concat(parts), "column", labels.REGIMES)
     table = table.assign(
         optimizer=table["optimizer"].map(labels.OPTIMIZERS),
-        **{"row": "Fraction of runs", "half": np.nan, "log": False},
+        row="Fraction of runs",
+        half=np.nan,
     )
     xlabel = "Gradients to the target / fewest"
     order = [labels.OPTIMIZERS[name] for name in shown(rule)]

@@ -1,4 +1,7 @@
-"""Drawing: many panels of lines, and effects with their intervals."""
+"""Drawing: many panels of lines, and effects with their intervals.
+
+Both return a `matplotlib.figure.Figure`.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,23 +23,21 @@ _OUTLIER = 30  # a line this many times above the middle one is cut off
 
 
 @plt.rc_context(_FONT)
-def line_panels(frame, order, xlabel="Step", size=(2.5, 1.8), linewidth=1.2):
+def line_panels(frame, order, xlabel="Step", log=False, size=(2.5, 1.8), linewidth=1.2):
     """Draws means with bands, panels in rows and columns, under one legend.
 
-    Means that are not finite leave gaps. A vertical axis is logarithmic if the row asks
-    for it and all means of the panel are positive.
+    Means that are not finite leave gaps.
 
     Args:
         frame: A `pandas.DataFrame` with the columns `row` (label of the vertical axis),
-            `column` (title), `log`, `optimizer`, `x`, `mean` and `half`, half of the
-            band's width. Panels stand in order of appearance.
+            `column` (title), `optimizer`, `x`, `mean` and `half`, half of the band's
+            width. Panels stand in order of appearance.
         order: List of at most 7 optimizers, which fixes how each looks.
         xlabel: Label of the horizontal axes. Defaults to `"Step"`.
+        log: Whether vertical axes are logarithmic if all means of the panel are
+            positive. Defaults to `False`.
         size: Width and height of a panel in inches.
         linewidth: Width of the lines in points. Defaults to `1.2`.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
     """
     rows, columns = (list(frame[name].unique()) for name in ("row", "column"))
     figure, grid = plt.subplots(
@@ -50,8 +51,8 @@ def line_panels(frame, order, xlabel="Step", size=(2.5, 1.8), linewidth=1.2):
         axes.grid(axis="y", alpha=0.3)
     for (row, column), panel in frame.groupby(["row", "column"], sort=False):
         axes = grid[rows.index(row), columns.index(column)]
-        _lines(axes, panel, looks(order), linewidth)
-        _scale(axes, panel)
+        _lines(axes, panel, _looks(order), linewidth)
+        _scale(axes, panel, log)
     for axes, row in zip(grid[:, 0], rows, strict=True):
         axes.set_ylabel(row)
     for axes, column in zip(grid[0], columns, strict=True):
@@ -76,9 +77,6 @@ def forest(frame, order, panels, width=7.0, across=False):
         width: Width of the figure in inches. Defaults to `7.0`.
         across: Whether panels share their rows and stand side by side, not one above
             the other. Defaults to `False`.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
     """
     panels = {p: about for p, about in panels.items() if p in set(frame["panel"])}
     drawn = [name for name in order if name in set(frame["series"])]
@@ -99,7 +97,7 @@ def forest(frame, order, panels, width=7.0, across=False):
     return figure
 
 
-def looks(order):
+def _looks(order):
     """Returns how each of at most 7 names is drawn, a dict of dicts."""
     return dict(zip(order, _LOOKS, strict=False))
 
@@ -123,7 +121,7 @@ def _intervals(axes, frame, rows, drawn, order):
         shift = (i - (len(drawn) - 1) / 2) / (len(drawn) + 1)
         at = [rows.index(row) + shift for row in found["row"]]
         widths = found["mean"] - found["low"], found["high"] - found["mean"]
-        look = {**looks(order)[name], "linestyle": "none", "linewidth": 1}
+        look = {**_looks(order)[name], "linestyle": "none", "linewidth": 1}
         look |= {"markersize": 3.5, "label": name}
         axes.errorbar(found["mean"], at, xerr=widths, **look)
     axes.set_yticks(range(len(rows)), rows)
@@ -145,7 +143,7 @@ def _lines(axes, panel, looks, linewidth):
         axes.fill_between(x, mean - half, mean + half, color=color, alpha=0.12, lw=0)
 
 
-def _scale(axes, panel):
+def _scale(axes, panel, log):
     """Sets limits to those of the means, so that wide bands cannot squeeze them.
 
     A linear axis shows where the lines end rather than how they rise from the start.
@@ -156,7 +154,7 @@ def _scale(axes, panel):
     groups = means.groupby("optimizer")["mean"]
     high = min(groups.max().max(), _OUTLIER * abs(groups.max().median()))
     low, end = means["mean"].min(), groups.last().min()
-    if panel["log"].all() and 0 < low < high:
+    if log and 0 < low < high:
         margin = (high / low) ** 0.06
         axes.set(yscale="log", ylim=(low / margin, high * margin))
         _label_logarithmic(axes.yaxis, high / low)

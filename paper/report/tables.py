@@ -43,13 +43,24 @@ class Tables:
         found = frame.query("ball == @ball and radius == @radius and step == steps")
         return self._measured(found, "increase")
 
-    def gains(self, rows, reference):
-        """Returns points of test accuracy above a reference; see `_references`."""
-        return self._compared(END, rows, reference)
+    def compared(self, measure, rows, reference):
+        """Returns effects of optimizers, one column a task and one for their mean.
 
-    def ratios(self, ball, radius, rows, reference):
-        """Returns ratios of the increase at matched training loss to a reference's."""
-        return self._compared((ball, radius), rows, reference)
+        Args:
+            measure: As in `Claim`.
+            rows: List of the optimizers' names.
+            reference: A name, or `"none"` for the LO without teacher, or `"best"` for
+                the best baseline of each task.
+        """
+        cells = {}
+        for optimizer in rows:
+            parts = {task: [task] for task in self._tasks} | {"all tasks": self._tasks}
+            for column, tasks in parts.items():
+                found = self._effect(measure, optimizer, reference, tasks)
+                if found:
+                    text = points(found) if measure == END else ratio(found, pairs=True)
+                    cells[optimizer, column] = text
+        return self._named(_layout(cells))
 
     def all_balls(self):
         """Returns ratios to the LO without teacher on all tasks, one column a ball."""
@@ -139,18 +150,6 @@ class Tables:
             cells[key] = f"{text} ‡" if key in marked else text
         return self._named(_layout(cells))
 
-    def _compared(self, measure, rows, reference):
-        """Effects with intervals, one column a task and one for their mean."""
-        cells = {}
-        for optimizer in rows:
-            parts = {task: [task] for task in self._tasks} | {"all tasks": self._tasks}
-            for column, tasks in parts.items():
-                found = self._effect(measure, optimizer, reference, tasks)
-                if found:
-                    text = points(found) if measure == END else ratio(found, pairs=True)
-                    cells[optimizer, column] = text
-        return self._named(_layout(cells))
-
     def _effect(self, measure, optimizer, reference, tasks):
         others = {task: self._reference(optimizer, reference, task) for task in tasks}
         others = {task: [name] for task, name in others.items() if name != optimizer}
@@ -158,7 +157,6 @@ class Tables:
         return effect(measure, self._regime, [optimizer], others)
 
     def _reference(self, optimizer, reference, task):
-        """The name of a reference: the LO without teacher, or the best baseline."""
         if reference == "none":
             return f"{optimizer.split()[0]} none"
         if reference == "best":

@@ -22,11 +22,11 @@ def _close():
     plt.close("all")
 
 
-def lines(rows=("a", "b"), columns=("x", "y"), order=ORDER, log=True):
+def lines(rows=("a", "b"), columns=("x", "y"), order=ORDER):
     keys = itertools.product(rows, columns, order, (0, 10, 20))
     frame = pd.DataFrame(keys, columns=["row", "column", "optimizer", "x"])
     mean = np.random.default_rng(0).uniform(0.1, 1, len(frame))
-    return frame.assign(mean=mean, half=0.05, log=log)
+    return frame.assign(mean=mean, half=0.05)
 
 
 def overlaps(figure):
@@ -51,7 +51,7 @@ def _texts(axes):
 
 def test_lines_are_the_means_and_look_different():
     data = lines()
-    figure = plots.line_panels(data, ORDER)
+    figure = plots.line_panels(data, ORDER, log=True)
     assert len(figure.axes) == 4
     for axes, (row, column) in zip(
         figure.axes, itertools.product("ab", "xy"), strict=True
@@ -70,7 +70,7 @@ def test_lines_are_the_means_and_look_different():
 
 def test_bands_are_the_intervals():
     data = lines(("a",), ("x",), ORDER[:1])
-    (axes,) = plots.line_panels(data, ORDER).axes
+    (axes,) = plots.line_panels(data, ORDER, log=True).axes
     (band,) = axes.collections
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.max() == pytest.approx(data["mean"].max() + 0.05)
@@ -79,7 +79,7 @@ def test_bands_are_the_intervals():
 
 def test_an_optimizer_looks_the_same_whatever_else_is_drawn():
     def look(order):
-        figure = plots.line_panels(lines(order=order), ORDER)
+        figure = plots.line_panels(lines(order=order), ORDER, log=True)
         lines_ = figure.axes[0].get_lines()
         return {line.get_label(): line.get_color() for line in lines_}
 
@@ -87,10 +87,10 @@ def test_an_optimizer_looks_the_same_whatever_else_is_drawn():
 
 
 def test_axes_are_logarithmic_where_they_can_be():
-    def scale(data):
-        return plots.line_panels(data, ORDER).axes[0].get_yscale()
+    def scale(data, log=True):
+        return plots.line_panels(data, ORDER, log=log).axes[0].get_yscale()
 
-    assert scale(lines()) == "log" and scale(lines(log=False)) == "linear"
+    assert scale(lines()) == "log" and scale(lines(), log=False) == "linear"
     assert scale(lines().assign(mean=-1.0)) == "linear"
     some = lines()
     some.loc[0, "mean"] = 0.0
@@ -101,7 +101,7 @@ def test_axes_are_logarithmic_where_they_can_be():
 def test_logarithmic_axes_have_a_few_plain_numbers(high):
     data = lines(("a",), ("x",))
     data["mean"] = 0.01 * high ** (data["x"] / 20)
-    (axes,) = plots.line_panels(data, ORDER).axes
+    (axes,) = plots.line_panels(data, ORDER, log=True).axes
     low, top = axes.get_ylim()
     ticks = axes.yaxis.get_ticklabels(which="both")
     shown = [t for t in ticks if low <= t.get_position()[1] <= top and t.get_text()]
@@ -114,11 +114,11 @@ def test_runs_that_diverged_leave_gaps_and_do_not_squeeze_the_others():
     data = lines(("a",), ("x",))
     data.loc[0, ["mean", "half"]] = np.inf, np.nan
     data.loc[4, "mean"] = 1e6
-    (axes,) = plots.line_panels(data, ORDER).axes
+    (axes,) = plots.line_panels(data, ORDER, log=True).axes
     axes.figure.canvas.draw()
     assert axes.get_ylim()[1] < 100
     everywhere = data.assign(mean=np.inf, half=np.nan)
-    plots.line_panels(everywhere, ORDER).canvas.draw()
+    plots.line_panels(everywhere, ORDER, log=True).canvas.draw()
 
 
 @pytest.mark.parametrize("rows, columns", [("a", "x"), ("abc", "wxyz")])
@@ -126,12 +126,12 @@ def test_runs_that_diverged_leave_gaps_and_do_not_squeeze_the_others():
 def test_no_label_lies_on_another(rows, columns, high):
     data = lines(rows, columns)
     mean = np.geomspace(1e-3, 1e-3 * high, len(data))
-    figure = plots.line_panels(data.assign(mean=mean), ORDER)
+    figure = plots.line_panels(data.assign(mean=mean), ORDER, log=True)
     assert overlaps(figure) == []
 
 
 def test_linear_axes_show_where_lines_end():
-    data = lines(("a",), ("x",), ORDER[:2], log=False)
+    data = lines(("a",), ("x",), ORDER[:2])
     data["mean"] = [10.0, 90.0, 95.0, 10.0, 88.0, 93.0]
     (axes,) = plots.line_panels(data, ORDER).axes
     low, high = axes.get_ylim()

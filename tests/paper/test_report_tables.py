@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from paper.report import labels
+from paper.report.claims import END
 from paper.report.study import Study
 from paper.report.tables import Tables, budgets, costs
 from tests.paper.grid_rows import (
@@ -110,7 +111,7 @@ def test_accuracies(tables, regime):
     ],
 )
 def test_gains(tables, regime, name, rows):
-    found = tables.gains(rows, name)
+    found = tables.compared(END, rows, name)
     check(found, ahead(gain, rows, name, regime), abs=0.051)
 
 
@@ -124,7 +125,7 @@ def test_the_best_baselines_are_named(tables, regime):
 @pytest.mark.parametrize("ball, radius", SHOWN)
 def test_ratios_at_matched_loss(tables, regime, ball, radius, name, rows):
     logs = ahead(log_increase, rows, name, regime, ball, radius)
-    table = tables.ratios(ball, radius, rows, name)
+    table = tables.compared((ball, radius), rows, name)
     check(table, {o: np.exp(row) for o, row in logs.items()}, abs=0.0051)
     # 2 meta-seeds and 2 seeds; 2 tasks
     *each, whole = table.set_index("optimizer").loc["LSTM-LO + SAM"]
