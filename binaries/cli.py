@@ -30,9 +30,9 @@ def run(main):
     """Runs an absl program; a mistake of the user's ends it with one line.
 
     Args:
-        main: Function without arguments. `ValueError`, `OSError` and Ctrl-C end the
-            program with a line on stderr; `--verbosity=1` shows the traceback.
-            The line of Ctrl-C is the message of the `KeyboardInterrupt`, if it has one.
+        main: Function without arguments. `ValueError`, `OSError`, a missing package and
+            Ctrl-C end the program with a line on stderr; `--verbosity=1` shows the
+            traceback. The line of Ctrl-C is the message of the `KeyboardInterrupt`, if it has one.
             Warnings take one line, too.
     """
 
@@ -41,12 +41,15 @@ def run(main):
         if len(arguments) > 1:
             sys.exit(f"error: unknown arguments {arguments[1:]}; flags begin with --")
         os.environ["MPLBACKEND"] = "Agg"  # figures go to files
-        _start_tensorflow()
         try:
+            _start_tensorflow()
             main()
         except (ValueError, OSError, NotImplementedError) as error:
             logging.debug("", exc_info=True)
             sys.exit(f"error: {' '.join(str(error).split())}")
+        except ModuleNotFoundError as error:
+            logging.debug("", exc_info=True)
+            sys.exit(f"error: {error.name} must be installed: pip install '.[paper]'")
         except KeyboardInterrupt as interrupt:
             print(f"\n{str(interrupt) or 'Interrupted.'}", file=sys.stderr)
             sys.exit(130)

@@ -81,6 +81,7 @@ def main():
 def run_grid(grid, directory, shard):
     """Runs what is missing of a shard; reports on a grid that is complete."""
     from paper.grid import runner
+    from paper.report import report  # noqa: F401  (a lack of its packages shows now)
 
     output = cli.output_directory(_OUTPUT.value)
     provenance = cli.provenance()

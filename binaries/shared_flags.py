@@ -67,4 +67,8 @@ def regularizer():
     import lrlearn
 
     arguments = cli.parse_arguments(flags.FLAGS["regularizer_args"].value)
+    if arguments and flags.FLAGS["regularizer"].value == "none":
+        raise ValueError(
+            "--regularizer_args needs --regularizer. Received: --regularizer=none"
+        )
     return lrlearn.regularizers.get(flags.FLAGS["regularizer"].value, **arguments)

@@ -50,6 +50,11 @@ def test_a_mistake_ends_with_one_line(end, kind):
     assert "Traceback" not in outcome.err
 
 
+def test_a_missing_package_ends_with_one_line(end):
+    outcome = end(ModuleNotFoundError("No module named 'markdown'", name="markdown"))
+    assert outcome.code == "error: markdown must be installed: pip install '.[paper]'"
+
+
 def test_a_bug_is_not_hidden(end):
     with pytest.raises(TypeError, match="a bug"):
         end(TypeError("a bug"))

@@ -223,7 +223,7 @@ def wait_for(path, process, seconds=120):
         (["--tasks=digits/mlp,digits/rnn"], "must be one of ['digits/mlp', "),
         (["--tasks="], "tasks"),
         (["--regularizer=gam", "--regularizer_args=variant=x"], "algorithm2"),
-        (["--regularizer_args=rho=1"], "rho"),
+        (["--regularizer_args=rho=1"], "needs --regularizer"),
         (["--units=a"], "--units must be integers"),
         (["--units=0"], "units"),
         (["--rule=mlp", "--units=2,3"], "--units must be one integer for mlp"),
