@@ -32,8 +32,8 @@ def run(main):
     Args:
         main: Function without arguments. `ValueError`, `OSError`, a missing package and
             Ctrl-C end the program with a line on stderr; `--verbosity=1` shows the
-            traceback. The line of Ctrl-C is the message of the `KeyboardInterrupt`, if it has one.
-            Warnings take one line, too.
+            traceback. The line of Ctrl-C is the message of the `KeyboardInterrupt`, if
+            it has one. Warnings take one line, too.
     """
 
     def start(arguments):
