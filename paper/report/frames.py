@@ -63,10 +63,7 @@ def frames(rows):
             frame, pd.concat(planes) if planes else [], ["alpha", "beta", "loss"]
         ),
         tuning=_tuning(tunings),
-        meta=pd.DataFrame(
-            [{**row, **row["cell"]} for row in metas],
-            columns=["optimizer", "meta_seed", "cpu_seconds"],
-        ),
+        meta=pd.DataFrame(metas, columns=["key", "cpu_seconds"]),
     )
 
 
@@ -75,17 +72,11 @@ def with_one_horizon(frames):
 
     That is the length that most runs have, the longer one if as many have another.
     """
-    by = ["task", "regime"]
-    steps = frames.runs.groupby(by)["steps"].agg(lambda s: s.mode().max())
-    kept = {
-        name: frame.join(steps.rename("horizon"), on=by)
-        .query("steps == horizon")
-        .drop(columns="horizon")
-        .reset_index(drop=True)
-        for name, frame in vars(frames).items()
-        if name != "meta"
-    }
-    return Frames(**kept, meta=frames.meta)
+    groups = frames.runs.groupby(["task", "regime"], as_index=False)
+    horizons = groups["steps"].agg(lambda steps: steps.mode().max())
+    kept = ("runs", "records", "sharpness", "landscapes")
+    parts = {name: getattr(frames, name).merge(horizons) for name in kept}
+    return dataclasses.replace(frames, **parts)
 
 
 def _runs(rows):
@@ -118,18 +109,16 @@ def _along(runs, measured, columns):
 
 
 def _tuning(rows):
-    columns = ["task", "regime", "optimizer", "steps", "trials", "cpu_seconds"]
     found = [
         {
-            **row,
-            **row["cell"],
-            "task": _task(row),
+            "optimizer": row["cell"]["optimizer"],
+            "cpu_seconds": row["cpu_seconds"],
             # There is an entry for each trial and seed.
             "trials": len(row["trials"]) / len(row["settings"]["seeds"]),
         }
         for row in rows
     ]
-    return pd.DataFrame(found, columns=columns)
+    return pd.DataFrame(found, columns=["optimizer", "trials", "cpu_seconds"])
 
 
 def _task(row):
