@@ -171,12 +171,10 @@ class AutoPGD(Ascent):
         return _best(state.best, self.centre)
 
     def _iterate(self, state, is_first, length):
-        """Returns the state after an iteration, the last of a phase if it has a length.
+        """Returns the state after an iteration.
 
-        Args:
-            state: An `_AutoPGDState`.
-            is_first: Whether there is no momentum yet, a boolean scalar.
-            length: Iterations of the phase that ends here, 0 if none does.
+        Without momentum if it `is_first`; `length` is that of the phase that ends with
+        it, 0 if none does.
         """
         point, previous, best, eta, rises, last_eta, last_rise = state
         alpha = tf.cast(tf.where(is_first, 1.0, _MOMENTUM), eta.dtype)

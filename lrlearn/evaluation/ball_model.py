@@ -22,9 +22,6 @@ def predict_gradient(directions, changes, gradient, epsilon):
         changes: $D$, differences to the gradient at the centre, `[m, n]`.
         gradient: $g$, `[n]`.
         epsilon: Machine epsilon of the gradients, see `flat.Function`.
-
-    Returns:
-        A tensor `[n]`.
     """
     # In float64 since the directions are nearly parallel towards the end.
     u, d, g = (tf.cast(t, tf.float64) for t in (directions, changes, gradient))

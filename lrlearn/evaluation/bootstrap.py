@@ -150,11 +150,7 @@ def log_ratio(x, y, limit=1e3):
 def available(tasks):
     """Returns the tasks without meta-seeds and seeds that have no runs at all.
 
-    Args:
-        tasks: A list of arrays `[meta-seeds, seeds]`, NaN for runs that are missing.
-
-    Raises:
-        ValueError: If the numbers of meta-seeds differ, or all runs are missing.
+    Tasks are arrays `[meta-seeds, seeds]`, NaN for runs that are missing.
     """
     tasks = [np.atleast_2d(np.asarray(task, "float64")) for task in tasks]
     sizes = sorted({len(task) for task in tasks})
@@ -175,16 +171,10 @@ def available(tasks):
 
 
 def cell_counts(tasks, resamples, rng):
-    """Returns how often each resample draws each cell of each task.
+    """Returns how often each resample draws each cell of each `available` task.
 
-    Args:
-        tasks: A list that `available` returned.
-        resamples: Number of resamples.
-        rng: A `numpy.random.Generator`.
-
-    Returns:
-        A list of integer arrays `[1 + resamples, meta-seeds * seeds]`. The first row
-        counts every cell once, which gives the estimate itself.
+    This is a list of integer arrays `[1 + resamples, meta-seeds * seeds]`. The first
+    row counts every cell once, which gives the estimate itself.
     """
     meta_seeds = _draws(len(tasks[0]), resamples, rng)
     counts = []

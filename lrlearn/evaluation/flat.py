@@ -4,7 +4,7 @@ import ml_dtypes
 import tensorflow as tf
 
 from lrlearn.regularizers.gradients import value_and_gradients
-from lrlearn.regularizers.vectors import norm
+from lrlearn.regularizers.vectors import flatten, norm
 
 
 class Function:
@@ -34,7 +34,7 @@ class Function:
         self._types = {self.dtype, *(w.dtype for w in params)}
         if (name := getattr(fn, "compute_dtype", None)) is not None:
             self._types.add(tf.as_dtype(name))
-        w = self._flatten(params)
+        w = flatten(params, self.dtype)
         self.zero = tf.zeros_like(w)
         self._scale = tf.abs(w) if adaptive else tf.ones([], self.dtype)
         # As functions, each appears once in a graph, however often it is called.
@@ -53,7 +53,7 @@ class Function:
     def differentiate(self, e):
         """Like `value_and_gradient`, and can be differentiated again."""
         f, gradients = value_and_gradients(self._evaluate, self._at(e))
-        return tf.cast(f, self.dtype), self._scale * self._flatten(gradients)
+        return tf.cast(f, self.dtype), self._scale * flatten(gradients, self.dtype)
 
     def start(self):
         """Returns the value and the gradient `[n]` at 0, and the defect of the point.
@@ -62,7 +62,7 @@ class Function:
         finite; see `flat.defect`.
         """
         f, g = self.value_and_gradient(self.zero)
-        return f, g, defect(f, g, self._flatten(self._params))
+        return f, g, defect(f, g, flatten(self._params, self.dtype))
 
     def hessian_vector_product(self, v):
         """Returns the Hessian at the point, times `v`."""
@@ -90,11 +90,6 @@ class Function:
 
     def _at(self, e):
         return [w + d for w, d in zip(self._params, self.unflatten(e), strict=True)]
-
-    def _flatten(self, tensors):
-        return tf.concat(
-            [tf.reshape(tf.cast(t, self.dtype), [-1]) for t in tensors], axis=0
-        )
 
 
 class HalfSquaredGradient:
@@ -172,11 +167,7 @@ def increase(f0, g0, f, g, e, epsilon):
         f: Value at `e`, a scalar.
         g: Gradient at `e`, `[n]`.
         e: Perturbation `[n]`.
-        epsilon: Machine epsilon of the coarsest type in which the values were computed,
-            a number; see `flat.Function`.
-
-    Returns:
-        A scalar tensor.
+        epsilon: Machine epsilon of the values, see `flat.Function`.
 
     Example:
         >>> import tensorflow as tf

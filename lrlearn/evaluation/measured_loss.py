@@ -64,14 +64,7 @@ def model_loss(model, x, y=None, loss=None, sample_weight=None):
 
 
 def _collect(x, y, sample_weight):
-    """Returns `(x, y, sample_weight)` as Keras hands them to a model, in one batch.
-
-    Args:
-        x: Inputs: arrays, tensors, data frames, sparse matrices or structures of them;
-            or a finite `tf.data.Dataset`, `keras.utils.PyDataset` or generator.
-        y: Targets, or `None`.
-        sample_weight: Weights of the examples, or `None`.
-    """
+    """Returns `(x, y, sample_weight)` as Keras hands them to a model, in one batch."""
     if (
         isinstance(x, tf.data.Dataset)
         and x.cardinality() == tf.data.INFINITE_CARDINALITY

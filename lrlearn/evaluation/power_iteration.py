@@ -26,8 +26,8 @@ def power_iteration(multiply, v, tolerance, max_iterations, epsilon):
     Args:
         multiply: Function of a vector that returns the matrix times the vector.
         v: Unit vector to start from, `[n]`.
-        tolerance: Largest relative error.
-        max_iterations: Most iterations.
+        tolerance: See `Hessian.top_eigenvalue`.
+        max_iterations: See `Hessian.top_eigenvalue`.
         epsilon: Machine epsilon of the products, see `flat.Function`.
 
     Returns:

@@ -7,7 +7,7 @@ from lrlearn.checks import check_count
 from lrlearn.evaluation import flat, stacking
 from lrlearn.evaluation.sharpness_evaluator import COLUMNS, grow_with_radius
 from lrlearn.evaluation.validation import check_radii, warn_if_nan
-from lrlearn.regularizers.vectors import norm, unit
+from lrlearn.regularizers.vectors import flatten, norm, unit
 
 RADII = {
     "fixed": (0.001, 0.005, 0.05, 0.1),
@@ -148,7 +148,7 @@ class StackedSharpness:
         params, state = element
         function = self._function(params, state)
         f0, g0, defect = function.start()
-        w = tf.concat([tf.reshape(tf.cast(p, g0.dtype), [-1]) for p in params], axis=0)
+        w = flatten(params, g0.dtype)
         length, one = norm(w), tf.ones([], w.dtype)
         radii = [r * (length if ball == "relative" else one) for ball, r in self._balls]
         adaptive = tf.constant([[ball == "adaptive"] for ball, _ in self._balls])

@@ -18,9 +18,6 @@ def map_stacked(fn, elements, sequential=False):
         sequential: Whether elements are computed one after another, which takes the
             memory of one. Defaults to `False`.
 
-    Returns:
-        A structure of tensors `[K, ...]`.
-
     Raises:
         ValueError: If TensorFlow cannot vectorize an operation of `fn`, unless
             `sequential`.
@@ -60,28 +57,17 @@ def map_stacked(fn, elements, sequential=False):
 def is_sequential(params):
     """Returns whether networks are computed faster one after another.
 
-    That holds for convolutions: stacked, they become grouped convolutions, which take
-    several times as long on CPUs.
-
-    Args:
-        params: List of stacked parameters `[K, ...]`; those with more than two other
-            axes count as kernels of convolutions.
+    That holds for convolutions, whose stacked kernels have more than three axes:
+    stacked, they become grouped convolutions, several times as slow on CPUs.
     """
     return any(w.shape.rank > 3 for w in params)
 
 
 def scores(task, params, state, x, y):
-    """Returns the loss and the accuracy of each of K networks on the same examples.
+    """Returns the losses and the accuracies, `[K]`, of K networks on the same examples.
 
-    Args:
-        task: A `Task`.
-        params: List of tensors `[K, ...]`.
-        state: List of tensors `[K, ...]`.
-        x: Inputs `[examples, ...]`.
-        y: Targets `[examples, ...]`.
-
-    Returns:
-        A tuple of two tensors `[K]`; accuracies are NaN unless targets are classes.
+    Accuracies are NaN unless targets are classes. Of the networks, `params` and `state`
+    are lists of tensors `[K, ...]`.
     """
 
     def of_one(elements):

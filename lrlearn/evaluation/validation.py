@@ -30,15 +30,7 @@ def check_radii(name, radii):
 
 
 def warn_if_nan(values, cause="loss or its gradient", result="the result is NaN"):
-    """Warns if results hold NaN.
-
-    Args:
-        values: An array or tensor; a symbolic one gives no warning.
-        cause: What is not finite if they do.
-        result: The consequence.
-    """
+    """Warns if an array or a tensor, unless it is symbolic, holds NaN."""
     if not tf.is_symbolic_tensor(values) and np.isnan(values).any():
-        message = (
-            f"The {cause} is not finite at the parameters, or they are not: {result}"
-        )
+        message = f"The parameters, or the {cause} there, are not finite: {result}"
         warnings.warn(message, stacklevel=3)

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrlearn.regularizers.gradients import value_and_gradients
+from lrlearn.regularizers.vectors import flatten
 from lrlearn.rules.update_rule import aligned
 
 
@@ -150,8 +151,7 @@ class MetaObjective:
         return plain, meta_loss_fn, params
 
     def _flatten(self, tensors):
-        flat = [tf.reshape(tf.cast(t, tf.float32), [-1]) for t in tensors]
-        return tf.concat([*flat, tf.zeros(self.shapes[-1])], axis=0)
+        return flatten([*tensors, tf.zeros(self.shapes[-1])])
 
     def _loss_fn(self, split, model_state, seed):
         return self.task.loss_fn(model_state, *self.task.batch(split, seed))

@@ -99,8 +99,8 @@ class MetaStep:
         gradient_norm = _norm(mean.gradient)
         tf.cond(
             tf.math.is_finite(gradient_norm),
-            lambda: self._applied(mean.gradient),
-            lambda: False,
+            lambda: self._apply(mean.gradient),
+            lambda: None,
         )
         logs = {
             "meta_loss": mean.meta_loss,
@@ -139,10 +139,6 @@ class MetaStep:
             ReplicaSums(gradient, meta_loss, losses[-1], tf.ones(())),
         )
         return sums, optimizee, valid
-
-    def _applied(self, gradient):
-        self._apply(gradient)
-        return True
 
     def _split_replicas(self, structure):
         local = [

@@ -77,15 +77,9 @@ class OptimizeePool:
         slot.optimizee = self._start(slot.task, int(seed), scale)
 
     def advance(self, optimizees, valid):
-        """Takes the optimizees after a meta-step, and restarts those that are done.
+        """Takes the optimizees after a meta-step, lists of lists by replica.
 
-        Args:
-            optimizees: A list of lists of optimizees, by replica.
-            valid: Likewise of bools: whether the optimizee is finite and has not
-                diverged. Others start anew at once.
-
-        Returns:
-            Number of optimizees that were not valid.
+        Those that are done or not `valid` start anew. Returns the number of the latter.
         """
         for slots, after, flags in zip(self.replicas, optimizees, valid, strict=True):
             for slot, optimizee, is_valid in zip(slots, after, flags, strict=True):

@@ -117,12 +117,7 @@ def run(objective, theta, optimizee, seed, steps):
 
 
 def fold_in(seed, *numbers):
-    """Returns a seed that follows from another and some integers.
-
-    Args:
-        seed: Integer tensor `[2]`.
-        *numbers: Integers or integer tensors.
-    """
+    """Returns a seed, `[2]`, that follows from another and some integers or tensors."""
     for number in numbers:
         # Named, so that it is the same on every device and under XLA.
         seed = tf.random.experimental.stateless_fold_in(seed, number, alg="philox")

@@ -74,13 +74,7 @@ class WithLoss(keras.Model):
 
 
 def run_pass(model, data, training):
-    """Returns `(loss, y_pred)` as `fit` or `evaluate` computes them; see `Pass`.
-
-    Args:
-        model: A compiled `keras.Model`.
-        data: Tuple `(x, y, sample_weight)`.
-        training: Whether in training mode.
-    """
+    """Returns `(loss, y_pred)` as `fit` or `evaluate` computes them; see `Pass`."""
     x, y, sample_weight = data
     # As in Keras's own steps: `call` and `compute_loss` may take `training` or not.
     mode = {"training": training} if model._call_has_training_arg else {}

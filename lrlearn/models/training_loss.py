@@ -66,10 +66,6 @@ class TrainingLoss:
 
         As in Keras, the gradient of a variable is `None` if the loss does not depend on
         it; it stays `None`.
-
-        Args:
-            gradients: A list of tensors and `None`, one for each trainable variable.
-            field: A list of tensors, one for each of `parameters`.
         """
         field = iter(field)
         variables = self._model.trainable_variables

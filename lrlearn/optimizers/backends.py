@@ -11,9 +11,6 @@ def dense(gradients):
 
     Keras clips each slice on its own, repeated indices and all, and a rule's state
     moves in every row.
-
-    Args:
-        gradients: A list of tensors and `None`.
     """
     return [g if g is None else _dense(g) for g in gradients]
 

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from lrlearn.optimizers.blocks import Blocks
+from lrlearn.regularizers.vectors import flatten
 
 
 class FlatState:
@@ -53,10 +54,10 @@ class FlatState:
             The rule's updates, a list of float32 tensors.
         """
         zeros = [np.zeros(shape, "float32") for shape in self._shapes]
-        g = _flatten(
+        g = flatten(
             zero if g is None else g for g, zero in zip(gradients, zeros, strict=True)
         )
-        w = ops.stop_gradient(_flatten(values))  # or torch records what follows
+        w = ops.stop_gradient(flatten(values))  # or torch records what follows
         old = {path: ops.cast(v, "float32") for path, v in self._variables.items()}
         d, new = self._rule.update(
             theta, g, w, self._pack(old), step, self._shapes, blockwise=self._in_blocks
@@ -115,9 +116,3 @@ class FlatState:
 def _leaves(state):
     """Returns `{path: leaf}`; in which order is up to the backend."""
     return dict(keras.tree.flatten_with_path(state))
-
-
-def _flatten(tensors):
-    return ops.concatenate(
-        [ops.reshape(ops.cast(t, "float32"), (-1,)) for t in tensors]
-    )

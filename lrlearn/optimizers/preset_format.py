@@ -16,16 +16,7 @@ LIMITS = {CONFIG: 2**20, THETA: 2**24}
 
 
 def encode(rule, theta, metadata):
-    """Returns a dict of file names to their contents, as bytes.
-
-    Args:
-        rule: An `UpdateRule` registered with Keras.
-        theta: Its weights, a dict of names to arrays.
-        metadata: JSON-able dict.
-
-    Raises:
-        ValueError: If they could not be loaded.
-    """
+    """Returns `{file name: bytes}`; raises a `ValueError` if it could not be loaded."""
     class_name = _class_name(rule)
     weights = safetensors.numpy.save(rule.standardize_theta(theta))
     if not isinstance(metadata, dict):

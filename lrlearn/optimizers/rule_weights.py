@@ -52,13 +52,8 @@ class RuleWeights:
     def load_all(self, values, variables, in_use):
         """Sets all of an optimizer's variables from saved values, or none.
 
-        Args:
-            values: A list of arrays, `None` for those that are absent.
-            variables: The optimizer's variables.
-            in_use: Whether it has variables to train.
-
-        Returns:
-            Why the values do not fit, `None` if they do.
+        Absent values are `None`; an optimizer is `in_use` if it has variables to train.
+        Returns why the values do not fit, `None` if they do.
         """
         end = self.slice.stop
         # One that was saved before it was built has no state.

@@ -1,8 +1,8 @@
 """Vector algebra over lists of tensors, taken together as one vector.
 
-Sums over all tensors are made in float32 at least, so that half-precision parameters
-do not overflow; results keep the type of each tensor. `unit` and `norm` take a single
-tensor, too.
+Sums over all tensors are float32 at least, so that half-precision parameters do not
+overflow; results keep the type of each tensor. `unit` and `norm` also take a single
+tensor.
 """
 
 import functools
@@ -13,16 +13,13 @@ from keras import ops
 _TINY = 1.1754944e-38  # the smallest normal float32
 
 
+def flatten(a, dtype="float32"):
+    """Returns the coordinates of all tensors, one after another, as a tensor `[n]`."""
+    return ops.concatenate([ops.reshape(ops.cast(x, dtype), (-1,)) for x in a])
+
+
 def dot(a, b):
-    """Returns the inner product of two vectors, over all their tensors.
-
-    Args:
-        a: List of tensors.
-        b: List of tensors shaped like those of `a`.
-
-    Returns:
-        A scalar, float32 or float64.
-    """
+    """Returns the inner product of two vectors, over all their tensors."""
     a, b = _at_least_float32(a), _at_least_float32(b)
     return sum(ops.sum(x * y) for x, y in zip(a, b, strict=True))
 
@@ -54,13 +51,7 @@ def unit(a):
 
 
 def add(a, b, scale=1.0):
-    """Returns `a + scale * b` in the types of `a`.
-
-    Args:
-        a: List of tensors.
-        b: List of tensors shaped like those of `a`.
-        scale: A number or a scalar tensor. Defaults to `1.0`.
-    """
+    """Returns `a + scale * b` in the types of `a`."""
     return [
         x + ops.cast(ops.convert_to_tensor(scale, y.dtype) * y, x.dtype)
         for x, y in zip(a, b, strict=True)

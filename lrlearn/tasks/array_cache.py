@@ -21,16 +21,7 @@ def path(name, source):
 
 
 def read(file, stamp):
-    """Returns the arrays in `file`.
-
-    Args:
-        file: Path of a file that `write` wrote.
-        stamp: The stamp that `write` was given.
-
-    Returns:
-        A dict of arrays, or `None` if there is no such file, or if it is damaged or has
-        another stamp.
-    """
+    """Returns a dict of arrays, `None` if the file has another stamp or is damaged."""
     try:
         with open(file, "rb") as f, np.load(f, allow_pickle=False) as archive:
             if str(archive[_STAMP]) != stamp:
@@ -41,13 +32,7 @@ def read(file, stamp):
 
 
 def write(file, stamp, arrays):
-    """Writes arrays; a reader sees the whole file or none.
-
-    Args:
-        file: Path to write to; its folder is made if it is missing.
-        stamp: String that changes when the source of the arrays does.
-        arrays: Dict of arrays.
-    """
+    """Writes a dict of arrays; the stamp changes if the source of the arrays does."""
     archive = io.BytesIO()
     np.savez(archive, **arrays, **{_STAMP: np.array(stamp)})
     try:

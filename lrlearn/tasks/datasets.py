@@ -61,17 +61,7 @@ def subset(train, size, seed):
 
 
 def corrupt(labels, fraction, num_classes, seed):
-    """Returns labels, a fraction of them replaced by a random other class.
-
-    Args:
-        labels: Integer array `[n]`.
-        fraction: The fraction, in [0, 1); `round(fraction * n)` labels change.
-        num_classes: Number of classes.
-        seed: Integer seed.
-
-    Returns:
-        A new array like `labels`.
-    """
+    """Returns new labels; `round(fraction * n)` of `n` are a random other class."""
     if not isinstance(fraction, numbers.Real) or not 0 <= fraction < 1:
         raise ValueError(
             f"`label_noise` must be in [0, 1). Received: label_noise={fraction!r}"

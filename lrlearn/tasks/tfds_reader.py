@@ -14,7 +14,7 @@ _DOWNLOADS = {
 
 
 def folder(data_dir=None):
-    """Returns where data are read from: an absolute path, or a URL of a bucket."""
+    """Returns the folder of the data: an absolute path, or a URL of a bucket."""
     # Not left to TFDS, which reads the variable once, when it is imported.
     default = os.path.join("~", "tensorflow_datasets")
     path = os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or default)
@@ -31,14 +31,9 @@ def stamp(name, path):
 
 
 def read(name, path):
-    """Returns training and test data; downloads them if the folder lacks them.
+    """Returns `((x_train, y_train), (x_test, y_test))`, uint8 arrays.
 
-    Args:
-        name: One of `"mnist"`, `"fashion_mnist"` and `"cifar10"`.
-        path: What `folder` returned.
-
-    Returns:
-        A tuple `((x_train, y_train), (x_test, y_test))` of uint8 arrays.
+    They are downloaded if the folder lacks them.
 
     Raises:
         FileNotFoundError: If the data are not there and cannot be downloaded.

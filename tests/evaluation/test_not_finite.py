@@ -17,7 +17,7 @@ from lrlearn.evaluation import (
     sharpness,
 )
 
-MESSAGE = "The loss or its gradient is not finite at the parameters, or they are not: "
+MESSAGE = "The parameters, or the loss or its gradient there, are not finite: "
 # Losses, and parameters at which something is not finite.
 CASES = {
     "loss": (lambda w: np.nan * tf.reduce_sum(w[0] ** 2), [1.0, 2.0]),
@@ -89,9 +89,9 @@ def test_stacked_sharpness(w, factor):
 def test_curvature(case):
     """Values, eigenvectors and errors are NaN, and nothing has converged."""
     loss_fn, w = CASES[case]
-    with pytest.warns(UserWarning, match="not finite at the parameters"):
+    with pytest.warns(UserWarning, match="there, are not finite"):
         top = Hessian(loss_fn, [w]).top_eigenvalue()
-    with pytest.warns(UserWarning, match="not finite at the parameters"):
+    with pytest.warns(UserWarning, match="there, are not finite"):
         trace = Hessian(loss_fn, [w]).trace(2)
     assert np.isnan([top.value, *top.eigenvector[0], *trace]).all()
     assert not bool(top.converged)
