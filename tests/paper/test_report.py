@@ -79,10 +79,8 @@ def test_the_first_screen(text):
 def flat():
     """Rows with the teachers for flatness only."""
     names = {"datasets": ("mnist", "cifar10"), "networks": ("mlp",), "records": 4}
-    return make_rows(**names, **PART, **ADAM, teachers=FLAT, noise=0.0)
-
-
-FLAT = ("none", "SAM", "GSAM", "GAM")
+    teachers = ("none", "SAM", "GSAM", "GAM")
+    return make_rows(**names, **PART, **ADAM, teachers=teachers, noise=0.0)
 
 
 def test_findings_are_true_of_other_rows_too(flat):
