@@ -14,7 +14,15 @@ def names():
 
 
 def get(identifier, **arguments):
-    """Returns an `Estimator`, given itself or its name and its arguments."""
+    """Returns an `Estimator`.
+
+    Args:
+        identifier: An `Estimator` or a name.
+        **arguments: Arguments of the named estimator. Default to its own.
+
+    Raises:
+        ValueError: If there is no such estimator.
+    """
     if isinstance(identifier, Estimator):
         return identifier
     if identifier not in names():
