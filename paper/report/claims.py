@@ -12,6 +12,8 @@ from paper.report import labels
 from paper.report.effects import Effect, effect
 
 ENOUGH = 5  # meta-seeds and seeds; with fewer, a verdict is provisional
+VERDICTS = ("holds", "undecided", "too few runs", "not measured", "does not hold")
+_LEAST = 2  # with fewer, there is none
 # Effects that are not worth having, and the signs that are claimed.
 MARGINS = {"points": 0.5, "ratio": math.log(1.05)}
 _CLAIMED = {"points": 1, "ratio": -1}
@@ -123,15 +125,18 @@ class Result:
         """Whether it holds; `verdicts` has that of a claim of several parts."""
         if self.effect is None:
             return "not measured"
+        if self._fewer_than(_LEAST):
+            return "too few runs"
         return verdict(self.effect.interval, MARGINS[self.unit], _CLAIMED[self.unit])
 
     @property
     def provisional(self):
         """Whether there are too few meta-seeds or seeds."""
-        found = self.effect
-        return found is not None and any(
-            n is not None and n < ENOUGH for n in (found.meta_seeds, found.seeds)
-        )
+        return self.effect is not None and self._fewer_than(ENOUGH)
+
+    def _fewer_than(self, count):
+        counts = (self.effect.meta_seeds, self.effect.seeds)
+        return any(n is not None and n < count for n in counts)
 
 
 def results(study, claims):
@@ -169,7 +174,7 @@ def _tasks(claim, study, regime):
 
 def verdicts(results):
     """Returns whether claims hold in all parts: a dict by name, rule and regime."""
-    worst_first = ("does not hold", "not measured", "undecided", "holds")
+    worst_first = tuple(reversed(VERDICTS))
     found = {}
     for result in results:
         key = result.claim.name, result.rule, result.regime

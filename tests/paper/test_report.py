@@ -65,11 +65,11 @@ def test_the_first_screen(text):
     # much.
     points = 1.25 * (3.0 - EFFECTS["LSTM none"][0])
     lines = first.splitlines()
-    assert "more accurate on test data in 1 of 1 case.**" in first
+    assert "more accurate on test data in the one case.**" in first
     assert f"LSTM-LO small {points:+.1f} (yes)" in first
-    assert "flatter in 1 of 1 case.**" in first
+    assert "flatter in the one case.**" in first
     assert re.search(r"LSTM-LO small 0\.\d\d and 0\.\d\d \(yes\)", first)
-    assert "than the best tuned baseline in 1 of 1 case.**" in first
+    assert "than the best tuned baseline in the one case.**" in first
     assert sum(line.startswith("- **") for line in lines) == 3
     assert "Regime small: 1,000 training images, 20 % of them" in first
     assert "**All of this is provisional**" in first
@@ -92,7 +92,7 @@ def test_findings_are_true_of_other_rows_too(flat):
             row = {**row, "end": end}
         worse.append(row)
     first, claims, *_ = sections(text_of(worse)).values()
-    assert "more accurate on test data in none of 1 case.**" in first
+    assert "more accurate on test data in no case.**" in first
     assert re.search(r"LSTM-LO small -\d+\.\d \(no\)", first)
     assert "without a teacher. Of 1 case: does not hold in 1." in claims
 

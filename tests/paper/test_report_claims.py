@@ -239,6 +239,16 @@ def test_what_was_not_measured_has_no_verdict():
     assert table([result])["effect [95 % interval]"].isna().all()
 
 
+@pytest.mark.parametrize("runs", [{"meta_seeds": 1}, {"seeds": 1}])
+def test_one_run_decides_nothing(runs):
+    """However far from zero its effect is."""
+    effect = _effect(-3, -1)
+    claim = Claim("c", (), (), "")
+    assert Result(claim, "LSTM", "full", "ratio", effect).verdict == "holds"
+    few = Result(claim, "LSTM", "full", "ratio", effect._replace(**runs))
+    assert few.verdict == "too few runs" and few.provisional
+
+
 @pytest.mark.parametrize(
     "parts, expected",
     [
