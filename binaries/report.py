@@ -28,6 +28,11 @@ def main():
     from paper.report import report
 
     rows = store.read(_STORE.value)
+    if not any(row["kind"] == "run" for row in rows):
+        raise ValueError(
+            "--store must hold runs; `python -m binaries.reproduce` makes them. "
+            f"Received: {_STORE.value}"
+        )
     output = cli.output_directory(_OUTPUT.value)
     command = shlex.join(["python", "-m", "binaries.report", *sys.argv[1:]])
     paths = report.write(rows, output, command)

@@ -90,8 +90,9 @@ def _read(path, header=None):
         header = header or found
         if found != header:
             raise ValueError(
-                "A store must be of one grid with the same settings. Received: "
-                f"{_name(found)} in {file}, not {_name(header)}"
+                "A store must be of one grid with the same settings; others need a "
+                f"store of their own. Received: {file}, of a grid with "
+                f"{'; '.join(_differences(found['grid'], header['grid']))}"
             )
         for key, row in more.items():
             rows.setdefault(key, row)
@@ -122,9 +123,14 @@ def _texts(file):
         ]
 
 
-def _name(header):
-    grid = header["grid"]
-    return f"grid {grid.get('name')!r} ({grid.get('digest')})"
+def _differences(found, wanted, prefix=""):
+    """Yields what differs between two grids, as `Grid.describe` returns them."""
+    for name in sorted((found.keys() | wanted.keys()) - {"digest"}):
+        one, other = found.get(name), wanted.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from _differences(one, other, f"{prefix}{name}.")
+        elif one != other:
+            yield f"{prefix}{name} {one}, not {other}"
 
 
 def _to_json(value):

@@ -147,7 +147,7 @@ def test_a_store_that_is_not_there(error, tmp_path):
 def test_a_store_of_another_grid(error, tmp_path):
     store.begin(tmp_path, {"name": "digits", "digest": "other"})
     line = error(f"--store={tmp_path}", f"--output={tmp_path}")
-    assert "must be of one grid" in line and "(other)" in line
+    assert "must be of one grid" in line and "seeds None, not 5" in line
 
 
 def test_data_that_are_not_there(error, tmp_path, monkeypatch):
