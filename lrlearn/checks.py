@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import reprlib
 
 
 def check_count(name, count, minimum=1):
@@ -20,3 +21,19 @@ def check_positive(name, value):
         raise ValueError(
             f"`{name}` must be a positive number. Received: {name}={value!r}"
         )
+
+
+def differences(found, wanted, prefix=""):
+    """Yields what differs between two nested dicts, as short texts.
+
+    Example:
+        >>> from lrlearn.checks import differences
+        >>> list(differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "c": 2}}))
+        ['a.b 1, not 3']
+    """
+    for name in sorted(found.keys() | wanted.keys()):
+        one, other = found.get(name), wanted.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from differences(one, other, f"{prefix}{name}.")
+        elif one != other:
+            yield f"{prefix}{name} {reprlib.repr(one)}, not {reprlib.repr(other)}"

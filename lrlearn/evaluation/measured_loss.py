@@ -1,5 +1,6 @@
 """The loss of a Keras model as a function of its parameters."""
 
+import re
 import warnings
 
 import keras
@@ -59,7 +60,7 @@ def model_loss(model, x, y=None, loss=None, sample_weight=None):
             return run_pass(measured, data, training=False)[0]
 
     loss_fn.compute_dtype = _coarsest_dtype(model)
-    _try(loss_fn, trainable)
+    _try(loss_fn, trainable, data)
     return loss_fn
 
 
@@ -110,7 +111,7 @@ def _run_test_step(model, data):
     return logs["loss"]
 
 
-def _try(loss_fn, variables):
+def _try(loss_fn, variables, data):
     """Raises one line if the loss cannot be computed."""
     try:
         loss = loss_fn([v.value for v in variables])
@@ -118,7 +119,8 @@ def _try(loss_fn, variables):
     except Exception as error:
         raise ValueError(
             "The loss must be one that `model.evaluate` can compute on `x` and `y`. "
-            f"Received: {_one_line(error)}"
+            f"Received: x={_kind(data[0])}, y={_kind(data[1])}; Keras says: "
+            f"{_one_line(error)}"
         ) from None
     if rank:
         raise ValueError(
@@ -135,7 +137,7 @@ def _coarsest_dtype(model):
 
 def _one_line(error):
     """Returns an error's message on one line, shortened."""
-    text = " ".join(str(error).split())
+    text = re.sub(r"\x1b\[[0-9;]*m", "", " ".join(str(error).split()))  # colors
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
@@ -161,6 +163,8 @@ def _concatenate(*parts):
 
 
 def _kind(value):
+    if value is None:
+        return "None"
     shape = getattr(value, "shape", None)
     name = type(value).__name__
     return name if shape is None else f"{name} of shape {tuple(shape)}"

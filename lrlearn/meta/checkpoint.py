@@ -7,6 +7,7 @@ import warnings
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from lrlearn.checks import differences
 from lrlearn.files import write_atomically
 
 _CONFIG = "config.json"
@@ -90,9 +91,7 @@ class CheckpointDirectory:
         except ValueError:
             raise ValueError(f"{file} must be JSON, and cannot be read.") from None
         if found != config:
-            keys = sorted(found.keys() | config.keys())
-            differing = [key for key in keys if found.get(key) != config.get(key)]
             raise ValueError(
                 f"`checkpoint_dir` must be new or of the same configuration. Received: "
-                f"{self.path}, which differs in {differing}"
+                f"{self.path}, with {'; '.join(differences(found, config))}"
             )

@@ -163,6 +163,7 @@ class MetaTrainer:
             KeyboardInterrupt: On Ctrl-C, after a checkpoint at a whole meta-step.
         """
         _refuse_scope()
+        check_count("steps", steps, minimum=0)
         check_count("checkpoint_every", checkpoint_every)
         directory = self._open(checkpoint_dir)
         bar = [ProgressBar()] if verbose else []

@@ -98,6 +98,10 @@ class Regularizer:
         """Returns the constructor's arguments, as JSON types."""
         raise NotImplementedError
 
+    def __repr__(self):
+        arguments = (f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({', '.join(arguments)})"
+
     @classmethod
     def from_config(cls, config):
         """Returns the regularizer of a `get_config` dict."""

@@ -131,6 +131,10 @@ class UpdateRule:
         """Returns the constructor's arguments, as JSON types."""
         raise NotImplementedError
 
+    def __repr__(self):
+        arguments = (f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({', '.join(arguments)})"
+
     @classmethod
     def from_config(cls, config):
         """Returns the rule of a `get_config` dict."""

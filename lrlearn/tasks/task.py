@@ -129,6 +129,9 @@ class Task:
                 run_pass(WithLoss(model, self.loss), (x, y, None), training=True)
         return [v for v, _ in scope.writes if not _is_in(v, model.variables)]
 
+    def __repr__(self):
+        return f"Task({self.name!r})"
+
     def init(self, seed, scale=1.0):
         """Returns the values of a fresh initialization.
 

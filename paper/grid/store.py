@@ -7,6 +7,7 @@ import pathlib
 import sqlite3
 import zlib
 
+from lrlearn.checks import differences
 from lrlearn.files import write_atomically
 
 _FILE = "rows.sqlite"
@@ -92,7 +93,7 @@ def _read(path, header=None):
             raise ValueError(
                 "A store must be of one grid with the same settings; others need a "
                 f"store of their own. Received: {file}, of a grid with "
-                f"{'; '.join(_differences(found['grid'], header['grid']))}"
+                f"{'; '.join(_grid_differences(found, header))}"
             )
         for key, row in more.items():
             rows.setdefault(key, row)
@@ -123,14 +124,9 @@ def _texts(file):
         ]
 
 
-def _differences(found, wanted, prefix=""):
-    """Yields what differs between two grids, as `Grid.describe` returns them."""
-    for name in sorted((found.keys() | wanted.keys()) - {"digest"}):
-        one, other = found.get(name), wanted.get(name)
-        if isinstance(one, dict) and isinstance(other, dict):
-            yield from _differences(one, other, f"{prefix}{name}.")
-        elif one != other:
-            yield f"{prefix}{name} {one}, not {other}"
+def _grid_differences(found, header):
+    grids = [{**each["grid"], "digest": None} for each in (found, header)]
+    return differences(*grids)
 
 
 def _to_json(value):
