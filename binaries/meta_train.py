@@ -114,8 +114,8 @@ def main():
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"Interrupted at meta-step {trainer.step}; a checkpoint is in {output}. "
-            "The same command goes on from there."
+            f"Interrupted at meta-step {trainer.step}. The same command goes on from "
+            f"the newest checkpoint in {output}."
         ) from None
     _warn_if_diverged(trainer)
     trainer.save_preset(

@@ -165,16 +165,17 @@ class MetaTrainer:
         _refuse_scope()
         check_count("steps", steps, minimum=0)
         check_count("checkpoint_every", checkpoint_every)
-        directory = self._open(checkpoint_dir)
-        bar = [ProgressBar()] if verbose else []
-        callbacks = keras.callbacks.CallbackList([*callbacks, *bar], model=self)
-        callbacks.set_params({"steps": steps, "initial": self.step})
-        self.stop_training = False
-        callbacks.on_train_begin()
-        try:
-            self._train(steps, callbacks, directory, checkpoint_every)
-        finally:
-            callbacks.on_train_end()
+        with deferred_interrupt() as interrupted:
+            directory = self._open(checkpoint_dir)
+            bar = [ProgressBar()] if verbose else []
+            callbacks = keras.callbacks.CallbackList([*callbacks, *bar], model=self)
+            callbacks.set_params({"steps": steps, "initial": self.step})
+            self.stop_training = False
+            callbacks.on_train_begin()
+            try:
+                self._train(steps, callbacks, directory, checkpoint_every, interrupted)
+            finally:
+                callbacks.on_train_end()
         return self.history
 
     def save_preset(self, directory, **metadata):
@@ -192,18 +193,17 @@ class MetaTrainer:
         metadata = {**recipe(self.config), **facts, **metadata}
         presets.save_preset(directory, self.rule, self.theta, metadata)
 
-    def _train(self, steps, callbacks, directory, checkpoint_every):
+    def _train(self, steps, callbacks, directory, checkpoint_every, interrupted):
         if self.step == 0:
             self._pool.start()
-        with deferred_interrupt() as interrupted:
-            while self.step < steps and not self.stop_training and not interrupted():
-                self._train_step(callbacks)
-                if directory and self.step % checkpoint_every == 0:
-                    self._save(directory)
-            if directory:
+        while self.step < steps and not self.stop_training and not interrupted():
+            self._train_step(callbacks)
+            if directory and self.step % checkpoint_every == 0:
                 self._save(directory)
-            if interrupted():
-                raise KeyboardInterrupt
+        if directory:
+            self._save(directory)
+        if interrupted():
+            raise KeyboardInterrupt
 
     def _train_step(self, callbacks):
         step = self.step

@@ -5,10 +5,11 @@ import numbers
 
 from keras import ops
 
+from lrlearn.configurable import Configurable
 from lrlearn.regularizers.gradients import value_and_gradients
 
 
-class Regularizer:
+class Regularizer(Configurable):
     r"""A regularizer: a gradient field over the parameters, and its penalty.
 
     Given a loss $L$ and parameters $w$, `field` returns the gradients for the base
@@ -93,19 +94,6 @@ class Regularizer:
             A regularizer without schedules; `self` if it has none.
         """
         return self
-
-    def get_config(self):
-        """Returns the constructor's arguments, as JSON types."""
-        raise NotImplementedError
-
-    def __repr__(self):
-        arguments = (f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({', '.join(arguments)})"
-
-    @classmethod
-    def from_config(cls, config):
-        """Returns the regularizer of a `get_config` dict."""
-        return cls(**config)
 
 
 def non_negative(**argument):

@@ -7,10 +7,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from lrlearn.configurable import Configurable
+
 _CACHE_LINE = 16  # of float32
 
 
-class UpdateRule:
+class UpdateRule(Configurable):
     r"""A learned update rule: pure functions of `(theta, features, state)`.
 
     A rule turns gradients $g_s$ into parameter updates in three stages,
@@ -126,19 +128,6 @@ class UpdateRule:
             A tuple `(d, memory)`; `d` of shape `[n]` is added to the parameter.
         """
         raise NotImplementedError
-
-    def get_config(self):
-        """Returns the constructor's arguments, as JSON types."""
-        raise NotImplementedError
-
-    def __repr__(self):
-        arguments = (f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({', '.join(arguments)})"
-
-    @classmethod
-    def from_config(cls, config):
-        """Returns the rule of a `get_config` dict."""
-        return cls(**config)
 
     def initial_state(self, shapes):
         """Returns the whole state for tensors of these shapes, or a vector's size."""

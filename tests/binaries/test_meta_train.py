@@ -135,8 +135,8 @@ def test_ctrl_c_and_the_same_command(meta_train, program, tmp_path, monkeypatch)
     assert outcome.code == 130
     last = outcome.err.strip().splitlines()[-1]
     assert last == (
-        f"Interrupted at meta-step 2; a checkpoint is in {tmp_path / 'run'}. "
-        "The same command goes on from there."
+        "Interrupted at meta-step 2. The same command goes on from the newest "
+        f"checkpoint in {tmp_path / 'run'}."
     )
     assert len(pd.read_csv(tmp_path / "run" / "history.csv")) == 2
     assert meta_train(*arguments).code == 0

@@ -217,7 +217,7 @@ def test_a_hessian_that_is_not_symmetric():
 def test_products_that_overflow_on_the_way():
     """Finite for the first vector, but not for the eigenvector."""
     matrix = np.full([N, N], 3e37, "float32")
-    with pytest.warns(UserWarning, match="a product with its Hessian is not finite"):
+    with pytest.warns(UserWarning, match="a product with its Hessian there, are not"):
         top = Hessian(quadratic(matrix), zeros(N, "float32")).top_eigenvalue()
     assert np.isnan(top.value) and not bool(top.converged)
 

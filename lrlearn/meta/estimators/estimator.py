@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from lrlearn.configurable import Configurable
+
 
 class Estimate(NamedTuple):
     """What an estimator returns.
@@ -21,7 +23,7 @@ class Estimate(NamedTuple):
     meta_loss: tf.Tensor
 
 
-class Estimator:
+class Estimator(Configurable):
     r"""Estimates the gradient of the meta-loss of one truncated unroll.
 
     The meta-loss of an unroll of $T$ steps is the sum over $t = 1, \dots, T$ of the
