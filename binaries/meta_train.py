@@ -11,19 +11,24 @@ and checkpoints: the same command started again goes on where it stopped.
 import pathlib
 import warnings
 
+import numpy as np
 from absl import flags
 
 from binaries import cli, shared_flags
 
 _TASKS = flags.DEFINE_list(
-    "tasks", ["digits/mlp"], "Tasks to train on: <data set>/<network>, comma-separated."
+    "tasks",
+    ["digits/mlp"],
+    "Tasks to train on: <data set>/<network>, comma-separated; or a collection of "
+    "varied ones: small_images (needs MNIST) or digits.",
 )
 shared_flags.define_data()
 shared_flags.define_batch_size()
 shared_flags.define_regularizer("Teacher of the update rule")
-_RULE = flags.DEFINE_enum("rule", "lstm", ["lstm", "mlp"], "Kind of update rule.")
+_RULES = ("lstm", "mlp", "scheduled_lstm", "scheduled_mlp")
+_RULE = flags.DEFINE_enum("rule", "lstm", _RULES, "Kind of update rule.")
 _UNITS = flags.DEFINE_list(
-    "units", None, "Sizes of its hidden layers; default: 20,20, or 8 with mlp."
+    "units", None, "Sizes of its hidden layers; default: 20,20, or 8 with an MLP."
 )
 _FEATURES = flags.DEFINE_enum(
     "features", None, ["log", "normalized"], "Inputs of lstm; default: normalized."
@@ -31,11 +36,20 @@ _FEATURES = flags.DEFINE_enum(
 _RULE_OUTPUT = flags.DEFINE_enum(
     "rule_output", None, ["scaled", "adam"], "Output layer of lstm; default: adam."
 )
+_DIAL = flags.DEFINE_list(
+    "dial",
+    None,
+    "Least and most setting of a scheduled rule's dial: a factor of the teacher's "
+    "strength; default: no dial.",
+)
+_DEFAULT_RHO = flags.DEFINE_float(
+    "default_rho", 0.05, "The dial's setting unless a user sets it.", lower_bound=0.0
+)
 _ESTIMATOR = flags.DEFINE_enum(
     "estimator",
-    "replay",
+    None,
     ["es", "full_tape", "pes", "replay"],
-    "Estimator of the meta-gradient.",
+    "Estimator of the meta-gradient; default: the recipe's, as of all that follows.",
 )
 _COORDINATES = flags.DEFINE_integer(
     "coordinates", None, "Coordinates in a replay; default: all.", lower_bound=1
@@ -43,36 +57,10 @@ _COORDINATES = flags.DEFINE_integer(
 _SIGMA = flags.DEFINE_float(
     "sigma", None, "Deviation of the perturbations of es and pes; default: 0.01."
 )
-_STEPS = flags.DEFINE_integer("steps", 300, "Number of meta-steps.", lower_bound=1)
-flags.DEFINE_integer("unroll", 20, "Optimizee steps in a meta-step.", lower_bound=1)
-_HORIZON = flags.DEFINE_list(
-    "horizon",
-    ["100", "1000"],
-    "Least and most steps of an optimizee's run, or one number.",
-)
-flags.DEFINE_integer(
-    "optimizees_per_task", 2, "Optimizees of each task, side by side.", lower_bound=1
-)
-_INITIAL_SCALE = flags.DEFINE_list(
-    "initial_scale", ["0.5", "2.0"], "Least and most factor of the initial weights."
-)
-flags.DEFINE_enum("meta_loss", "log", ["log", "loss"], "The meta-loss.")
-flags.DEFINE_enum(
-    "meta_split", "train", ["train", "validation"], "Split that the meta-loss is of."
-)
+_STEPS = flags.DEFINE_integer("steps", None, "Number of meta-steps.", lower_bound=1)
 _LEARNING_RATE = flags.DEFINE_float(
-    "learning_rate", 5e-3, "Adam's first learning rate; decays as a cosine to 2 %."
+    "learning_rate", None, "Adam's largest learning rate; it decays as a cosine."
 )
-flags.DEFINE_integer(
-    "validation_every", 50, "Meta-steps between meta-validations.", lower_bound=1
-)
-flags.DEFINE_integer(
-    "validation_steps",
-    None,
-    "Optimizee steps of a meta-validation; default: the geometric mean of --horizon.",
-    lower_bound=1,
-)
-flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0)
 _OUTPUT = flags.DEFINE_string("output", "runs/meta_train", "Output directory.")
 _DESCRIPTION = flags.DEFINE_string("description", "", "A line for the preset's users.")
 _DISTRIBUTION = flags.DEFINE_enum(
@@ -81,17 +69,32 @@ _DISTRIBUTION = flags.DEFINE_enum(
     ["none", "mirrored", "multiworker", "tpu"],
     "How to spread optimizees over devices; multiworker reads TF_CONFIG.",
 )
-
-# Flags with the names of `MetaSettings`.
-_SETTINGS = (
-    "unroll",
-    "optimizees_per_task",
-    "meta_loss",
-    "meta_split",
-    "validation_every",
-    "validation_steps",
-    "seed",
+# Flags with the names of `MetaSettings`; their defaults are the recipe's.
+_HORIZON = flags.DEFINE_list(
+    "horizon", None, "Least and most steps of an optimizee's run, or one number."
 )
+_INITIAL_SCALE = flags.DEFINE_list(
+    "initial_scale", None, "Least and most factor of the initial weights."
+)
+_SETTINGS = [
+    flags.DEFINE_integer("unroll", None, "Optimizee steps in a meta-step."),
+    flags.DEFINE_integer(
+        "optimizees_per_task", None, "Optimizees of each task, side by side."
+    ),
+    flags.DEFINE_enum(
+        "meta_split", None, ["train", "validation"], "Split that the meta-loss is of."
+    ),
+    flags.DEFINE_integer(
+        "validation_every", None, "Meta-steps between meta-validations."
+    ),
+    flags.DEFINE_integer(
+        "validation_steps",
+        None,
+        "Optimizee steps of a meta-validation; default: the geometric mean of "
+        "--horizon.",
+    ),
+    flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0),
+]
 
 
 def main():
@@ -105,10 +108,11 @@ def main():
     # It joins additions, w + a + b, to sums whose order depends on how threads happen
     # to run: a run that was stopped would not go on to the same bits.
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
-    trainer, output = _trainer(strategy), pathlib.Path(_OUTPUT.value)
+    trainer, steps = _trainer(strategy)
+    output = pathlib.Path(_OUTPUT.value)
     try:
         trainer.fit(
-            _STEPS.value,
+            steps,
             checkpoint_dir=output,
             callbacks=[lrlearn.meta.TensorBoard(output / "tensorboard")],
         )
@@ -144,50 +148,89 @@ def _strategy(name):
 
 
 def _trainer(strategy):
-    import keras
-
+    """Returns the `MetaTrainer` of the flags, and its number of meta-steps."""
     import lrlearn
 
-    horizon = cli.numbers(_HORIZON, int)
-    rate = keras.optimizers.schedules.CosineDecay(
-        _LEARNING_RATE.value, _STEPS.value, alpha=0.02
-    )
-    return lrlearn.MetaTrainer(
-        _rule(max(horizon, default=1)),
-        [shared_flags.load(name) for name in _TASKS.value],
+    settings = _settings()
+    rule = _rule(settings)
+    recipe = lrlearn.meta.Recipe.of(rule)
+    steps = _STEPS.value or recipe.steps
+    trainer = lrlearn.MetaTrainer(
+        rule,
+        _tasks(),
         shared_flags.regularizer(),
-        _estimator(),
-        horizon=horizon[0] if len(horizon) == 1 else horizon,
-        initial_scale=cli.numbers(_INITIAL_SCALE),
-        meta_optimizer=keras.optimizers.Adam(rate, global_clipnorm=1.0),
+        _estimator(recipe),
+        meta_optimizer=recipe.meta_optimizer(steps, _LEARNING_RATE.value),
         strategy=strategy,
-        **{name: flags.FLAGS[name].value for name in _SETTINGS},
+        **settings,
     )
+    return trainer, steps
 
 
-def _rule(horizon):
-    """Returns the update rule of the flags, for runs of at most `horizon` steps."""
-    from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
+def _settings():
+    """Returns the `MetaSettings` that the flags give, a dict."""
+    settings = {flag.name: flag.value for flag in _SETTINGS if flag.value is not None}
+    for flag, kind in ((_HORIZON, int), (_INITIAL_SCALE, float), (_DIAL, float)):
+        if flag.value is not None:
+            values = cli.numbers(flag, kind)
+            settings[flag.name] = values[0] if len(values) == 1 else values
+    return settings
+
+
+def _tasks():
+    import lrlearn
+
+    names = _TASKS.value
+    if names[:1] not in (["small_images"], ["digits"]):
+        return [shared_flags.load(name) for name in names]
+    for name in ("train_size", "label_noise", "batch_size"):
+        if flags.FLAGS[name].present:
+            raise ValueError(
+                f"--{name} needs --tasks=<data set>/<network>. Received: {names[0]}"
+            )
+    return lrlearn.tasks.load_collection(names[0], data_dir=flags.FLAGS.data_dir)
+
+
+def _rule(settings):
+    """Returns the update rule of the flags, given the settings."""
+    from lrlearn import rules
 
     units = cli.numbers(_UNITS, int) if _UNITS.present else None
-    if _RULE.value == "lstm":
-        return CoordinatewiseLSTM(
+    name = _RULE.value
+    _refuse(name, "lstm", _FEATURES, _RULE_OUTPUT)
+    _refuse(name, "scheduled", _DIAL)
+    if name == "lstm":
+        return rules.CoordinatewiseLSTM(
             units or (20, 20),
             _FEATURES.value or "normalized",
             _RULE_OUTPUT.value or "adam",
         )
-    for flag in (_FEATURES, _RULE_OUTPUT):
-        if flag.value is not None:
-            raise ValueError(f"--{flag.name} needs --rule=lstm. Received: --rule=mlp")
+    default_rho = _DEFAULT_RHO.value if "dial" in settings else None
+    if name == "scheduled_lstm":
+        return rules.ScheduledLSTM(units or (20, 20), default_rho)
     if units is not None and len(units) != 1:
-        raise ValueError(f"--units must be one integer for mlp. Received: {units}")
-    return PerParameterMLP(*(units or ()), horizon=horizon)
+        raise ValueError(f"--units must be one integer for {name}. Received: {units}")
+    if name == "scheduled_mlp":
+        return rules.ScheduledMLP(*(units or (8,)), default_rho)
+    horizon = settings.get("horizon", rules.PerParameterMLP().horizon)
+    return rules.PerParameterMLP(*(units or (8,)), horizon=max(np.atleast_1d(horizon)))
 
 
-def _estimator():
+def _refuse(name, prefix, *only):
+    """Raises a `ValueError` if a flag is given that only some rules have."""
+    for flag in only:
+        if flag.value is not None and not name.startswith(prefix):
+            rules = [each for each in _RULES if each.startswith(prefix)]
+            raise ValueError(
+                f"--{flag.name} needs --rule={' or '.join(rules)}. Received: "
+                f"--rule={name}"
+            )
+
+
+def _estimator(recipe):
     from lrlearn.meta import estimators
 
-    name = _ESTIMATOR.value
+    name = _ESTIMATOR.value or recipe.estimator.name
     arguments = {}
     for flag, of in ((_COORDINATES, ("replay",)), (_SIGMA, ("es", "pes"))):
         if flag.value is None:
@@ -198,6 +241,8 @@ def _estimator():
                 f"--estimator={name}"
             )
         arguments[flag.name] = flag.value
+    if _ESTIMATOR.value is None and not arguments:
+        return recipe.estimator
     return estimators.get(name, **arguments)
 
 

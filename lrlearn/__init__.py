@@ -6,14 +6,14 @@ import keras
 
 # At once, so that `keras.models.load_model` knows these classes.
 from lrlearn.models import SharpnessAwareModel
-from lrlearn.optimizers import LearnedOptimizer
+from lrlearn.optimizers import LearnedOptimizer, RunLength
 
 __version__ = "0.1.0"
 
 _ANYWHERE = ("models", "optimizers", "regularizers", "rules")
 _ON_TENSORFLOW = ("evaluation", "meta", "plots", "tasks")
 
-__all__ = ["LearnedOptimizer", "SharpnessAwareModel", *_ANYWHERE]
+__all__ = ["LearnedOptimizer", "RunLength", "SharpnessAwareModel", *_ANYWHERE]
 if keras.backend.backend() == "tensorflow":
     __all__ += ["MetaTrainer", *_ON_TENSORFLOW]
 

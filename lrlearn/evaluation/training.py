@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from lrlearn import regularizers
 from lrlearn.checks import check_count
-from lrlearn.evaluation.stacking import is_sequential, map_stacked, scores
 from lrlearn.regularizers.gradients import value_and_gradients
+from lrlearn.stacking import is_sequential, map_stacked, scores
 from lrlearn.tasks.task import SPLITS
 
 _MAX_EXAMPLES = 2000

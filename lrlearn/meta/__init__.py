@@ -5,6 +5,7 @@ from lrlearn.meta.callbacks import ProgressBar, TensorBoard
 from lrlearn.meta.estimators import ES, PES, Estimate, Estimator, FullTape, Replay
 from lrlearn.meta.history import MetaHistory
 from lrlearn.meta.meta_settings import MetaSettings
+from lrlearn.meta.recipe import Recipe
 from lrlearn.meta.trainer import MetaTrainer
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "MetaSettings",
     "MetaTrainer",
     "ProgressBar",
+    "Recipe",
     "Replay",
     "TensorBoard",
 ]

@@ -1,5 +1,6 @@
 """The objective of meta-training: the meta-loss on one task."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -7,27 +8,61 @@ import tensorflow as tf
 
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.regularizers.vectors import flatten
+from lrlearn.rules import Run
 from lrlearn.rules.update_rule import aligned
+
+_LARGEST_THETA = 2000  # an LSTM of more compiles for long and runs no faster
+
+
+class Start(NamedTuple):
+    """What an optimizee starts from, drawn at random.
+
+    Attributes:
+        seed: Integer seed of the initial weights.
+        steps: Number of steps of the run.
+        initial_scale: Factor of the initial weights. Defaults to `1`.
+        rho: Setting of the rule's dial. Defaults to `0`.
+        factor: Factor of the parameters as the model has them to those that the rule
+            sees. Defaults to `1`.
+        factor_range: Each tensor has a further factor, in `[1/r, r]`. Defaults to `1`.
+    """
+
+    seed: int
+    steps: int
+    initial_scale: float = 1.0
+    rho: float = 0.0
+    factor: float = 1.0
+    factor_range: float = 1.0
+
+    def factors(self, tensors):
+        """Returns the factors of a number of tensors, an array."""
+        log = np.log(self.factor_range)
+        own = np.random.default_rng(self.seed).uniform(-log, log, tensors)
+        return self.factor * np.exp(own)
 
 
 class Optimizee(NamedTuple):
     """A model that the rule trains; every leaf is a tensor.
 
     Attributes:
-        w: All parameters, flat, and some padding, float32 `[n]`.
+        w: All parameters, flat, divided by `scale`, and some padding, float32 `[n]`.
+        scale: Factors of the parameters, `[n]`.
         model_state: The model's non-trainable variables.
         rule_state: The rule's state, a dict.
         step: Number of steps taken, int32.
+        run: The `Run` that it is in, of float32 scalars.
     """
 
     w: tf.Tensor
+    scale: tf.Tensor
     model_state: list
     rule_state: dict
     step: tf.Tensor
+    run: Run
 
 
 class Evaluation(NamedTuple):
-    """The value of a `MetaObjective` at one point, and gradients there.
+    """The value of a `MetaObjective` at an optimizee, and gradients there.
 
     Attributes:
         loss: The plain training loss $L(w)$.
@@ -50,24 +85,23 @@ class MetaObjective:
 
     With the regularizer's field $F$ (without one, the plain gradient), the meta-loss
     $\ell$ of a point has the gradient $v = F(w)$, or $v = F(w)/L(w)$ if
-    $\ell = \log L$. Its penalty $R$ gives $\ell = L + R$ or $\ell = \log(L + R)$.
+    $\ell = \log L$. Its penalty $R$ gives $\ell = L + R$ or $\ell = \log(L + R)$. In
+    logarithms `loss_offset` is added to the loss. Both are multiplied by a weight of
+    mean 1 that depends on how much of the run is done: the share `late_weight` is for
+    the last fifth, the rest for the whole run. If the settings have a dial, the
+    regularizer's strength is multiplied by its setting.
 
     Args:
         rule: An `UpdateRule`.
         task: A `Task`.
         regularizer: A `Regularizer`, the teacher, or `None`.
-        meta_loss: `"log"` or `"loss"`. Defaults to `"log"`.
-        meta_split: Split of the meta-loss's batches: `"train"` (the batch of the rule's
-            gradient) or `"validation"`. Defaults to `"train"`.
+        settings: The `MetaSettings`.
     """
 
-    def __init__(
-        self, rule, task, regularizer=None, meta_loss="log", meta_split="train"
-    ):
-        self.rule, self.task = rule, task
-        self.regularizer = regularizer
-        self.meta_loss = meta_loss
-        self.meta_split = meta_split
+    def __init__(self, rule, task, regularizer, settings):
+        self.rule, self.task, self.settings = rule, task, settings
+        self._regularizer = regularizer
+        self._dial = settings.dial is not None
         weights, _ = task.variables(task.model)
         n = sum(int(np.prod(w.shape)) for w in weights)
         padding = aligned(n) - n
@@ -76,24 +110,47 @@ class MetaObjective:
         self._sizes = [int(np.prod(shape)) for shape in self.shapes]
         self.num_coordinates = sum(self._sizes)
 
-    def start(self, seed, scale=1.0):
+    @property
+    def stacks(self):
+        """Whether several optimizees are computed faster at once than in turn.
+
+        Convolutions are not, and random draws, as of dropout, have no stacked form.
+        """
+        return self._dense and not self.task.variables(self.task.model)[1]
+
+    @property
+    def suits_xla(self):
+        """Whether XLA was measured to pay: not for convolutions and large rules."""
+        theta = sum(math.prod(shape) for shape in self.rule.theta_shapes().values())
+        return self._dense and theta <= _LARGEST_THETA
+
+    @property
+    def _dense(self):
+        return all(len(shape) <= 2 for shape in self.shapes)
+
+    def start(self, start):
         """Returns the `Optimizee` of a new initialization.
 
         Args:
-            seed: Integer seed of the initial weights.
-            scale: Factor of the initial weights. Defaults to `1`.
+            start: A `Start`.
         """
-        params, model_state = self.task.init(seed, scale)
+        params, model_state = self.task.init(start.seed, start.initial_scale)
+        scale = start.factors(len(self.shapes))
+        scale = tf.constant(np.repeat(scale, self._sizes), tf.float32)
+        epochs = start.steps * self.task.batch_size / len(self.task.train[0])
+        run = Run(start.steps, epochs, start.rho)
         return Optimizee(
-            w=self._flatten(params),
+            w=self._flatten(params) / scale,
+            scale=scale,
             model_state=[tf.convert_to_tensor(v) for v in model_state],
             rule_state=self.rule.initial_state(self.shapes),
             step=tf.zeros((), tf.int32),
+            run=Run(*(tf.constant(value, tf.float32) for value in run)),
         )
 
-    def unflatten(self, w):
-        """Returns the model's parameters, a list of tensors, from a flat `[n]`."""
-        parts = tf.split(w, self._sizes)[:-1]
+    def params(self, optimizee):
+        """Returns the model's parameters, a list of tensors."""
+        parts = tf.split(optimizee.w * optimizee.scale, self._sizes)[:-1]
         return [
             tf.cast(tf.reshape(part, shape), dtype)
             for part, shape, dtype in zip(
@@ -101,57 +158,93 @@ class MetaObjective:
             )
         ]
 
-    def gradient(self, w, model_state, seed):
+    def batch(self, seed):
+        """Returns what one evaluation is on: examples `(x, y)` of each split it needs.
+
+        Args:
+            seed: Integer tensor `[2]` that chooses them.
+        """
+        splits = {"train", self.settings.meta_split}
+        return {split: self.task.batch(split, seed) for split in splits}
+
+    def gradient(self, optimizee, batch):
         """Returns the plain gradient `[n]` on a training batch, and the model's state.
 
         Args:
-            w: Flat parameters `[n]`.
-            model_state: The model's non-trainable variables.
-            seed: Integer tensor `[2]` that chooses the batch.
+            optimizee: An `Optimizee`.
+            batch: What `batch` returned.
         """
-        loss_fn, states = self._loss_fn("train", model_state, seed)
-        _, g = value_and_gradients(loss_fn, self.unflatten(w))
-        return self._flatten(g), states[0]
+        loss_fn, states = self._loss_fn("train", optimizee, batch)
+        _, g = value_and_gradients(loss_fn, self.params(optimizee))
+        return self._flatten(g) * optimizee.scale, states[0]
 
-    def evaluate_field(self, w, model_state, seed):
+    def evaluate_field(self, optimizee, batch):
         """Returns the `Evaluation` by the teacher's field; as `gradient`."""
-        plain, meta_loss_fn, params = self._evaluate(w, model_state, seed)
+        plain, meta_loss_fn, params = self._evaluate(optimizee, batch)
         meta_loss, v = plain.meta_loss, plain.v
-        if self.regularizer is not None:
-            v = self.regularizer.field(meta_loss_fn, params, meta_loss, v)
-        v = self._flatten(v)
-        if self.meta_loss == "log":
-            meta_loss = tf.maximum(meta_loss, 1e-8)
-            v, meta_loss = v / meta_loss, tf.math.log(meta_loss)
-        return plain._replace(meta_loss=meta_loss, v=v)
+        regularizer = self._teacher(optimizee)
+        if regularizer is not None:
+            v = regularizer.field(meta_loss_fn, params, meta_loss, v)
+        v = self._flatten(v) * optimizee.scale
+        if self.settings.meta_loss == "log":
+            v = v / (meta_loss + self.settings.loss_offset)
+        weight = self._weight(optimizee)
+        return plain._replace(meta_loss=weight * self._log(meta_loss), v=weight * v)
 
-    def evaluate_penalty(self, w, model_state, seed):
+    def evaluate_penalty(self, optimizee, batch):
         """Returns the `Evaluation` by the teacher's penalty; as `gradient`."""
-        plain, meta_loss_fn, params = self._evaluate(w, model_state, seed)
-        meta_loss = plain.meta_loss
-        if self.regularizer is not None:
-            penalty = self.regularizer.penalty(meta_loss_fn, params)
-            meta_loss += tf.cast(penalty, meta_loss.dtype)
-        if self.meta_loss == "log":
-            meta_loss = tf.math.log(tf.maximum(meta_loss, 1e-8))
+        plain, meta_loss_fn, params = self._evaluate(optimizee, batch)
+        meta_loss = plain.meta_loss + self._penalty(optimizee, meta_loss_fn, params)
+        meta_loss = self._weight(optimizee) * self._log(meta_loss)
         return plain._replace(meta_loss=meta_loss, v=None)
 
-    def _evaluate(self, w, model_state, seed):
+    def score(self, optimizee, x, y):
+        """Returns the loss on examples; for a rule with a dial, plus the penalty."""
+        loss_fn, _ = self.task.loss_fn(optimizee.model_state, x, y, training=False)
+        params = self.params(optimizee)
+        loss = loss_fn(params)
+        return loss + self._penalty(optimizee, loss_fn, params) if self._dial else loss
+
+    def _evaluate(self, optimizee, batch):
         """Returns the `Evaluation` without a teacher, and what a teacher needs."""
-        params = self.unflatten(w)
-        loss_fn, states = self._loss_fn("train", model_state, seed)
+        params = self.params(optimizee)
+        loss_fn, states = self._loss_fn("train", optimizee, batch)
         loss, g = value_and_gradients(loss_fn, params)
         meta_loss_fn, meta_loss, v = loss_fn, loss, g
-        if self.meta_split != "train":
-            meta_loss_fn, _ = self._loss_fn(self.meta_split, model_state, seed)
+        if self.settings.meta_split != "train":
+            split = self.settings.meta_split
+            meta_loss_fn, _ = self._loss_fn(split, optimizee, batch)
             meta_loss, v = value_and_gradients(meta_loss_fn, params)
         # The first pass moves BatchNorm's statistics and draws Dropout's masks; the
         # teacher's further passes start from the same state, and theirs is dropped.
-        plain = Evaluation(loss, self._flatten(g), meta_loss, v, states[0])
+        g = self._flatten(g) * optimizee.scale
+        plain = Evaluation(loss, g, meta_loss, v, states[0])
         return plain, meta_loss_fn, params
+
+    def _penalty(self, optimizee, loss_fn, params):
+        regularizer = self._teacher(optimizee)
+        if regularizer is None:
+            return 0.0
+        return tf.cast(regularizer.penalty(loss_fn, params), tf.float32)
+
+    def _teacher(self, optimizee):
+        """Returns the regularizer at the optimizee's setting of the dial."""
+        if self._regularizer is None or not self._dial:
+            return self._regularizer
+        return self._regularizer.scaled(optimizee.run.rho)
+
+    def _weight(self, optimizee):
+        done = tf.cast(optimizee.step, tf.float32) / optimizee.run.total_steps
+        late = self.settings.late_weight
+        return 1.0 - late + 5.0 * late * tf.cast(done > 0.8, tf.float32)
+
+    def _log(self, loss):
+        if self.settings.meta_loss == "loss":
+            return loss
+        return tf.math.log(loss + self.settings.loss_offset)
 
     def _flatten(self, tensors):
         return flatten([*tensors, tf.zeros(self.shapes[-1])])
 
-    def _loss_fn(self, split, model_state, seed):
-        return self.task.loss_fn(model_state, *self.task.batch(split, seed))
+    def _loss_fn(self, split, optimizee, batch):
+        return self.task.loss_fn(optimizee.model_state, *batch[split])

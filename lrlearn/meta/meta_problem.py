@@ -20,12 +20,16 @@ class MetaProblem:
     """A rule's objectives, and how they are minimized.
 
     Attributes:
+        rule: The `UpdateRule`.
         objectives: A list of `MetaObjective`s, one a task.
+        regularizer: The teacher, a `Regularizer`, or `None`.
         estimator: An `Estimator`.
         settings: The `MetaSettings`.
     """
 
+    rule: UpdateRule
     objectives: list[MetaObjective]
+    regularizer: Regularizer | None
     estimator: Estimator
     settings: MetaSettings
 
@@ -44,22 +48,20 @@ class MetaProblem:
         regularizer = regularizers.get(regularizer)
         _check_tasks(tasks, settings)
         _check_teacher(regularizer, estimator)
+        _check_dial(rule, regularizer, settings)
+        estimator.check_rule(rule)
         objectives = [
-            MetaObjective(
-                rule, task, regularizer, settings.meta_loss, settings.meta_split
-            )
-            for task in tasks
+            MetaObjective(rule, task, regularizer, settings) for task in tasks
         ]
-        return cls(objectives, estimator, settings)
+        return cls(rule, objectives, regularizer, estimator, settings)
 
     def get_config(self):
         """Returns all of it as JSON types, with descriptions of the tasks."""
-        rule, regularizer = self.objectives[0].rule, self.objectives[0].regularizer
         return {
             **dataclasses.asdict(self.settings),
-            "rule": keras.saving.serialize_keras_object(rule),
+            "rule": keras.saving.serialize_keras_object(self.rule),
             "tasks": [describe_task(objective.task) for objective in self.objectives],
-            "regularizer": keras.saving.serialize_keras_object(regularizer),
+            "regularizer": keras.saving.serialize_keras_object(self.regularizer),
             "estimator": {"name": self.estimator.name, **self.estimator.get_config()},
         }
 
@@ -92,4 +94,20 @@ def _check_teacher(regularizer, estimator):
         raise ValueError(
             f"`regularizer` must have a method `{needed}` for the estimator "
             f"{estimator.name!r}. Received: {type(regularizer).__name__} without one"
+        )
+
+
+def _check_dial(rule, regularizer, settings):
+    if settings.dial is None:
+        return
+    if "rho" not in rule.run_inputs:
+        raise ValueError(
+            "`dial` needs a rule with a dial, such as ScheduledMLP(default_rho=0.05). "
+            f"Received: {rule=}"
+        )
+    scaled = getattr(type(regularizer), "scaled", Regularizer.scaled)
+    if scaled is Regularizer.scaled:
+        raise ValueError(
+            "`dial` needs a regularizer that has a method `scaled`. Received: "
+            f"{regularizer=}"
         )

@@ -17,9 +17,20 @@ class MetaSettings:
             log-uniformly; or one number. Defaults to `(100, 1000)`.
         optimizees_per_task: Optimizees of each task that run side by side. Defaults to
             `1`.
+        tasks_per_step: Tasks of a meta-step, which take turns, or `None` for all.
+            Defaults to `None`.
         initial_scale: Smallest and largest factor of the initial weights, drawn
             log-uniformly. Defaults to `(1.0, 1.0)`.
+        reparameterization: Largest factor of all weights together, and of each tensor,
+            at least 1, drawn log-uniformly: the rule sees rescaled weights of the same
+            function. Defaults to `(1.0, 1.0)`.
+        dial: Smallest and largest setting of the dial of a rule that has one, drawn
+            log-uniformly (and once in five times 0), by which the teacher's strength is
+            multiplied; or `None` for 0. Defaults to `None`.
         meta_loss: `"log"` or `"loss"`. Defaults to `"log"`.
+        loss_offset: Added to a loss before its logarithm is taken. Defaults to `1e-8`.
+        late_weight: Share of the meta-loss that is of the last fifth of a run alone.
+            Defaults to `0.0`.
         meta_split: Split on whose batches the meta-loss is taken, `"train"` or
             `"validation"`. Defaults to `"train"`.
         ema_decay: Decay of the moving average of `theta`. Defaults to `0.98`.
@@ -45,8 +56,13 @@ class MetaSettings:
     unroll: int = 20
     horizon: tuple[int, int] | int = (100, 1000)
     optimizees_per_task: int = 1
+    tasks_per_step: int | None = None
     initial_scale: tuple[float, float] = (1.0, 1.0)
+    reparameterization: tuple[float, float] = (1.0, 1.0)
+    dial: tuple[float, float] | None = None
     meta_loss: str = "log"
+    loss_offset: float = 1e-8
+    late_weight: float = 0.0
     meta_split: str = "train"
     ema_decay: float = 0.98
     validation_every: int | None = 100
@@ -60,7 +76,8 @@ class MetaSettings:
         single = not isinstance(self.horizon, tuple | list)
         horizon = (self.horizon, self.horizon) if single else tuple(self.horizon)
         object.__setattr__(self, "horizon", horizon)
-        for name in ("horizon", "initial_scale"):
+        intervals = ["horizon", "initial_scale"] + ["dial"] * (self.dial is not None)
+        for name in intervals:
             bounds = tuple(getattr(self, name))
             valid = len(bounds) == 2 and 0 < bounds[0] <= bounds[1] < math.inf
             self._require(name, valid, "two positive numbers, the smaller first")
@@ -74,7 +91,13 @@ class MetaSettings:
             "validation_steps",
         ):
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        every = self.validation_every
+        factors = tuple(self.reparameterization)
+        valid = len(factors) == 2 and all(1 <= factor < math.inf for factor in factors)
+        self._require("reparameterization", valid, "two numbers, at least 1")
+        at_once, every = self.tasks_per_step, self.validation_every
+        self._require("tasks_per_step", at_once is None or at_once >= 1, "None or >= 1")
+        self._require("loss_offset", self.loss_offset > 0, "positive")
+        self._require("late_weight", 0 <= self.late_weight <= 1, "in [0, 1]")
         self._require("validation_every", every is None or every >= 1, "None or >= 1")
         self._require("unroll", self.unroll <= horizon[0], "at most `horizon`")
         self._require("ema_decay", 0 <= self.ema_decay < 1, "in [0, 1)")

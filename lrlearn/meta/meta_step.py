@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from lrlearn.meta.unroll import fold_in
 
-_SEED = tf.TensorSpec([2], tf.int32)
+_TOGETHER = 8
 
 
 class ReplicaSums(NamedTuple):
@@ -37,29 +37,30 @@ class MetaStep:
         problem: A `MetaProblem`.
         apply: Function of a dict of meta-gradients that updates `theta`.
         strategy: A `tf.distribute.Strategy`.
-        jit_compile: Whether the estimates are compiled with XLA.
+        jit_compile: See `MetaTrainer`.
     """
 
     def __init__(self, problem, *, apply, strategy, jit_compile):
         self._problem, self._apply, self._strategy = problem, apply, strategy
-        # One graph a task, however many optimizees share it.
+        # One graph a task, however many optimizees share it in groups.
         self._estimates = [
             tf.function(
                 functools.partial(self._estimate, objective),
-                jit_compile=jit_compile,
+                jit_compile=objective.suits_xla if jit_compile is None else jit_compile,
                 autograph=False,
             )
             for objective in problem.objectives
         ]
-        self._graph = tf.function(self._step, autograph=False)
+        self._graphs = {}
 
-    def __call__(self, theta, optimizees, step):
+    def __call__(self, theta, optimizees, tasks, step):
         """Runs a meta-step.
 
         Args:
             theta: A dict of tensors.
             optimizees: Lists of what the estimator keeps of an optimizee, one list for
-                each replica of this process. Tasks take turns in each.
+                each replica of this process.
+            tasks: Indices of their tasks, the same in each list.
             step: Number of meta-steps done before.
 
         Returns:
@@ -70,22 +71,34 @@ class MetaStep:
         distributed = self._strategy.experimental_distribute_values_from_function(
             lambda _: next(replicas)
         )
-        logs, optimizees, valid = self._graph(
-            theta, distributed, tf.constant(step, tf.int32)
-        )
+        graph = self._graph(tuple(tasks))
+        logs, optimizees, valid = graph(theta, distributed, tf.constant(step, tf.int32))
         return (
             {name: float(value) for name, value in logs.items()},
             self._split_replicas(optimizees),
             [flags.numpy().tolist() for flags in self._split_replicas(valid)],
         )
 
-    def _step(self, theta, optimizees, step):
+    def _graph(self, tasks):
+        """Returns the graph of a meta-step on these tasks, one each for every turn."""
+        if tasks not in self._graphs:
+            step = functools.partial(self._step, tasks)
+            self._graphs[tasks] = tf.function(step, autograph=False)
+        return self._graphs[tasks]
+
+    def _step(self, tasks, theta, optimizees, step):
         # Traced here: within a replica Keras divides losses by the replicas' number.
+        local = self._split_replicas(optimizees)[0]
         estimates = [
-            self._estimates[index % len(self._estimates)].get_concrete_function(
-                theta, optimizee, _SEED
+            (
+                group,
+                self._estimates[tasks[group[0]]].get_concrete_function(
+                    theta,
+                    [local[index] for index in group],
+                    tf.TensorSpec([len(group), 2], tf.int32),
+                ),
             )
-            for index, optimizee in enumerate(self._split_replicas(optimizees)[0])
+            for group in self._groups(tasks)
         ]
         sums, optimizees, valid = self._strategy.run(
             functools.partial(self._replica_step, estimates),
@@ -113,32 +126,55 @@ class MetaStep:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = tf.constant([self._problem.settings.seed, 0], tf.int32)
         seed = fold_in(seed, step, replica)
-        results = [
-            estimate(theta, optimizee, fold_in(seed, index))
-            for index, (estimate, optimizee) in enumerate(
-                zip(estimates, optimizees, strict=True)
-            )
-        ]
-        sums, optimizees, valid = zip(*results, strict=True)
+        sums, after, valid = [], list(optimizees), [None] * len(optimizees)
+        for group, estimate in estimates:
+            seeds = tf.stack([fold_in(seed, index) for index in group])
+            given = [optimizees[index] for index in group]
+            group_sums, ends, flags = estimate(theta, given, seeds)
+            sums.append(group_sums)
+            for index, end, flag in zip(group, ends, tf.unstack(flags), strict=True):
+                after[index], valid[index] = end, flag
         total = tf.nest.map_structure(lambda *values: tf.add_n(values), *sums)
-        return total, list(optimizees), tf.stack(valid)
+        return total, after, tf.stack(valid)
 
-    def _estimate(self, objective, theta, optimizee, seed):
-        """Returns the `ReplicaSums` of one optimizee, itself and if it is valid."""
+    def _groups(self, tasks):
+        """Returns which optimizees are estimated together: lists of their indices.
+
+        They are of one task, and so few that there is work for several threads.
+        """
+        if not self._problem.estimator.together:
+            return [[index] for index in range(len(tasks))]
+        of_task = {}
+        for index, task in enumerate(tasks):
+            of_task.setdefault(task, []).append(index)
+        return [
+            indices[first : first + _TOGETHER]
+            for indices in of_task.values()
+            for first in range(0, len(indices), _TOGETHER)
+        ]
+
+    def _estimate(self, objective, theta, optimizees, seeds):
+        """Returns the `ReplicaSums` of optimizees, themselves and which are valid."""
         estimator, settings = self._problem.estimator, self._problem.settings
-        gradient, optimizee, losses, meta_loss = estimator.estimate(
-            objective, theta, optimizee, seed, settings.unroll
+        stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *optimizees)
+        gradient, stacked, losses, meta_loss = estimator.estimate_together(
+            objective, theta, stacked, seeds, settings.unroll
         )
         # A comparison with NaN is false.
-        valid = tf.reduce_all(losses < settings.loss_limit)
-        for value in (meta_loss, _norm(gradient), *tf.nest.flatten(optimizee)):
+        valid = tf.reduce_all(losses < settings.loss_limit, axis=1)
+        for value in (meta_loss, *gradient.values(), *tf.nest.flatten(stacked)):
             if value.dtype.is_floating:
-                valid &= tf.reduce_all(tf.math.is_finite(value))
+                valid &= _all(tf.math.is_finite(value))
         sums = tf.nest.map_structure(
-            lambda value: tf.where(valid, value, tf.zeros_like(value)),
-            ReplicaSums(gradient, meta_loss, losses[-1], tf.ones(())),
+            lambda value: _sum_where(valid, value),
+            ReplicaSums(gradient, meta_loss, losses[:, -1], tf.ones_like(meta_loss)),
         )
-        return sums, optimizee, valid
+        leaves = (tf.unstack(leaf) for leaf in tf.nest.flatten(stacked))
+        ends = [
+            tf.nest.pack_sequence_as(optimizees[0], each)
+            for each in zip(*leaves, strict=True)
+        ]
+        return sums, ends, valid
 
     def _split_replicas(self, structure):
         local = [
@@ -161,6 +197,17 @@ def local_replicas(strategy):
 
     strategy.experimental_distribute_values_from_function(note)
     return indices
+
+
+def _all(flags):
+    """Returns whether all is true, `[K]`, of bools `[K, ...]`."""
+    return tf.reduce_all(flags, axis=list(range(1, flags.shape.rank)))
+
+
+def _sum_where(valid, values):
+    """Returns the sum of `[K, ...]` over those that are valid."""
+    mask = tf.reshape(valid, [-1] + [1] * (values.shape.rank - 1))
+    return tf.reduce_sum(tf.where(mask, values, tf.zeros_like(values)), axis=0)
 
 
 def _norm(gradient):

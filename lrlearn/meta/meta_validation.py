@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from lrlearn.meta.meta_objective import Start
+from lrlearn.meta.optimizee_pool import draw_rho
 from lrlearn.meta.unroll import run
 
 _VALIDATION_STREAM = 1
@@ -15,27 +17,34 @@ class MetaValidation:
 
     The score is the mean of log validation loss over the initializations, which are
     the same each time, on the first 2000 validation examples; a loss that is not
-    finite, or above 100, counts as 100.
+    finite, or above 100, counts as 100. For a rule with a dial, the loss includes the
+    teacher's penalty at the setting of the optimizee.
 
     Args:
         problem: A `MetaProblem`, whose tasks share the initializations evenly.
+        jit_compile: See `MetaTrainer`.
     """
 
-    def __init__(self, problem):
+    def __init__(self, problem, jit_compile=False):
         self._settings = problem.settings
         objectives = problem.objectives
         self._evaluate = [
-            tf.function(self._evaluation_of(each), autograph=False)
+            tf.function(
+                self._evaluation_of(each),
+                autograph=False,
+                jit_compile=each.suits_xla if jit_compile is None else jit_compile,
+            )
             for each in objectives
         ]
         number = max(self._settings.validation_optimizees, len(objectives))
         rng = np.random.default_rng([self._settings.seed, _VALIDATION_STREAM])
-        seeds = [int(seed) for seed in rng.integers(2**31, size=number)]
-        tasks = [index % len(objectives) for index in range(number)]
-        self._starts = [
-            (task, objectives[task].start(seed))
-            for task, seed in zip(tasks, seeds, strict=True)
-        ]
+        seeds = rng.integers(2**31, size=number)
+        self._starts = []
+        for index, seed in enumerate(seeds):
+            task = index % len(objectives)
+            rho = draw_rho(rng, self._settings.dial)
+            start = Start(int(seed), self._settings.validation_steps, rho=rho)
+            self._starts.append((task, objectives[task].start(start)))
 
     def __call__(self, theta):
         """Returns the score of `theta`, a dict of tensors; lower is better."""
@@ -48,12 +57,10 @@ class MetaValidation:
         return float(np.mean(scores))
 
     def _evaluation_of(self, objective):
-        task, steps = objective.task, self._settings.validation_steps
-        x, y = (tf.constant(array[:_MAX_EXAMPLES]) for array in task.validation)
+        steps = self._settings.validation_steps
+        x, y = (tf.constant(a[:_MAX_EXAMPLES]) for a in objective.task.validation)
 
         def evaluate(theta, optimizee, seed):
-            optimizee = run(objective, theta, optimizee, seed, steps)
-            params = objective.unflatten(optimizee.w)
-            return task.evaluate_loss(params, optimizee.model_state, x, y)[0]
+            return objective.score(run(objective, theta, optimizee, seed, steps), x, y)
 
         return evaluate

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from lrlearn.meta.meta_objective import Start
+
 _TRAINING_STREAM = 0
 
 
@@ -73,15 +75,28 @@ class OptimizeePool:
         if slot.episode == 0:
             steps *= rng.uniform()
         slot.steps_left = settings.unroll * max(1, round(steps / settings.unroll))
-        seed, scale = rng.integers(2**31), _log_uniform(rng, settings.initial_scale)
-        slot.optimizee = self._start(slot.task, int(seed), scale)
+        slot.optimizee = self._start(
+            slot.task, draw_start(rng, settings, slot.steps_left)
+        )
 
-    def advance(self, optimizees, valid):
+    def turn(self, step):
+        """Returns the slots whose turn it is in a meta-step, lists by replica.
+
+        Tasks take turns, `tasks_per_step` at a time.
+        """
+        tasks = len(self._problem.objectives)
+        at_once = self._problem.settings.tasks_per_step or tasks
+        chosen = {(step * at_once + i) % tasks for i in range(at_once)}
+        return [
+            [slot for slot in slots if slot.task in chosen] for slots in self.replicas
+        ]
+
+    def advance(self, step, optimizees, valid):
         """Takes the optimizees after a meta-step, lists of lists by replica.
 
         Those that are done or not `valid` start anew. Returns the number of the latter.
         """
-        for slots, after, flags in zip(self.replicas, optimizees, valid, strict=True):
+        for slots, after, flags in zip(self.turn(step), optimizees, valid, strict=True):
             for slot, optimizee, is_valid in zip(slots, after, flags, strict=True):
                 slot.optimizee = optimizee
                 slot.steps_left -= self._problem.settings.unroll
@@ -101,7 +116,7 @@ class OptimizeePool:
     def restore(self, arrays):
         """Takes what `arrays` returned."""
         tasks = range(len(self._problem.objectives))
-        structures = [self._start(task, seed=0) for task in tasks]
+        structures = [self._start(task, Start(seed=0, steps=1)) for task in tasks]
         for slot, schedule in zip(self.slots, arrays["schedule"], strict=True):
             slot.episode, slot.steps_left = map(int, schedule)
             structure = structures[slot.task]
@@ -111,9 +126,24 @@ class OptimizeePool:
             ]
             slot.optimizee = tf.nest.pack_sequence_as(structure, leaves)
 
-    def _start(self, task, seed, scale=1.0):
-        objective = self._problem.objectives[task]
-        return self._problem.estimator.start(objective, seed, scale)
+    def _start(self, task, start):
+        return self._problem.estimator.start(self._problem.objectives[task], start)
+
+
+def draw_start(rng, settings, steps):
+    """Returns a `Start` of a run of some steps, drawn from a NumPy generator."""
+    seed = int(rng.integers(2**31))
+    initial_scale = _log_uniform(rng, settings.initial_scale)
+    common, own = settings.reparameterization
+    factor = _log_uniform(rng, (1.0 / common, common))
+    return Start(seed, steps, initial_scale, draw_rho(rng, settings.dial), factor, own)
+
+
+def draw_rho(rng, dial):
+    """Returns a setting of the dial: 0 once in five times."""
+    if dial is None or rng.uniform() < 0.2:
+        return 0.0
+    return _log_uniform(rng, dial)
 
 
 def _name(slot):

@@ -19,8 +19,8 @@ from lrlearn.meta.meta_step import MetaStep, local_replicas
 from lrlearn.meta.meta_validation import MetaValidation
 from lrlearn.meta.meta_weights import MetaWeights
 from lrlearn.meta.optimizee_pool import OptimizeePool
-from lrlearn.optimizers import presets
-from lrlearn.optimizers.preset_card import recipe
+from lrlearn.meta.recipe import Recipe
+from lrlearn.optimizers import preset_card, presets
 
 
 class MetaTrainer:
@@ -39,15 +39,18 @@ class MetaTrainer:
         regularizer: The teacher: a `Regularizer`, its name, or `None`. Defaults to
             `None`.
         estimator: `"replay"`, `"full_tape"`, `"es"`, `"pes"` or an `Estimator`.
-            Defaults to `"replay"`.
-        meta_optimizer: Any new Keras optimizer. Defaults to Adam with a learning rate
-            of 0.005 and the meta-gradient's norm clipped to 1.
+            Defaults to `None`: that of the rule's `Recipe`.
+        meta_optimizer: Any new Keras optimizer. Defaults to `None`: that of the
+            `Recipe`, Adam at a constant rate and with the meta-gradient's norm clipped
+            to 1.
         theta: Weights to start from. Defaults to `rule.init_theta(seed)`.
         strategy: A `tf.distribute.Strategy`, whose scope must not be entered; each
             replica runs optimizees of its own. Defaults to none.
-        jit_compile: Whether to compile with XLA. Defaults to `False`.
+        jit_compile: Whether to compile with XLA. Defaults to `None`: if it pays, as it
+            does for small rules and dense networks.
         **settings: Fields of `MetaSettings`, such as `unroll`, `horizon`,
-            `optimizees_per_task`, `validation_every` and `seed`.
+            `optimizees_per_task`, `validation_every` and `seed`. Default to those of
+            the `Recipe`, then to those of `MetaSettings`.
 
     Attributes:
         rule: The update rule.
@@ -82,25 +85,26 @@ class MetaTrainer:
         rule,
         tasks,
         regularizer=None,
-        estimator="replay",
+        estimator=None,
         *,
         meta_optimizer=None,
         theta=None,
         strategy=None,
-        jit_compile=False,
+        jit_compile=None,
         **settings,
     ):
         _refuse_scope()
         _check_names(settings)
-        self.settings = MetaSettings(**settings)
-        problem = MetaProblem.of(rule, tasks, regularizer, estimator, self.settings)
+        recipe = Recipe.of(rule)
+        self.settings = MetaSettings(**{**recipe.settings, **settings})
+        problem = MetaProblem.of(
+            rule, tasks, regularizer, estimator or recipe.estimator, self.settings
+        )
         theta = rule.init_theta(self.settings.seed) if theta is None else theta
         theta = rule.standardize_theta(theta)
         strategy = strategy or tf.distribute.get_strategy()
         self.rule = rule
-        self.meta_optimizer = meta_optimizer or keras.optimizers.Adam(
-            5e-3, global_clipnorm=1.0
-        )
+        self.meta_optimizer = meta_optimizer or recipe.meta_optimizer()
         self.history = MetaHistory()
         self.stop_training = False
         self._weights = MetaWeights(theta, self.meta_optimizer, self.settings.ema_decay)
@@ -111,7 +115,9 @@ class MetaTrainer:
             strategy=strategy,
             jit_compile=jit_compile,
         )
-        self._validate = self.settings.validation_every and MetaValidation(problem)
+        self._validate = self.settings.validation_every and MetaValidation(
+            problem, jit_compile
+        )
         # No resolver, or one without tasks: a single worker.
         self._worker = getattr(strategy.cluster_resolver, "task_id", None) or 0
         self.config = {
@@ -190,7 +196,7 @@ class MetaTrainer:
         """
         score = self.history.best and self.history.best["score"]
         facts = {"meta_steps": self.step, "meta_validation_score": score}
-        metadata = {**recipe(self.config), **facts, **metadata}
+        metadata = {**preset_card.recipe(self.config), **facts, **metadata}
         presets.save_preset(directory, self.rule, self.theta, metadata)
 
     def _train(self, steps, callbacks, directory, checkpoint_every, interrupted):
@@ -208,12 +214,14 @@ class MetaTrainer:
     def _train_step(self, callbacks):
         step = self.step
         callbacks.on_train_batch_begin(step)
+        turn = self._pool.turn(step)
         logs, optimizees, valid = self._meta_step(
             self._weights.theta,
-            [[slot.optimizee for slot in slots] for slots in self._pool.replicas],
+            [[slot.optimizee for slot in slots] for slots in turn],
+            [slot.task for slot in turn[0]],
             step,
         )
-        skipped = self._pool.advance(optimizees, valid)
+        skipped = self._pool.advance(step, optimizees, valid)
         row = {"step": float(step + 1), **logs, "skipped": float(skipped)}
         self.history.rows.append(row)
         callbacks.on_train_batch_end(

@@ -1,5 +1,6 @@
-"""LearnedOptimizer and its presets."""
+"""LearnedOptimizer, its presets and the callback that tells it the run's length."""
 
 from lrlearn.optimizers.learned_optimizer import LearnedOptimizer
+from lrlearn.optimizers.run_length import RunLength
 
-__all__ = ["LearnedOptimizer"]
+__all__ = ["LearnedOptimizer", "RunLength"]

@@ -9,13 +9,14 @@ from keras import ops
 
 from lrlearn.optimizers.blocks import Blocks
 from lrlearn.regularizers.vectors import flatten
+from lrlearn.rules import CoordinatewiseRule
 
 
 class FlatState:
     """The rule's state for several tensors, kept and updated as one.
 
-    The tensors' coordinates stand one after another, cut into blocks. So a few large
-    operations replace many small ones for each tensor.
+    The tensors' coordinates stand one after another, so a few large operations replace
+    many small ones for each tensor. A `CoordinatewiseRule` takes them in blocks.
 
     Args:
         rule: An `UpdateRule`.
@@ -26,7 +27,9 @@ class FlatState:
     def __init__(self, rule, shapes, add_variable):
         self._rule, self._shapes = rule, [tuple(shape) for shape in shapes]
         self._sizes = [math.prod(shape) for shape in shapes]
-        self._blocks = Blocks(sum(self._sizes))
+        self._n = sum(self._sizes)
+        in_blocks = isinstance(rule, CoordinatewiseRule)
+        self._blocks = Blocks(self._n) if in_blocks else None
         self._structure = rule.initial_state(1)
         # In the order of the paths, so that one backend's files fit another.
         self._variables = {
@@ -40,7 +43,7 @@ class FlatState:
             for path, leaf in sorted(_leaves(self._initial()).items())
         }
 
-    def update(self, theta, gradients, values, step, assign):
+    def update(self, theta, gradients, values, step, run, assign):
         """Runs the rule, and assigns its new state.
 
         Args:
@@ -48,6 +51,7 @@ class FlatState:
             gradients: A list of tensors, `None` for tensors that stay as they are.
             values: A list of tensors.
             step: Number of this step, from 1.
+            run: A `Run`.
             assign: `keras.optimizers.Optimizer.assign`.
 
         Returns:
@@ -59,8 +63,9 @@ class FlatState:
         )
         w = ops.stop_gradient(flatten(values))  # or torch records what follows
         old = {path: ops.cast(v, "float32") for path, v in self._variables.items()}
+        options = {"blockwise": self._in_blocks} if self._blocks else {}
         d, new = self._rule.update(
-            theta, g, w, self._pack(old), step, self._shapes, blockwise=self._in_blocks
+            theta, g, w, self._pack(old), step, self._shapes, run=run, **options
         )
         new = _leaves(new)
         if any(g is None for g in gradients):
@@ -75,7 +80,7 @@ class FlatState:
         ]
 
     def _in_blocks(self, fn, g, w, context, state):
-        """Calls `fn` block by block, see `UpdateRule.update`; `state` is in blocks."""
+        """Calls `fn` block by block, see `CoordinatewiseRule`; `state` is in blocks."""
         split = self._blocks.split
         context = keras.tree.map_structure(split, context)
         blocks = split(g), split(w), context, state
@@ -93,7 +98,13 @@ class FlatState:
     def _leaf_shape(self, path, leaf):
         if path[0] == "statistics":
             return leaf.shape
-        return self._blocks.number, leaf.shape[0], self._blocks.size
+        return self._rows_shape(leaf.shape[0])
+
+    def _rows_shape(self, rows):
+        """Returns the shape in which some rows of all coordinates are kept."""
+        if self._blocks is None:
+            return rows, self._n
+        return self._blocks.number, rows, self._blocks.size
 
     def _pack(self, leaves):
         in_order = [leaves[path] for path in _leaves(self._structure)]
@@ -101,9 +112,10 @@ class FlatState:
 
     def _masks(self, present):
         """Returns bools like the state: whether an entry's tensor is present."""
-        coordinates = np.zeros(self._blocks.number * self._blocks.size, bool)
-        coordinates[: self._blocks.n] = np.repeat(present, self._sizes)
-        coordinates = coordinates.reshape(self._blocks.number, 1, self._blocks.size)
+        shape = self._rows_shape(1)
+        coordinates = np.zeros(math.prod(shape), bool)
+        coordinates[: self._n] = np.repeat(present, self._sizes)
+        coordinates = coordinates.reshape(shape)
         each = [self._rule.init_statistics([shape]) for shape in self._shapes]
         return {
             path: np.repeat(present, [u[path[-1]].shape[-1] for u in each])[None]

@@ -10,7 +10,21 @@ from keras import ops
 from lrlearn.optimizers import backends, presets
 from lrlearn.optimizers.flat_state import FlatState
 from lrlearn.optimizers.rule_weights import RuleWeights
-from lrlearn.rules import UpdateRule
+from lrlearn.optimizers.run_inputs import RunInputs
+from lrlearn.rules import Run, UpdateRule
+
+
+class _RunInput:
+    """Class attribute: a field of `Run`, as the optimizer's variables have it."""
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __get__(self, optimizer, owner=None):
+        return self if optimizer is None else optimizer._run_inputs.get(self._name)
+
+    def __set__(self, optimizer, value):
+        optimizer._run_inputs.set(self._name, value)
 
 
 class _Presets:
@@ -42,6 +56,15 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             not used. Defaults to `None`.
         learning_rate: A float, a schedule or a callable: $\eta$, a multiplier of the
             learned step. Defaults to `1.0`.
+        total_steps: Number of steps of the whole run, for a rule with a learned
+            schedule; the callback `lrlearn.RunLength` sets it in `fit`. Without it
+            half of the run is always still to come, so steps never decay to zero; past
+            it, they stay as small as at its end. Defaults to `None`, not known.
+        epochs: Number of passes over the training examples in the whole run, for such
+            a rule; `RunLength` sets it, too. Defaults to `None`, not known.
+        rho: How flat a minimum to look for, for a rule with a dial: the radius of a
+            ball divided by the norm of the parameters. Defaults to `None`: the rule's
+            own default.
         name: Name of the optimizer. Defaults to `"learned_optimizer"`.
         **kwargs: Any other argument of `keras.optimizers.Optimizer`: `weight_decay`
             (multiplied by the learning rate), `clipnorm`, `clipvalue`,
@@ -53,9 +76,11 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             `$LRLEARN_HOME`, to their descriptions and metadata.
         rule: The update rule.
 
+    `total_steps`, `epochs` and `rho` are attributes, too, and may change at any time.
+
     Raises:
-        ValueError: If `theta` does not fit the rule or is not finite, or the rule does
-            not run on the Keras backend.
+        ValueError: If `theta` does not fit the rule or is not finite, the rule does
+            not run on the Keras backend, or it has no input of that name.
 
     Example:
         >>> import keras
@@ -71,8 +96,18 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     presets = _Presets()
 
+    total_steps, epochs, rho = (_RunInput() for _ in Run._fields)
+
     def __init__(
-        self, rule, theta=None, learning_rate=1.0, name="learned_optimizer", **kwargs
+        self,
+        rule,
+        theta=None,
+        learning_rate=1.0,
+        total_steps=None,
+        epochs=None,
+        rho=None,
+        name="learned_optimizer",
+        **kwargs,
     ):
         if not isinstance(rule, UpdateRule):
             hint = f"; use LearnedOptimizer.from_preset({rule!r})"
@@ -85,6 +120,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             learning_rate = float(learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.rule = rule
+        told = {"total_steps": total_steps, "epochs": epochs, "rho": rho}
+        self._run_inputs = RunInputs(rule, self.add_variable, told)
         self._theta = RuleWeights(rule, self.add_variable, len(self.variables))
         if theta is not None:
             self.theta = theta
@@ -185,6 +222,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             [given.get(index) for index in values],
             list(values.values()),
             self.iterations + 1,
+            self._run_inputs.run(),
             self.assign,
         )
         for index, variable in zip(indices, variables, strict=True):
@@ -219,8 +257,10 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     def get_config(self):
         """Returns the configuration, with the name of the built-in preset if any."""
+        told = {name: getattr(self, name) for name in self.rule.run_inputs}
         return {
             **super().get_config(),
+            **told,
             "rule": keras.saving.serialize_keras_object(self.rule),
             "preset": presets.name_of(self.rule, self._theta.numpy()),
         }

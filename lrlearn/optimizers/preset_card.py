@@ -10,8 +10,13 @@ _SETTINGS = (
     "unroll",
     "horizon",
     "optimizees_per_task",
+    "tasks_per_step",
     "initial_scale",
+    "reparameterization",
+    "dial",
     "meta_loss",
+    "loss_offset",
+    "late_weight",
     "meta_split",
     "seed",
 )
@@ -25,7 +30,8 @@ def card(name, rule, metadata):
     environment.filters["text"] = _text
     environment.tests["table"] = _is_table
     template = (Path(__file__).parent / "card.md.j2").read_text(encoding="utf-8")
-    state = keras.tree.flatten((rule.init_accumulators(1), rule.init_memory(1)))
+    state = rule.initial_state(1)
+    state = keras.tree.flatten((state["accumulators"], state["memory"]))
     text = environment.from_string(template).render(
         name=name,
         rule=rule,
@@ -56,7 +62,7 @@ def recipe(config):
         "coordinates": estimator.get("coordinates"),
         "sigma": estimator.get("sigma"),
         **{name: config[name] for name in _SETTINGS},
-        "learning_rate": _first_rate(**config["meta_optimizer"]["config"]),
+        "learning_rate": _largest_rate(**config["meta_optimizer"]["config"]),
     }
 
 
@@ -82,10 +88,11 @@ def _loss(**loss):
     return f"keras.losses.{name}({arguments})"
 
 
-def _first_rate(learning_rate=None, **_):
-    """Returns a Keras optimizer's learning rate at the first step, if it is known."""
+def _largest_rate(learning_rate=None, **_):
+    """Returns a Keras optimizer's learning rate before it decays, if it is known."""
     if isinstance(learning_rate, dict):
-        return learning_rate["config"].get("initial_learning_rate")
+        config = learning_rate["config"]
+        return config.get("warmup_target") or config.get("initial_learning_rate")
     return learning_rate
 
 

@@ -58,4 +58,4 @@ class ASAM(SAM):
 
     def get_config(self):
         """See `Regularizer`."""
-        return {**super().get_config(), "eta": self.eta}
+        return {"rho": super().get_config()["rho"], "eta": self.eta}

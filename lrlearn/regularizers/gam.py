@@ -6,7 +6,7 @@ from keras.saving import register_keras_serializable
 
 from lrlearn.regularizers.gradients import gradient_norm, value_and_gradients
 from lrlearn.regularizers.regularizer import Regularizer, non_negative
-from lrlearn.regularizers.vectors import add, ascend, combine, perpendicular
+from lrlearn.regularizers.vectors import add, ascend, combine, norm, perpendicular
 
 _VARIANTS = ("algorithm2", "released", "hvp")
 
@@ -45,6 +45,8 @@ class GAM(Regularizer):
         beta: Weight $\beta$, at least 0. Defaults to `0.5`.
         gamma: Weight $\gamma$, at least 0. Defaults to `0.4`.
         variant: `"algorithm2"`, `"released"` or `"hvp"`. Defaults to `"algorithm2"`.
+        relative: Whether both radii are multiplied by the norm of the parameters.
+            Defaults to `False`.
 
     Raises:
         ValueError: If an argument is not one of these.
@@ -73,6 +75,7 @@ class GAM(Regularizer):
         beta=0.5,
         gamma=0.4,
         variant="algorithm2",
+        relative=False,
     ):
         self.rho = non_negative(rho=rho)
         self.rho_perturb = non_negative(rho_perturb=rho_perturb)
@@ -89,10 +92,12 @@ class GAM(Regularizer):
                 "`rho_perturb` must be positive if `rho` is. "
                 f"Received: {rho_perturb=}, {rho=}"
             )
-        self.variant = variant
+        self.variant, self.relative = variant, relative
 
     def field(self, loss_fn, params, loss, g):
         """See `Regularizer`."""
+        if self.relative:
+            return self._absolute(params).field(loss_fn, params, loss, g)
         if self.variant == "hvp":
             w_2 = self._ascend_by_hvp(loss_fn, params)
             return add(g, _norm_gradients(loss_fn, w_2), self.alpha * self.rho)
@@ -108,12 +113,22 @@ class GAM(Regularizer):
 
     def penalty(self, loss_fn, params):
         """See `Regularizer`."""
+        if self.relative:
+            return self._absolute(params).penalty(loss_fn, params)
         if self.variant == "hvp":
             w_2 = self._ascend_by_hvp(loss_fn, params)
         else:
             g = _gradients(loss_fn, params)
             _, w_2 = self._ascend_by_difference(loss_fn, params, g)
         return self.rho * gradient_norm(loss_fn, w_2)
+
+    def scaled(self, factor):
+        """See `Regularizer`."""
+        return self._with(rho=self.rho * factor, rho_perturb=self.rho_perturb * factor)
+
+    def _absolute(self, params):
+        """Returns this regularizer with the radii that it has at some parameters."""
+        return self.scaled(norm(params))._with(relative=False)
 
     def _ascend_by_hvp(self, loss_fn, params):
         """Returns `w_2`."""
@@ -133,6 +148,7 @@ class GAM(Regularizer):
             "beta": self.beta,
             "gamma": self.gamma,
             "variant": self.variant,
+            "relative": self.relative,
         }
 
 

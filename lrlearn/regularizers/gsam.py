@@ -24,6 +24,7 @@ class GSAM(SAM):
         rho: Radius of the perturbation, at least 0 (0 gives plain gradients), or a
             schedule as in `SAM`. Defaults to `0.05`.
         alpha: Weight of the surrogate gap, at least 0 (0 gives SAM). Defaults to `0.4`.
+        relative: See `SAM`. Defaults to `False`.
 
     Raises:
         ValueError: If an argument is negative or not finite.
@@ -43,8 +44,8 @@ class GSAM(SAM):
         [0.9776, 10.998]
     """
 
-    def __init__(self, rho=0.05, alpha=0.4):
-        super().__init__(rho)
+    def __init__(self, rho=0.05, alpha=0.4, relative=False):
+        super().__init__(rho, relative)
         self.alpha = non_negative(alpha=alpha)
 
     def field(self, loss_fn, params, loss, g):

@@ -47,6 +47,10 @@ class L2(Regularizer):
         params = [ops.convert_to_tensor(w) for w in params]
         return 0.5 * self.weight * dot(params, params)
 
+    def scaled(self, factor):
+        """See `Regularizer`."""
+        return self._with(weight=self.weight * factor)
+
     def get_config(self):
         """See `Regularizer`."""
         return {"weight": self.weight}

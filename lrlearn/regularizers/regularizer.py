@@ -1,5 +1,6 @@
 """The interface of regularizers."""
 
+import copy
 import math
 import numbers
 
@@ -94,6 +95,23 @@ class Regularizer(Configurable):
             A regularizer without schedules; `self` if it has none.
         """
         return self
+
+    def scaled(self, factor):
+        """Returns this regularizer with its strength multiplied: as a dial does.
+
+        Args:
+            factor: A number or a scalar tensor, at least 0.
+
+        Returns:
+            A regularizer. With a factor of 0 it leaves gradients as they are.
+        """
+        raise NotImplementedError
+
+    def _with(self, **attributes):
+        """Returns a copy with other attributes, which may be tensors."""
+        other = copy.copy(self)
+        vars(other).update(attributes)
+        return other
 
 
 def non_negative(**argument):

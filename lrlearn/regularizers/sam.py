@@ -1,14 +1,12 @@
 """Sharpness-aware minimization."""
 
-import copy
-
 from keras import saving
 from keras.optimizers.schedules import LearningRateSchedule
 
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.regularizers.regularizer import Regularizer, non_negative
 from lrlearn.regularizers.rho_schedule import RhoSchedule
-from lrlearn.regularizers.vectors import ascend
+from lrlearn.regularizers.vectors import ascend, norm
 
 _SCHEDULES = (RhoSchedule, LearningRateSchedule)
 
@@ -26,6 +24,8 @@ class SAM(Regularizer):
         rho: Radius of the perturbation, at least 0 (0 gives plain gradients); or a
             schedule: a `RhoSchedule`, which follows the learning rate, or one of
             `keras.optimizers.schedules`, which follows the step. Defaults to `0.05`.
+        relative: Whether the radius is `rho` times the norm of the parameters, so that
+            larger weights do not shrink the ball. Defaults to `False`.
 
     Raises:
         ValueError: If `rho` is negative or not finite.
@@ -44,7 +44,8 @@ class SAM(Regularizer):
         (25.0, [6.6, 8.8])
     """
 
-    def __init__(self, rho=0.05):
+    def __init__(self, rho=0.05, relative=False):
+        self.relative = relative
         self.rho = rho if isinstance(rho, _SCHEDULES) else non_negative(rho=rho)
 
     def field(self, loss_fn, params, loss, g):
@@ -58,12 +59,13 @@ class SAM(Regularizer):
         return loss_fn(self.perturb(params, g)) - loss
 
     def perturb(self, params, g):
-        r"""Returns $w + \rho\,g/|g|$, a list of tensors.
+        r"""Returns $w + \rho\,g/|g|$, or $w + \rho\,|w|\,g/|g|$, a list of tensors.
 
         Raises:
             ValueError: If `rho` is a schedule; call `resolve` first.
         """
-        return ascend(params, g, self._radius())
+        radius = self._radius()
+        return ascend(params, g, radius * norm(params) if self.relative else radius)
 
     def resolve(self, learning_rate, step=0):
         """See `Regularizer`."""
@@ -75,13 +77,18 @@ class SAM(Regularizer):
                 "`rho` must not be a RhoSchedule if the optimizer has no single "
                 "learning rate. Received: learning_rate=None"
             )
-        fixed = copy.copy(self)
-        fixed.rho = self.rho(learning_rate if by_rate else step)
-        return fixed
+        return self._with(rho=self.rho(learning_rate if by_rate else step))
+
+    def scaled(self, factor):
+        """See `Regularizer`."""
+        return self._with(rho=self._radius() * factor)
 
     def get_config(self):
         """See `Regularizer`."""
-        return {"rho": saving.serialize_keras_object(self.rho)}
+        return {
+            "rho": saving.serialize_keras_object(self.rho),
+            "relative": self.relative,
+        }
 
     def _radius(self):
         if isinstance(self.rho, _SCHEDULES):

@@ -87,12 +87,14 @@ def adam_like(u, log_step, log_decay, w):
     return -step * u - decay * w
 
 
-def init_network(shapes, seed):
-    """Returns untrained weights: Glorot kernels, zero biases, a small output layer.
+def init_network(shapes, seed, head_scale=0.1):
+    """Returns untrained weights: Glorot kernels, zero biases, small output layers.
 
     Args:
         shapes: Dict of names, such as `"head/kernel"` and `"head/bias"`, to shapes.
         seed: Integer seed.
+        head_scale: Factor of the kernels of output layers, whose names end with
+            `"head/kernel"`. Defaults to `0.1`.
     """
     rng, theta = np.random.default_rng(seed), {}
     for name, (outputs, inputs) in shapes.items():
@@ -100,6 +102,5 @@ def init_network(shapes, seed):
         if not name.endswith("/bias"):
             limit = np.sqrt(6 / (inputs + outputs))
             value = rng.uniform(-limit, limit, (outputs, inputs))
-        theta[name] = value
-    theta["head/kernel"] *= 0.1
+        theta[name] = value * (head_scale if name.endswith("head/kernel") else 1.0)
     return {name: value.astype("float32") for name, value in theta.items()}

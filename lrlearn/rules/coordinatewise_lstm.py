@@ -3,10 +3,10 @@
 import math
 from numbers import Real
 
-import numpy as np
 from keras import ops
 from keras.saving import register_keras_serializable
 
+from lrlearn.rules import lstm
 from lrlearn.rules.building_blocks import (
     adam_like,
     bound,
@@ -14,14 +14,14 @@ from lrlearn.rules.building_blocks import (
     log_and_sign,
     normalized,
 )
-from lrlearn.rules.update_rule import UpdateRule
+from lrlearn.rules.coordinatewise_rule import CoordinatewiseRule
 
 _FEATURES = ("log", "normalized")
 _OUTPUTS = ("scaled", "adam")
 
 
 @register_keras_serializable(package="lrlearn")
-class CoordinatewiseLSTM(UpdateRule):
+class CoordinatewiseLSTM(CoordinatewiseRule):
     r"""A small LSTM, with shared weights, run on every coordinate separately.
 
     The inputs $x$ of a coordinate are, with `features="log"`, those of the paper,
@@ -62,10 +62,8 @@ class CoordinatewiseLSTM(UpdateRule):
     def __init__(
         self, units=(20, 20), features="log", output="scaled", output_scale=0.1
     ):
-        sizes = bool(units) and all(isinstance(u, int) and u > 0 for u in units)
         finite = isinstance(output_scale, Real) and math.isfinite(output_scale)
         for name, value, valid, rule in (
-            ("units", units, sizes, "positive integers, one a layer"),
             ("features", features, features in _FEATURES, f"one of {_FEATURES}"),
             ("output", output, output in _OUTPUTS, f"one of {_OUTPUTS}"),
             ("output_scale", output_scale, finite, "a finite number"),
@@ -76,49 +74,39 @@ class CoordinatewiseLSTM(UpdateRule):
             raise ValueError(
                 f'`output="adam"` needs `features="normalized"`. Received: {features=}'
             )
-        self.units = tuple(units)
+        self.units = lstm.check_units(units)
         self.feature_set = features
         self.output = output
         self.output_scale = output_scale
 
     @property
     def num_features(self):
-        """See `UpdateRule`."""
+        """See `CoordinatewiseRule`."""
         return 2 if self.feature_set == "log" else 5
 
     def theta_shapes(self):
-        """See `UpdateRule`."""
-        shapes, inputs = {}, self.num_features
-        for layer, units in enumerate(self.units):
-            shapes[f"lstm{layer}/kernel"] = (4 * units, inputs)
-            shapes[f"lstm{layer}/recurrent"] = (4 * units, units)
-            shapes[f"lstm{layer}/bias"] = (4 * units, 1)
-            inputs = units
+        """See `CoordinatewiseRule`."""
+        shapes = lstm.shapes(self.units, self.num_features)
         outputs = 1 if self.output == "scaled" else 3
-        return shapes | {"head/kernel": (outputs, inputs), "head/bias": (outputs, 1)}
+        shapes["head/kernel"] = outputs, self.units[-1]
+        return shapes | {"head/bias": (outputs, 1)}
 
     def init_theta(self, seed=0):
         """See `UpdateRule`: Glorot kernels, forget biases 1, a small output layer."""
         theta = init_network(self.theta_shapes(), seed)
-        for layer, units in enumerate(self.units):
-            theta[f"lstm{layer}/bias"][units : 2 * units] = 1.0
-        return theta
+        return lstm.open_forget_gates(theta, self.units)
 
     def init_accumulators(self, n):
-        """See `UpdateRule`: Adam's moments if the features need them."""
+        """See `CoordinatewiseRule`: Adam's moments if the features need them."""
         names = ("m", "v") if self.feature_set == "normalized" else ()
         return {name: ops.zeros((1, n), "float32") for name in names}
 
     def init_memory(self, n):
-        """See `UpdateRule`: hidden and cell state of each layer."""
-        return {
-            f"{name}{layer}": ops.zeros((units, n), "float32")
-            for layer, units in enumerate(self.units)
-            for name in ("h", "c")
-        }
+        """See `CoordinatewiseRule`: hidden and cell state of each layer."""
+        return lstm.init_memory(self.units, n)
 
     def features(self, gradient, parameter, context, accumulators, step):
-        """See `UpdateRule`."""
+        """See `CoordinatewiseRule`."""
         g, w = bound(gradient)[None], parameter[None]
         log_sign = log_and_sign(g)
         if self.feature_set == "log":
@@ -127,18 +115,8 @@ class CoordinatewiseLSTM(UpdateRule):
         return ops.concatenate([m_hat, g_hat, w, *log_sign], axis=0), accumulators
 
     def direction(self, theta, x, memory):
-        """See `UpdateRule`."""
-        hidden, new_memory = x, {}
-        for layer in range(len(self.units)):
-            hidden, c = _lstm_cell(
-                theta[f"lstm{layer}/kernel"],
-                theta[f"lstm{layer}/recurrent"],
-                theta[f"lstm{layer}/bias"],
-                hidden,
-                memory[f"h{layer}"],
-                memory[f"c{layer}"],
-            )
-            new_memory[f"h{layer}"], new_memory[f"c{layer}"] = hidden, c
+        """See `CoordinatewiseRule`."""
+        hidden, new_memory = lstm.step(theta, x, memory)
         o = ops.matmul(theta["head/kernel"], hidden) + theta["head/bias"]
         if self.output == "scaled":
             return self.output_scale * o[0], new_memory
@@ -147,29 +125,10 @@ class CoordinatewiseLSTM(UpdateRule):
         return adam_like(m_hat + o * g_hat, log_step, log_decay, w), new_memory
 
     def get_config(self):
-        """See `UpdateRule`."""
+        """See `CoordinatewiseRule`."""
         return {
             "units": list(self.units),
             "features": self.feature_set,
             "output": self.output,
             "output_scale": self.output_scale,
         }
-
-
-def _lstm_cell(kernel, recurrent, bias, x, h, c):
-    r"""One LSTM step, `[units, n]`; gates in the order input, forget, cell, output.
-
-    With $\sigma(z) = (1 + \tanh(z/2))/2$ one matrix product and one tanh serve all
-    four gates, which on a CPU saves a third of the time.
-    """
-    units = h.shape[0]
-    half = np.full((4 * units, 1), 0.5, "float32")
-    half[2 * units : 3 * units] = 1.0
-    half = ops.convert_to_tensor(half)  # torch cannot multiply by an array
-    weights = half * ops.concatenate([kernel, recurrent, bias], axis=1)
-    inputs = ops.concatenate([x, h, ops.ones_like(h[:1])], axis=0)
-    i, f, g, o = ops.split(ops.tanh(ops.matmul(weights, inputs)), 4, axis=0)
-    # Multiplied out: a tape then keeps the gates alone, not one plus the gates.
-    c = 0.5 * (c + g + f * c + i * g)
-    tanh_c = ops.tanh(c)
-    return 0.5 * (tanh_c + o * tanh_c), c

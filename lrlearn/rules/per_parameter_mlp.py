@@ -15,7 +15,7 @@ from lrlearn.rules.building_blocks import (
     init_network,
     log_and_sign,
 )
-from lrlearn.rules.update_rule import UpdateRule
+from lrlearn.rules.coordinatewise_rule import CoordinatewiseRule
 
 _DECAYS = (0.5, 0.9, 0.99)
 _TIME_SCALES = (10.0, 100.0, 1000.0)
@@ -25,7 +25,7 @@ _SMALLEST = float(np.finfo("float32").tiny)  # less may be 0, whose log is not f
 
 
 @register_keras_serializable(package="lrlearn")
-class PerParameterMLP(UpdateRule):
+class PerParameterMLP(CoordinatewiseRule):
     r"""A small MLP, with shared weights, that looks at each parameter's statistics.
 
     Its memory is in its features, not in the network: four moving averages a parameter
@@ -81,7 +81,7 @@ class PerParameterMLP(UpdateRule):
         self.horizon = check_count("horizon", horizon)
 
     def theta_shapes(self):
-        """See `UpdateRule`."""
+        """See `CoordinatewiseRule`."""
         return {
             "hidden/kernel": (self.units, self.num_features),
             "hidden/bias": (self.units, 1),
@@ -90,32 +90,32 @@ class PerParameterMLP(UpdateRule):
         }
 
     def init_theta(self, seed=0):
-        """See `UpdateRule`: Glorot kernels, a small output layer."""
+        """See `CoordinatewiseRule`: Glorot kernels, a small output layer."""
         return init_network(self.theta_shapes(), seed)
 
     def init_statistics(self, shapes):
-        """See `UpdateRule`: Adafactor's row and column averages."""
+        """See `CoordinatewiseRule`: Adafactor's row and column averages."""
         return factored.init(shapes)
 
     def observe(self, gradient, statistics, step, shapes):
-        """See `UpdateRule`: Adafactor's second moment."""
+        """See `CoordinatewiseRule`: Adafactor's second moment."""
         g, decay = bound(gradient, to_sum=True), SECOND_MOMENT
         v, statistics = factored.second_moment(g, statistics, shapes, decay)
         return {"v": v[None] * bias_correction(decay, step)}, statistics
 
     def init_accumulators(self, n):
-        """See `UpdateRule`: three momenta and a second moment."""
+        """See `CoordinatewiseRule`: three momenta and a second moment."""
         return {
             "m": ops.zeros((len(_DECAYS), n), "float32"),
             "v": ops.zeros((1, n), "float32"),
         }
 
     def init_memory(self, n):
-        """See `UpdateRule`: none."""
+        """See `CoordinatewiseRule`: none."""
         return {}
 
     def features(self, gradient, parameter, context, accumulators, step):
-        """See `UpdateRule`."""
+        """See `CoordinatewiseRule`."""
         g, w = bound(gradient)[None], parameter[None]
         # One by one: TensorFlow multiplies a matrix by a column several times slower.
         m = [
@@ -145,7 +145,7 @@ class PerParameterMLP(UpdateRule):
         return ops.concatenate(x, axis=0), accumulators
 
     def direction(self, theta, x, memory):
-        """See `UpdateRule`."""
+        """See `CoordinatewiseRule`."""
         hidden = ops.matmul(theta["hidden/kernel"], x) + theta["hidden/bias"]
         o = ops.matmul(theta["head/kernel"], ops.relu(hidden)) + theta["head/bias"]
         m_hat, w = x[1], x[8]
@@ -153,7 +153,7 @@ class PerParameterMLP(UpdateRule):
         return adam_like(m_hat + direction, log_step, log_decay, w), memory
 
     def get_config(self):
-        """See `UpdateRule`."""
+        """See `CoordinatewiseRule`."""
         return {"units": self.units, "horizon": self.horizon}
 
     def _time(self, step):

@@ -30,13 +30,37 @@ def build(name, image_shape, num_classes=10, largest=255, filters=(16, 32)):
         >>> networks.build("mlp", (28, 28, 1)).count_params()
         15910
     """
+    if name != "cnn":
+        activation = _ACTIVATIONS[name]
+        return dense(image_shape, (20,), activation, num_classes, largest)
     inputs = keras.Input(image_shape, dtype="uint8")
     x = layers.Rescaling(1 / largest)(inputs)
-    if name == "cnn":
-        for n in filters:
-            x = layers.Conv2D(n, 3, padding="same", activation="relu")(x)
-            x = layers.MaxPooling2D()(x)
-        x = layers.Flatten()(x)
-    else:
-        x = layers.Dense(20, activation=_ACTIVATIONS[name])(layers.Flatten()(x))
+    for n in filters:
+        x = layers.Conv2D(n, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    return keras.Model(inputs, layers.Dense(num_classes)(layers.Flatten()(x)))
+
+
+def dense(image_shape, units, activation, num_classes=10, largest=255):
+    """Returns a new classifier with dense layers; its outputs are logits.
+
+    Args:
+        image_shape: Tuple `(height, width, channels)`.
+        units: Sizes of the hidden layers.
+        activation: Name of their activation.
+        num_classes: Number of outputs. Defaults to `10`.
+        largest: Largest pixel value: inputs are divided by it. Defaults to `255`.
+
+    Returns:
+        A `keras.Model` of uint8 images.
+
+    Example:
+        >>> from lrlearn.tasks import networks
+        >>> networks.dense((8, 8, 1), (32, 16), "tanh").count_params()
+        2778
+    """
+    inputs = keras.Input(image_shape, dtype="uint8")
+    x = layers.Flatten()(layers.Rescaling(1 / largest)(inputs))
+    for size in units:
+        x = layers.Dense(size, activation=activation)(x)
     return keras.Model(inputs, layers.Dense(num_classes)(x))

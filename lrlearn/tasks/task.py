@@ -225,8 +225,9 @@ class Task:
             ValueError: If the task has no such data.
         """
         x, y = self._data(split)
+        # The algorithm is named: XLA's own draws others from the same seed.
         rows = tf.random.stateless_uniform(
-            [self.batch_size], seed, 0, tf.shape(x)[0], tf.int32
+            [self.batch_size], seed, 0, tf.shape(x)[0], tf.int32, alg="philox"
         )
         return tf.gather(x, rows), tf.gather(y, rows)
 

@@ -9,8 +9,8 @@ An LSTM of 2x20 units trains the digits MLP for 20 steps; the error is
 import tensorflow as tf
 
 import lrlearn
-from lrlearn.meta import FullTape, Replay
-from lrlearn.meta.meta_objective import MetaObjective
+from lrlearn.meta import FullTape, MetaSettings, Replay
+from lrlearn.meta.meta_objective import MetaObjective, Start
 from lrlearn.regularizers import GAM, GSAM, SAM
 
 REGULARIZERS = {
@@ -28,7 +28,7 @@ def main():
     rule = lrlearn.rules.CoordinatewiseLSTM((20, 20))
     task = lrlearn.tasks.load("digits/mlp")
     for name, regularizer in REGULARIZERS.items():
-        objective = MetaObjective(rule, task, regularizer)
+        objective = MetaObjective(rule, task, regularizer, MetaSettings())
         replay, full = (_gradient(e, objective) for e in (Replay(), FullTape()))
         error = tf.norm(replay - full) / tf.norm(full)
         print(f"{name:<17}{float(error):.1e}")
@@ -43,7 +43,7 @@ def _gradient(estimator, objective):
     theta = {
         name: tf.constant(value) for name, value in objective.rule.init_theta().items()
     }
-    gradient = estimate(theta, objective.start(seed=0))
+    gradient = estimate(theta, objective.start(Start(seed=0, steps=20)))
     return tf.concat([tf.reshape(gradient[name], [-1]) for name in sorted(theta)], 0)
 
 

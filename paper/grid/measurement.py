@@ -8,7 +8,7 @@ import tensorflow as tf
 from lrlearn.evaluation import Hessian
 from lrlearn.evaluation.landscapes import landscape, random_directions
 from lrlearn.evaluation.stacked_sharpness import StackedSharpness
-from lrlearn.evaluation.stacking import scores
+from lrlearn.stacking import scores
 
 _CHUNK = 2000  # examples at once
 

@@ -233,7 +233,7 @@ def wait_for(path, process, seconds=120):
         (["--initial_scale=x"], "--initial_scale must be numbers"),
         (["--estimator=full_tape", "--coordinates=3"], "--coordinates needs"),
         (["--sigma=0.1"], "--sigma needs --estimator=es or pes"),
-        (["--estimator=pes", "--sigma=-1"], "`sigma` must be positive"),
+        (["--estimator=pes", "--sigma=-1"], "`sigma` must be a positive number"),
         (["--train_size=10000000"], "train_size"),
         (["--output={}/file"], "file"),
         (["--output={}/file/run"], "file"),

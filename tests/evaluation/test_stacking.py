@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lrlearn.evaluation import stacking
+from lrlearn import stacking
 
 
 def _element(element):

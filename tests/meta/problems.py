@@ -6,7 +6,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from lrlearn.meta import MetaSettings
-from lrlearn.meta.meta_objective import MetaObjective
+from lrlearn.meta.meta_objective import MetaObjective, Start
 from lrlearn.meta.meta_problem import MetaProblem
 from lrlearn.rules import CoordinatewiseLSTM
 from lrlearn.tasks import Task
@@ -14,7 +14,9 @@ from lrlearn.tasks import Task
 RULE = CoordinatewiseLSTM(units=(3,))
 ADAM_RULE = CoordinatewiseLSTM((3,), "normalized", "adam")
 CROSSENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+# Arguments of a `MetaTrainer`. XLA would take longer to compile than all else takes.
 FAST = {
+    "jit_compile": False,
     "unroll": 5,
     "horizon": (10, 20),
     "validation_every": 3,
@@ -70,9 +72,15 @@ def fix_batches(task):
     return task
 
 
-def objective(task=None, rule=RULE, **arguments):
+def objective(task=None, rule=RULE, regularizer=None, **settings):
     """Returns a `MetaObjective`, of a task with fixed batches by default."""
-    return MetaObjective(rule, task or fix_batches(mlp()), **arguments)
+    task = task or fix_batches(mlp())
+    return MetaObjective(rule, task, regularizer, MetaSettings(**settings))
+
+
+def start_of(objective, seed=0, steps=1000, **start):
+    """Returns the `Optimizee` that an objective starts from a `Start`."""
+    return objective.start(Start(seed, steps, **start))
 
 
 def meta_problem(*tasks, rule=RULE, estimator="replay", **settings):

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from lrlearn.meta import ES, PES, FullTape, Replay, estimators
 from lrlearn.meta.estimators.evolution import Pair
+from lrlearn.meta.meta_objective import Start
 from lrlearn.regularizers import GAM, GSAM, L2, SAM, value_and_gradients
 from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
 from tests.meta.problems import (
@@ -17,6 +18,7 @@ from tests.meta.problems import (
     objective,
     quadratic,
     relative_error,
+    start_of,
     theta_of,
 )
 
@@ -47,6 +49,7 @@ RULES = {
 }
 UNROLL = 4
 SEED = tf.constant([3, 5])
+START = Start(seed=1, steps=1000)
 
 
 def _estimate(estimator, p, seed=SEED, **options):
@@ -57,7 +60,7 @@ def _estimate(estimator, p, seed=SEED, **options):
 
     if options:
         estimate = tf.function(estimate, autograph=False, **options)
-    return estimate(theta, estimator.start(p, seed=1), seed)
+    return estimate(theta, estimator.start(p, START), seed)
 
 
 def _optimizees(state):
@@ -69,7 +72,7 @@ def test_contract(estimator):
     """Gradients like `theta`, the state in its structure, all of it by the seed."""
     p = objective(mlp(), regularizer=SAM())
     first, again = (_estimate(estimator, p) for _ in range(2))
-    theta, start = theta_of(RULE), estimator.start(p, seed=1)
+    theta, start = theta_of(RULE), estimator.start(p, START)
     assert {k: v.shape for k, v in first.gradient.items()} == {
         k: v.shape for k, v in theta.items()
     }
@@ -202,7 +205,7 @@ def test_full_tape_equals_a_loop_by_hand(meta_loss, arguments, rule):
     p, theta = objective(task, rule, **arguments), theta_of(rule)
     with tf.GradientTape() as tape:
         tape.watch(theta)
-        total = _train_by_hand(rule, theta, task, p.start(1).w[:310], meta_loss)
+        total = _train_by_hand(rule, theta, task, start_of(p, 1).w[:310], meta_loss)
     expected = tape.gradient(total, theta)
     assert relative_error(_estimate(FullTape(), p).gradient, expected) < 1e-4
 
@@ -214,7 +217,7 @@ def test_through_features_equals_a_loop_by_hand():
     with tf.GradientTape() as tape:
         tape.watch(theta)
         total = _train_by_hand(
-            ADAM_RULE, theta, task, p.start(1).w[:310], _log, tf.identity
+            ADAM_RULE, theta, task, start_of(p, 1).w[:310], _log, tf.identity
         )
     expected = tape.gradient(total, theta)
     full = _estimate(FullTape(through_features=True), p)
@@ -229,7 +232,7 @@ def test_through_features_is_the_derivative_of_the_meta_loss():
 
     def norm_and_slope(estimator):
         def estimate(theta):
-            start = p.start(seed=1)
+            start = start_of(p, 1)
             return estimator.estimate(p, theta, start, SEED, steps=8)
 
         gradient = estimate(theta).gradient
@@ -250,7 +253,7 @@ def test_replay_of_some_coordinates_is_unbiased():
     """Its mean over seeds is the full gradient, within four standard errors."""
     p, theta = objective(), theta_of(RULE)
     full = flat(_estimate(Replay(), p).gradient)
-    start = p.start(seed=1)
+    start = start_of(p, 1)
 
     @tf.function(autograph=False)
     def estimate(seed):

@@ -7,17 +7,27 @@ import tensorflow as tf
 
 from lrlearn import MetaTrainer
 from lrlearn.meta import ES, PES, FullTape
+from lrlearn.meta.meta_objective import Start
 from lrlearn.meta.meta_validation import MetaValidation
 from lrlearn.meta.unroll import run
 from lrlearn.regularizers import GSAM, L2
-from lrlearn.rules import UpdateRule
-from tests.meta.problems import RULE, meta_problem, mlp, objective, quadratic, theta_of
+from lrlearn.rules import CoordinatewiseRule
+from tests.meta.problems import (
+    RULE,
+    meta_problem,
+    mlp,
+    objective,
+    quadratic,
+    start_of,
+    theta_of,
+)
 
 HORIZON, UNROLL, SEEDS = 8, 2, 4000
+START = Start(seed=1, steps=HORIZON)
 FULL = FullTape(through_features=True)
 
 
-class Momentum(UpdateRule):
+class Momentum(CoordinatewiseRule):
     """Two weights, so that a few thousand perturbations tell the gradient."""
 
     num_features = 1
@@ -48,7 +58,7 @@ THETA = {name: tf.constant(value) for name, value in MOMENTUM.init_theta().items
 
 def _whole_runs(estimator, p, unroll, seeds=1):
     """Returns the sums of the gradients up to the horizon, `[seeds, 2]`."""
-    start = estimator.start(p, seed=1)
+    start = estimator.start(p, START)
 
     def whole_run(seed):
         def one_unroll(t, state, total):
@@ -96,7 +106,7 @@ def test_pes_is_unbiased_of_a_run_cut_into_unrolls():
 def test_pes_runs_on_along_both_perturbations():
     """From where they were, on the same batches, with all of xi in the estimate."""
     p, theta = objective(mlp()), theta_of(RULE)
-    pair = PES().start(p, seed=1)
+    pair = PES().start(p, START)
     for step in range(2):
         seed = tf.constant([3, step])
         estimate = PES().estimate(p, theta, pair, seed, UNROLL)
@@ -122,12 +132,12 @@ def test_the_penalty_is_added(meta_loss, meta_split):
     """On the split, under the logarithm; the rest is as with the teacher's field."""
     task, seed = mlp(lambda: keras.layers.BatchNormalization()), tf.constant([0, 1])
     gsam, arguments = GSAM(0.5), {"meta_loss": meta_loss, "meta_split": meta_split}
-    w, state = objective(task).start(seed=0)[:2]
+    start = start_of(objective(task))
 
     def value(regularizer):
         p = objective(task, regularizer=regularizer, **arguments)
-        penalty = p.evaluate_penalty(w, state, seed)
-        field = p.evaluate_field(w, state, seed)
+        penalty = p.evaluate_penalty(start, p.batch(seed))
+        field = p.evaluate_field(start, p.batch(seed))
         np.testing.assert_array_equal(penalty.loss, field.loss)
         np.testing.assert_array_equal(penalty.g, field.g)
         for one, other in zip(penalty.model_state, field.model_state, strict=True):
@@ -136,9 +146,9 @@ def test_the_penalty_is_added(meta_loss, meta_split):
 
     def loss_fn(params):
         x, y = task.batch(meta_split, seed)
-        return task.evaluate_loss(params, state, x, y, training=True)[0]
+        return task.evaluate_loss(params, start.model_state, x, y, training=True)[0]
 
-    penalty = float(gsam.penalty(loss_fn, objective(task).unflatten(w)))
+    penalty = float(gsam.penalty(loss_fn, objective(task).params(start)))
     assert penalty > 0.1
     plain, expected = value(None)
     np.testing.assert_allclose(plain, expected, rtol=1e-6)
@@ -169,7 +179,7 @@ def test_meta_training_by_pes_learns():
 @pytest.mark.parametrize("sigma", [-1, 0, np.nan])
 def test_sigma_must_be_positive(sigma):
     """One line."""
-    message = f"^`sigma` must be positive. Received: sigma={sigma}$"
+    message = f"^`sigma` must be a positive number. Received: sigma={sigma}$"
     for estimator in (ES, PES):
         with pytest.raises(ValueError, match=message):
             estimator(sigma)

@@ -12,7 +12,15 @@ from lrlearn.meta.meta_problem import MetaProblem
 from lrlearn.meta.meta_settings import MetaSettings
 from lrlearn.meta.meta_step import MetaStep
 from lrlearn.regularizers import Regularizer
-from tests.meta.problems import CROSSENTROPY, FAST, RULE, mlp, objective, theta_of
+from tests.meta.problems import (
+    CROSSENTROPY,
+    FAST,
+    RULE,
+    mlp,
+    objective,
+    start_of,
+    theta_of,
+)
 
 QUICK = {**FAST, "validation_every": None}
 OBJECTIVE, THETA = objective(), theta_of(RULE)
@@ -43,7 +51,7 @@ def _meta_step(optimizees):
             applied[name].assign(value)
 
     step = MetaStep(
-        MetaProblem([OBJECTIVE], Replay(), MetaSettings(**FAST)),
+        MetaProblem(RULE, [OBJECTIVE], None, Replay(), MetaSettings(unroll=5)),
         apply=apply,
         strategy=tf.distribute.get_strategy(),
         jit_compile=False,
@@ -56,14 +64,14 @@ def _run(*optimizees):
     step, applied = _meta_step(len(optimizees))
     for variable in applied.values():
         variable.assign(tf.zeros_like(variable))
-    logs, (after,), (valid,) = step(THETA, [list(optimizees)], 0)
+    logs, (after,), (valid,) = step(THETA, [list(optimizees)], [0] * len(optimizees), 0)
     gradient = {name: value.numpy() for name, value in applied.items()}
     return gradient, logs, after, valid
 
 
 def test_mean_is_over_valid_optimizees():
     """That of two is the mean; one with NaN among its weights changes nothing."""
-    one, two = (OBJECTIVE.start(seed) for seed in (0, 1))
+    one, two = (start_of(OBJECTIVE, seed) for seed in (0, 1))
     spoilt = two._replace(w=tf.where(tf.range(len(two.w)) == 7, np.nan, two.w))
     of_one, logs_of_one, _, _ = _run(one)
     of_two, _, _, _ = _run(two)
@@ -85,7 +93,7 @@ def test_mean_is_over_valid_optimizees():
 )
 def test_what_is_invalid(leaf, factor):
     """State or weights that are not finite, a loss above the limit."""
-    start = OBJECTIVE.start(seed=0)
+    start = start_of(OBJECTIVE)
     spoilt = tf.nest.map_structure(lambda t: factor * t, getattr(start, leaf))
     gradient, logs, _, valid = _run(start._replace(**{leaf: spoilt}))
     assert valid == [False]

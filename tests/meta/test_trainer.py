@@ -67,7 +67,8 @@ def test_several_architectures_and_no_retracing():
     history = trainer.fit(12, verbose=0)
     episodes = [slot.episode for slot in trainer._pool.slots]
     assert len(episodes) == 6 and min(episodes) >= 5
-    assert trainer._meta_step._graph.experimental_get_tracing_count() == 1
+    (graph,) = trainer._meta_step._graphs.values()
+    assert graph.experimental_get_tracing_count() == 1
     counts = [
         graph.experimental_get_tracing_count()
         for graph in trainer._meta_step._estimates
@@ -110,7 +111,7 @@ def test_meta_validation_score():
     for index, start in validate._starts:
         p = problem.objectives[index]
         x, y = p.task.validation
-        loss, _, _ = p.task.evaluate_loss(p.unflatten(start.w), [], x, y)
+        loss, _, _ = p.task.evaluate_loss(p.params(start), [], x, y)
         logs.append(np.log(loss))
     assert len(set(map(float, logs))) == 4
     score = validate(_resting_theta())

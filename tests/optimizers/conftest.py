@@ -6,12 +6,13 @@ import pytest
 from keras import ops
 
 from lrlearn.optimizers import LearnedOptimizer, presets
-from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
+from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP, ScheduledMLP
 
 RULES = {
     "log/scaled": CoordinatewiseLSTM((4, 3)),
     "normalized/adam": CoordinatewiseLSTM((4,), "normalized", "adam"),
     "mlp": PerParameterMLP(units=4),
+    "scheduled": ScheduledMLP(units=4, default_rho=0.05),
 }
 
 METADATA = {"description": "A test.", "tasks": ["digits/mlp"], "seed": 3}
@@ -45,6 +46,17 @@ def apply(optimizer, gradients, w=W):
         optimizer.apply([ops.convert_to_tensor(g)], [variable])
         history.append(variable.numpy())
     return history
+
+
+def small_model(optimizer, dtype=None, **settings):
+    """Returns the same logistic regression each time, compiled to run fast."""
+    dense = keras.layers.Dense(1, "sigmoid", kernel_initializer="ones", dtype=dtype)
+    model = keras.Sequential([keras.Input((5,)), dense])
+    jax = keras.backend.backend() == "jax"  # slow unless compiled
+    settings = {"run_eagerly": not jax, **settings}
+    settings["jit_compile"] = jax and not settings["run_eagerly"]
+    model.compile(optimizer, "binary_crossentropy", **settings)
+    return model
 
 
 @pytest.fixture(name="rule")

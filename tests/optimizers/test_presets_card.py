@@ -4,7 +4,7 @@ import pytest
 
 from lrlearn.optimizers import LearnedOptimizer, presets
 from lrlearn.optimizers.preset_card import card, recipe
-from lrlearn.rules import PerParameterMLP
+from lrlearn.rules import PerParameterMLP, ScheduledMLP
 
 BUILT_IN = presets.built_in()
 METADATA = {
@@ -57,7 +57,18 @@ def test_what_a_card_says():
     ):
         assert line in lines, line
     assert not any("not shown" in line or "Coordinates" in line for line in lines)
-    assert "## Cost" not in lines
+    assert "## Cost" not in lines and not any("RunLength" in line for line in lines)
+
+
+def test_card_of_a_rule_with_a_schedule():
+    """It says how the rule is told the length of the run."""
+    lines = card("mine", ScheduledMLP(default_rho=0.05), METADATA).splitlines()
+    for line in (
+        "model.fit(x, y, epochs=10, callbacks=[lrlearn.RunLength()])",
+        "- `default_rho`: 0.05",
+        "- State, floats a parameter: 3",
+    ):
+        assert line in lines, line
 
 
 def test_what_is_unknown_is_left_out():
@@ -74,10 +85,14 @@ def test_what_is_unknown_is_left_out():
 def _config(tasks, **changes):
     """Returns part of a `MetaTrainer.config`."""
     settings = {"unroll": 5, "horizon": [10, 30], "initial_scale": [1.0, 1.0]}
-    choices = {"optimizees_per_task": 2, "meta_loss": "log", "meta_split": "train"}
+    choices = {"optimizees_per_task": 2, "tasks_per_step": 4, "meta_split": "train"}
+    loss = {"meta_loss": "log", "loss_offset": 0.1, "late_weight": 0.25}
     return {
         **settings,
         **choices,
+        **loss,
+        "reparameterization": 2.0,
+        "dial": [0.01, 0.1],
         "seed": 3,
         "tasks": [
             {"name": name, "loss": loss, "batch_size": 8, "examples": {"train": size}}
@@ -96,9 +111,17 @@ CROSSENTROPY = {
 }
 
 
-def test_recipe():
-    """What a `MetaTrainer` did."""
-    rate = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.02}}
+@pytest.mark.parametrize(
+    "warm_up",
+    [
+        {"initial_learning_rate": 0.02},
+        {"initial_learning_rate": 0.02, "warmup_target": None},
+        {"initial_learning_rate": 0.0, "warmup_target": 0.02},
+    ],
+)
+def test_recipe(warm_up):
+    """What a `MetaTrainer` did; the learning rate is that before it decays."""
+    rate = {"class_name": "CosineDecay", "config": {**warm_up, "decay_steps": 9}}
     config = _config(
         [("a", CROSSENTROPY, 40), ("b", CROSSENTROPY, 50)],
         regularizer={"class_name": "SAM", "config": {"rho": 0.3}},
@@ -115,6 +138,8 @@ def test_recipe():
         "coordinates": 9,
         "sigma": None,
         "horizon": [10, 30],
+        "tasks_per_step": 4,
+        "dial": [0.01, 0.1],
         "learning_rate": 0.02,
         "seed": 3,
     }

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.rules.test_contract import RULES
+from tests.rules.test_contract import RULES, large_theta
 
+SHAPES = [(2, 3), (0, 4), ()]
 N = 7
 
 
@@ -17,15 +18,15 @@ def test_compiled_equals_eager(rule, jit_compile):
     rng = np.random.default_rng(0)
     gradients, weights = rng.normal(size=(2, 2, N)).astype("float32")
     gradients[:, 0], gradients[:, 1], gradients[1:, 2] = 0.0, 1e30, 1e-30
-    # Larger than `init_theta`, so that no part of the rule is close to linear.
-    theta = {k: tf.constant(3.0 * v) for k, v in rule.init_theta(seed=1).items()}
+    theta = {k: tf.constant(v) for k, v in large_theta(rule).items()}
 
     def meta_gradient(theta, gradients):
-        w, state, updates = tf.linspace(-1.0, 1.0, N), rule.initial_state(N), []
+        w, state = tf.linspace(-1.0, 1.0, N), rule.initial_state(SHAPES)
+        updates = []
         with tf.GradientTape() as tape:
             tape.watch(theta)
             for step, g in enumerate(tf.unstack(gradients), start=1):
-                d, state = rule.update(theta, g, w, state, step)
+                d, state = rule.update(theta, g, w, state, step, SHAPES)
                 updates.append(d)
                 w = w + d
             loss = tf.reduce_sum(weights * tf.stack(updates))

@@ -1,4 +1,4 @@
-"""What every update rule must do, whatever it has learned."""
+"""What every update rule must do, and what one that takes each coordinate by itself."""
 
 import json
 
@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP, UpdateRule
+from lrlearn.rules import (
+    CoordinatewiseLSTM,
+    CoordinatewiseRule,
+    PerParameterMLP,
+    Run,
+    ScheduledLSTM,
+    ScheduledMLP,
+    UpdateRule,
+)
 
 pytestmark = pytest.mark.any_backend
 
@@ -18,8 +26,16 @@ RULES = {
     "small": CoordinatewiseLSTM((3, 2), "log", output_scale=0.5),
     "mlp": PerParameterMLP(),
     "mlp/large": PerParameterMLP(units=32, horizon=10),
+    "scheduled": ScheduledMLP(),
+    "scheduled/dial": ScheduledMLP(units=4, default_rho=0.05),
+    "scheduled/lstm": ScheduledLSTM(units=(5, 4), default_rho=0.0),
 }
+COORDINATEWISE = [n for n, r in RULES.items() if isinstance(r, CoordinatewiseRule)]
 N = 7
+SHAPES = [(4, 3), (), (2, 3, 5), (6,), (0,), (1, 7), (0, 4), (4, 0), (3, 3, 2, 4)]
+SIZES = [int(np.prod(shape)) for shape in SHAPES]
+BACKEND = keras.backend.backend()
+MODES = {"tensorflow": ["eager", "graph", "XLA"], "jax": ["eager", "XLA"]}
 
 
 @pytest.fixture(params=RULES, name="rule")
@@ -27,9 +43,18 @@ def _rule(request):
     return RULES[request.param]
 
 
-def _theta(rule):
-    # Larger than `init_theta`, so that no part of the rule is close to linear.
-    return {name: 3.0 * value for name, value in rule.init_theta(seed=1).items()}
+@pytest.fixture(params=COORDINATEWISE, name="coordinatewise")
+def _coordinatewise(request):
+    return RULES[request.param]
+
+
+def large_theta(rule, seed=1):
+    """Returns weights so large that no part of the rule is close to linear."""
+    rng, theta = np.random.default_rng(seed), rule.init_theta(seed)
+    for name, value in theta.items():
+        if name.endswith("head/kernel") and not value.any():
+            theta[name] = rng.normal(scale=0.1, size=value.shape).astype("float32")
+    return {name: 3.0 * value for name, value in theta.items()}
 
 
 def _gradients(n=N, steps=3, seed=0):
@@ -49,6 +74,37 @@ def _run(rule, theta, gradients, w=None, state=None):
     return np.stack(updates), w, keras.tree.map_structure(ops.convert_to_numpy, state)
 
 
+def _run_shapes(rule, theta, shapes, gradients, mode="eager"):
+    """Returns all updates of tensors side by side, `[steps, n]`."""
+
+    def update(g, state, step):
+        return rule.update(theta, g, ops.ones_like(g), state, step, shapes)
+
+    if mode != "eager":
+        update = _compile(update, mode)
+    state, updates = rule.initial_state(shapes), []
+    for step, g in enumerate(gradients, start=1):
+        d, state = update(ops.convert_to_tensor(g), state, _scalar(step))
+        updates.append(ops.convert_to_numpy(d))
+    for leaf in keras.tree.flatten(state):
+        assert np.isfinite(ops.convert_to_numpy(leaf)).all()
+    return np.stack(updates)
+
+
+def _scalar(step):
+    return ops.convert_to_tensor(step, "int32")
+
+
+def _compile(function, mode):
+    if BACKEND == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=mode == "XLA")
+
+
 def _dtype(x):
     return keras.backend.standardize_dtype(x.dtype)
 
@@ -66,7 +122,7 @@ def _close_states(a, b):
 def test_shapes_and_dtypes(rule):
     """State is `[k, n]` (statistics aside) and keeps its structure, in float32."""
     state = rule.initial_state(N)
-    d, new_state = rule.update(_theta(rule), *_gradients(steps=2), state, step=1)
+    d, new_state = rule.update(large_theta(rule), *_gradients(steps=2), state, step=1)
     assert d.shape == (N,) and _dtype(d) == "float32"
     keras.tree.assert_same_structure(state, new_state)
     for old, new in zip(
@@ -78,8 +134,9 @@ def test_shapes_and_dtypes(rule):
         assert leaf.shape[1] == N
 
 
-def test_features_have_the_declared_number(rule):
+def test_features_have_the_declared_number(coordinatewise):
     """`features` returns `[num_features, n]`."""
+    rule = coordinatewise
     g, w = (ops.convert_to_tensor(x) for x in _gradients(steps=2))
     accumulators = rule.init_accumulators(N)
     context, _ = rule.observe(g, rule.init_statistics([(N,)]), 1, [(N,)])
@@ -90,7 +147,7 @@ def test_features_have_the_declared_number(rule):
 @pytest.mark.parametrize("n", [0, 1])
 def test_no_and_one_coordinate(rule, n):
     """Empty and scalar variables are fine."""
-    updates, _, _ = _run(rule, _theta(rule), _gradients(n))
+    updates, _, _ = _run(rule, large_theta(rule), _gradients(n))
     assert updates.shape == (3, n) and np.isfinite(updates).all()
 
 
@@ -101,15 +158,36 @@ def test_extreme_gradients_then_normal_ones(rule, scale, n, steps):
     signs = np.float32(np.arange(n) % 3 > 0) * 2 - 1
     extreme = np.zeros(n, "float32") if scale == 0 else signs * np.float32(scale)
     gradients = [extreme] * steps + list(_gradients(n, steps))
-    updates, w, state = _run(rule, _theta(rule), gradients)
+    updates, w, state = _run(rule, large_theta(rule), gradients)
     for value in (updates, w, *keras.tree.flatten(state)):
         assert np.isfinite(value).all()
     assert np.abs(updates).max() < 10
 
 
+@pytest.mark.parametrize("mode", MODES.get(BACKEND, ["eager"]))
+def test_extreme_gradients_in_any_shape(rule, mode):
+    """Beside each other in a tensor, then alone in one, then none."""
+    rng, n = np.random.default_rng(0), sum(SIZES)
+    sizes = np.float32([0.0, 1e-40, 1e-30, 1e-12, 1.0, 1e12, 1e30, np.inf])
+    mixed = rng.choice(sizes, (3, n)) * rng.choice(np.float32([-1, 1]), n)
+    alone = np.zeros((2, n), "float32")
+    alone[:, np.cumsum(SIZES) - 1] = [[np.inf], [1e30]]
+    gradients = [*mixed, *alone, np.zeros(n, "float32")]
+    updates = _run_shapes(rule, large_theta(rule), SHAPES, gradients, mode)
+    assert np.isfinite(updates).all() and np.abs(updates).max() < 10
+
+
+def test_a_large_gradient_alone_from_the_start(rule):
+    """Nothing else in its tensor has a scale then."""
+    g = np.zeros((3, 12), "float32")
+    g[:, 5] = [np.inf, -1e30, 1e-40]
+    updates = _run_shapes(rule, large_theta(rule), [(4, 3)], g)
+    assert np.isfinite(updates).all() and np.abs(updates).max() < 10
+
+
 def test_the_size_of_a_tiny_gradient_hardly_matters(rule):
     """Gradients too small for float32 squares act like none."""
-    theta = _theta(rule)
+    theta = large_theta(rule)
     none, _, _ = _run(rule, theta, np.zeros((5, N), "float32"))
     tiny, _, _ = _run(rule, theta, np.full((5, N), 1e-30, "float32"))
     _close(tiny, none)
@@ -117,20 +195,20 @@ def test_the_size_of_a_tiny_gradient_hardly_matters(rule):
 
 def test_depends_on_gradient_theta_and_state(rule):
     """Nothing is ignored."""
-    theta, gradients = _theta(rule), _gradients()
+    theta, gradients = large_theta(rule), _gradients()
     updates, _, _ = _run(rule, theta, gradients)
     flipped, _, _ = _run(rule, theta, -gradients)
-    other, _, _ = _run(rule, rule.init_theta(seed=2), gradients)
+    other, _, _ = _run(rule, large_theta(rule, seed=2), gradients)
     fresh, _, _ = _run(rule, theta, gradients[-1:])
-    for different in (flipped, other):
-        assert np.abs(updates - different).max() > 1e-5
-    assert np.abs(updates[-1] - fresh[0]).max() > 1e-5
+    for different in (flipped, other, np.broadcast_to(fresh, updates.shape)):
+        difference = np.abs(updates[-1] - different[-1]).max()
+        assert difference > 1e-3 * np.abs(updates).max()
 
 
 def test_permutation_equivariance(rule):
-    """The order of the coordinates does not matter."""
+    """The order of a vector's coordinates does not matter."""
     order = np.random.default_rng(3).permutation(N)
-    theta, gradients, w = _theta(rule), _gradients(), _gradients(steps=1)[0]
+    theta, gradients, w = large_theta(rule), _gradients(), _gradients(steps=1)[0]
     updates, _, state = _run(rule, theta, gradients, w)
     permuted, _, permuted_state = _run(rule, theta, gradients[:, order], w[order])
     _close(permuted, updates[:, order])
@@ -139,9 +217,20 @@ def test_permutation_equivariance(rule):
         _close_states(permuted_state[name], expected)
 
 
-def test_coordinates_are_independent(rule):
+@pytest.mark.parametrize("shape", [(4, 3), (2, 2, 1, 3)])
+def test_permutation_of_units(rule, shape):
+    """Nor that of a matrix's columns, each the weights of a unit."""
+    theta, order = large_theta(rule), [2, 0, 1]
+    gradients = _gradients(int(np.prod(shape))).reshape(3, *shape)
+    updates = _run_shapes(rule, theta, [shape], gradients.reshape(3, -1))
+    permuted = _run_shapes(rule, theta, [shape], gradients[..., order].reshape(3, -1))
+    updates = updates.reshape(gradients.shape)[..., order]
+    _close(permuted.reshape(gradients.shape), updates)
+
+
+def test_coordinates_are_independent(coordinatewise):
     """Two sets side by side give what each gives alone."""
-    theta = _theta(rule)
+    rule, theta = coordinatewise, large_theta(coordinatewise)
     a, b = _gradients(3, seed=1), 1e3 * _gradients(4, seed=2)
     w_a, w_b = np.float32([1, 2, 3]), np.float32([-1, 0, 1, 5])
     both, _, _ = _run(rule, theta, np.hstack([a, b]), np.hstack([w_a, w_b]))
@@ -151,31 +240,37 @@ def test_coordinates_are_independent(rule):
 
 def test_tensors_side_by_side(rule):
     """Several tensors at once give what each gives alone."""
-    shapes = [(4, 3), (), (2, 3, 5), (6,), (0,), (1, 7), (0, 4), (4, 0)]
-    sizes = [int(np.prod(shape)) for shape in shapes]
-    theta, n = _theta(rule), sum(sizes)
-    scales = np.repeat(10.0 ** np.arange(len(sizes)), sizes).astype("float32")
-    gradients = [g * scales for g in _gradients(n)]
-    ends = np.cumsum(sizes)[:-1]
-
-    def run(shapes, gradients):
-        w, state = np.ones(gradients[0].size), rule.initial_state(shapes)
-        updates = []
-        for step, g in enumerate(gradients, start=1):
-            d, state = rule.update(theta, g, w, state, step, shapes)
-            updates.append(ops.convert_to_numpy(d))
-        return np.stack(updates)
-
+    theta, ends = large_theta(rule), np.cumsum(SIZES)
+    scales = np.repeat(10.0 ** np.arange(len(SIZES)), SIZES).astype("float32")
+    gradients = [g * scales for g in _gradients(sum(SIZES))]
     alone = [
-        run([shape], [np.split(g, ends)[i] for g in gradients])
-        for i, shape in enumerate(shapes)
+        _run_shapes(rule, theta, [shape], [g[end - size : end] for g in gradients])
+        for shape, size, end in zip(SHAPES, SIZES, ends, strict=True)
     ]
-    _close(run(shapes, gradients), np.hstack(alone))
+    together = _run_shapes(rule, theta, SHAPES, gradients)
+    for part, one in zip(np.split(together, ends, axis=1), alone, strict=False):
+        _close(part, one)
+
+
+def test_only_what_a_rule_is_told_matters(rule):
+    """Each field of `Run` that is in `run_inputs` changes the update; no other does."""
+    theta, shapes = large_theta(rule), [(2, 3), (1,)]
+    g, w = _gradients(steps=2)
+
+    def update(**told):
+        state = rule.initial_state(shapes)
+        d, _ = rule.update(theta, g, w, state, 3, shapes, run=Run(**told))
+        return ops.convert_to_numpy(d)
+
+    known = {"total_steps": 50.0, "epochs": 5.0, "rho": 0.02}
+    for name, value in (("total_steps", 80.0), ("epochs", 40.0), ("rho", 0.2)):
+        same = np.array_equal(update(**known), update(**known | {name: value}))
+        assert same == (name not in rule.run_inputs)
 
 
 def test_same_inputs_same_outputs_and_inputs_untouched(rule):
     """Rules are pure functions."""
-    theta, (g, w) = _theta(rule), _gradients(steps=2)
+    theta, (g, w) = large_theta(rule), _gradients(steps=2)
     state = keras.tree.map_structure(ops.convert_to_numpy, rule.initial_state(N))
     inputs = (theta, g, w, state)
     before = keras.tree.map_structure(np.copy, inputs)
@@ -191,7 +286,7 @@ def test_same_inputs_same_outputs_and_inputs_untouched(rule):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 def test_any_float_type(rule, dtype):
     """Gradients and parameters of any type act as their float32 values."""
-    theta, (g, w) = _theta(rule), ops.cast(_gradients(steps=2), dtype)
+    theta, (g, w) = large_theta(rule), ops.cast(_gradients(steps=2), dtype)
     d, _ = rule.update(theta, g, w, rule.initial_state(N), step=1)
     g, w = ops.cast(g, "float32"), ops.cast(w, "float32")
     expected, _ = rule.update(theta, g, w, rule.initial_state(N), step=1)
@@ -206,7 +301,7 @@ def test_config_round_trip(rule):
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(rule)))
     copy = keras.saving.deserialize_keras_object(config)
     assert type(copy) is type(rule) and copy.get_config() == rule.get_config()
-    a, b = (_run(r, _theta(r), _gradients())[0] for r in (rule, copy))
+    a, b = (_run(r, large_theta(r), _gradients())[0] for r in (rule, copy))
     np.testing.assert_array_equal(a, b)
 
 

@@ -34,20 +34,21 @@ class Estimator(Configurable):
         name: The estimator's name.
         needs: The method of a regularizer that it needs, `"field"` or `"penalty"`.
             Defaults to `"field"`.
+        together: Whether it estimates several optimizees at once. Defaults to `False`.
     """
 
     name = None
     needs = "field"
+    together = False
 
-    def start(self, objective, seed, scale=1.0):
+    def start(self, objective, start):
         """Returns what the first unroll starts from: an `Optimizee` by default.
 
         Args:
             objective: A `MetaObjective`.
-            seed: Integer seed of the initial weights.
-            scale: Factor of the initial weights. Defaults to `1`.
+            start: A `Start`.
         """
-        return objective.start(seed, scale)
+        return objective.start(start)
 
     def estimate(self, objective, theta, optimizee, seed, steps):
         """Returns the `Estimate` of one unroll; runs inside a `tf.function`.
@@ -60,6 +61,26 @@ class Estimator(Configurable):
             steps: Number of steps, a Python integer.
         """
         raise NotImplementedError
+
+    def estimate_together(self, objective, theta, optimizees, seeds, steps):
+        """Returns the `Estimate`s of several unrolls on one task, stacked.
+
+        An estimator with `together` is given all at once, others one at a time.
+
+        Args:
+            objective: A `MetaObjective`.
+            theta: The rule's weights, a dict of tensors.
+            optimizees: What `start` or the last estimates returned, stacked, `[K, ...]`
+                each.
+            seeds: Integer tensor `[K, 2]`.
+            steps: Number of steps, a Python integer.
+        """
+        optimizee = tf.nest.map_structure(lambda x: x[0], optimizees)
+        estimate = self.estimate(objective, theta, optimizee, seeds[0], steps)
+        return tf.nest.map_structure(lambda x: x[None], estimate)
+
+    def check_rule(self, rule):
+        """Raises a `ValueError` if a rule is none that the estimator can work with."""
 
     def get_config(self):
         """Returns the constructor's arguments, as JSON types."""

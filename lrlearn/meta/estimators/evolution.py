@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from lrlearn.checks import check_positive
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
 from lrlearn.meta.meta_objective import Optimizee
-from lrlearn.meta.unroll import fold_in, run, unroll
+from lrlearn.meta.unroll import fold_in, unroll_together
 
 _NOISE_STREAM = -1  # the batches' seeds fold in the step, from 0
 _LATTICE = 2**22
@@ -35,40 +36,48 @@ class _EvolutionStrategy(Estimator):
     """
 
     needs = "penalty"
+    together = True
 
-    def __init__(self, sigma=0.01):
-        if not 0 < sigma < math.inf:
-            raise ValueError(f"`sigma` must be positive. Received: {sigma=}")
-        self.sigma = sigma
+    def __init__(self, sigma=0.01, limit=None):
+        check_positive("sigma", sigma)
+        if limit is not None:
+            check_positive("limit", limit)
+        self.sigma, self.limit = sigma, limit
 
-    def estimate_pair(self, objective, theta, pair, seed, steps):
-        """Returns the `Estimate` of one more perturbation of a `Pair`."""
-        epsilon = _normal(theta, self.sigma, seed)
-        xi = {name: pair.xi[name] + epsilon[name] for name in theta}
-        (plus, up), (minus, down) = (
-            unroll(
-                objective,
-                {name: theta[name] + sign * epsilon[name] for name in theta},
-                start,
-                seed,
-                steps,
-                objective.evaluate_penalty,
-            )
-            for sign, start in ((1.0, pair.plus), (-1.0, pair.minus))
-        )
+    def estimate(self, objective, theta, optimizee, seed, steps):
+        """See `Estimator`."""
+        stacked = tf.nest.map_structure(lambda x: x[None], optimizee)
+        estimate = self.estimate_together(objective, theta, stacked, seed[None], steps)
+        return tf.nest.map_structure(lambda x: x[0], estimate)
+
+    def estimate_pairs(self, objective, theta, pairs, seeds, steps):
+        """Returns the `Estimate`s of one more perturbation of each `Pair`, stacked."""
+        epsilon = _normal(theta, self.sigma, seeds)
+        xi = {name: pairs.xi[name] + epsilon[name] for name in theta}
+        thetas = {
+            name: tf.concat([theta[name] + e, theta[name] - e], axis=0)
+            for name, e in epsilon.items()
+        }
+        starts = tf.nest.map_structure(_concat, pairs.plus, pairs.minus)
+        ends, *losses = unroll_together(objective, thetas, starts, seeds, steps)
+        plus, minus = _halves(ends)
+        (up, down), (meta_up, meta_down) = map(_halves, losses)
         # Step by step: differences of near floats are exact, those of sums are not.
-        difference = tf.reduce_sum(up["meta_loss"] - down["meta_loss"])
+        difference = tf.reduce_sum(meta_up - meta_down, axis=1)
+        if self.limit is not None:
+            most = 2.0 * self.limit * steps
+            difference = tf.clip_by_value(difference, -most, most)
         slope = difference / (2.0 * self.sigma**2)
         return Estimate(
-            {name: slope * value for name, value in xi.items()},
+            {name: _scale(value, slope) for name, value in xi.items()},
             Pair(plus, minus, xi),
-            (up["loss"] + down["loss"]) / 2.0,
-            tf.reduce_mean(up["meta_loss"] + down["meta_loss"]) / 2.0,
+            (up + down) / 2.0,
+            tf.reduce_mean(meta_up + meta_down, axis=1) / 2.0,
         )
 
     def get_config(self):
         """See `Estimator`."""
-        return {"sigma": self.sigma}
+        return {"sigma": self.sigma, "limit": self.limit}
 
 
 class ES(_EvolutionStrategy):
@@ -87,9 +96,12 @@ class ES(_EvolutionStrategy):
 
     Args:
         sigma: Standard deviation $\sigma$ of the perturbations. Defaults to `0.01`.
+        limit: Most by which the mean meta-loss of a perturbed unroll counts as above or
+            below that of the pair, so that one that diverges does not outweigh all
+            others; or `None` for no limit. Defaults to `None`.
 
     Raises:
-        ValueError: If `sigma` is not positive.
+        ValueError: If `sigma` or `limit` is not positive.
 
     Reference:
         [Vicol et al., 2021](https://arxiv.org/abs/2112.13835), section 3.
@@ -97,11 +109,13 @@ class ES(_EvolutionStrategy):
 
     name = "es"
 
-    def estimate(self, objective, theta, optimizee, seed, steps):
+    def estimate_together(self, objective, theta, optimizees, seeds, steps):
         """See `Estimator`."""
-        pair = Pair(optimizee, optimizee, _zeros(theta))
-        estimate = self.estimate_pair(objective, theta, pair, seed, steps)
-        after = run(objective, theta, optimizee, seed, steps)
+        count = seeds.shape[0]
+        pairs = Pair(optimizees, optimizees, _zeros(theta, count))
+        estimate = self.estimate_pairs(objective, theta, pairs, seeds, steps)
+        thetas = {name: tf.stack([value] * count) for name, value in theta.items()}
+        after, *_ = unroll_together(objective, thetas, optimizees, seeds, steps)
         return estimate._replace(optimizee=after)
 
 
@@ -123,9 +137,12 @@ class PES(_EvolutionStrategy):
 
     Args:
         sigma: Standard deviation $\sigma$ of the perturbations. Defaults to `0.01`.
+        limit: Most by which the mean meta-loss of a perturbed unroll counts as above or
+            below that of the pair, so that one that diverges does not outweigh all
+            others; or `None` for no limit. Defaults to `None`.
 
     Raises:
-        ValueError: If `sigma` is not positive.
+        ValueError: If `sigma` or `limit` is not positive.
 
     Reference:
         [Vicol et al., 2021](https://arxiv.org/abs/2112.13835), section 4.
@@ -133,28 +150,48 @@ class PES(_EvolutionStrategy):
 
     name = "pes"
 
-    def start(self, objective, seed, scale=1.0):
+    def start(self, objective, start):
         """See `Estimator`."""
-        optimizee = objective.start(seed, scale)
+        optimizee = objective.start(start)
         return Pair(optimizee, optimizee, _zeros(objective.rule.init_theta()))
 
-    def estimate(self, objective, theta, optimizee, seed, steps):
+    def estimate_together(self, objective, theta, optimizees, seeds, steps):
         """See `Estimator`."""
-        return self.estimate_pair(objective, theta, optimizee, seed, steps)
+        return self.estimate_pairs(objective, theta, optimizees, seeds, steps)
 
 
-def _zeros(theta):
-    """Returns a dict of float32 zeros like `theta`."""
-    return {name: tf.zeros_like(value, tf.float32) for name, value in theta.items()}
+def _concat(*tensors):
+    return tf.concat(tensors, axis=0)
 
 
-def _normal(theta, sigma, seed):
-    """Returns normal noise, a dict like `theta`."""
-    seed = fold_in(seed, _NOISE_STREAM)
-    return {
-        name: sigma * _standard_normal(theta[name].shape, fold_in(seed, index))
-        for index, name in enumerate(sorted(theta))
-    }
+def _halves(structure):
+    """Returns two structures: what is before the middle of each tensor, and after."""
+    halves = [tf.split(tensor, 2) for tensor in tf.nest.flatten(structure)]
+    return [tf.nest.pack_sequence_as(structure, h) for h in zip(*halves, strict=True)]
+
+
+def _scale(values, factors):
+    """Returns tensors `[K, ...]` multiplied by `[K]`."""
+    return values * tf.reshape(factors, [-1] + [1] * (values.shape.rank - 1))
+
+
+def _zeros(theta, *shape):
+    """Returns a dict of float32 zeros like `theta`, of more axes in front."""
+    return {name: tf.zeros([*shape, *value.shape]) for name, value in theta.items()}
+
+
+def _normal(theta, sigma, seeds):
+    """Returns normal noise for each of K seeds, a dict like `theta` of `[K, ...]`."""
+
+    def noise(seed):
+        seed = fold_in(seed, _NOISE_STREAM)
+        return {
+            name: sigma * _standard_normal(theta[name].shape, fold_in(seed, index))
+            for index, name in enumerate(sorted(theta))
+        }
+
+    signature = {name: tf.float32 for name in theta}
+    return tf.map_fn(noise, seeds, fn_output_signature=signature)
 
 
 def _standard_normal(shape, seed):

@@ -51,5 +51,5 @@ class FullTape(Estimator):
         return {"through_features": self.through_features}
 
 
-def _product(x, optimizee, evaluation):
+def _product(optimizee, evaluation):
     return tf.reduce_sum(tf.stop_gradient(evaluation.v) * optimizee.w)

@@ -5,6 +5,7 @@ import tensorflow as tf
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
 from lrlearn.meta.estimators.full_tape import FullTape
 from lrlearn.meta.unroll import Record, unroll
+from lrlearn.rules import CoordinatewiseRule
 from lrlearn.rules.update_rule import aligned
 
 # Coordinates times steps on one tape: about 0.5 GB for an LSTM of 2x20 units.
@@ -62,6 +63,7 @@ class Replay(Estimator):
             steps,
             objective.evaluate_field,
             _records(take, x_shape, memory if segment < steps else {}, segment),
+            return_features=True,
         )
         R = tf.cumsum(recorded["v"], axis=0, reverse=True) * (n / kept)
         starts = {name: value[None] for name, value in memory.items()}
@@ -76,6 +78,14 @@ class Replay(Estimator):
             recorded["loss"],
             tf.reduce_mean(recorded["meta_loss"]),
         )
+
+    def check_rule(self, rule):
+        """See `Estimator`."""
+        if not isinstance(rule, CoordinatewiseRule):
+            raise ValueError(
+                "The estimator 'replay' needs a CoordinatewiseRule; take 'pes' or "
+                f"'full_tape'. Received: {rule=}"
+            )
 
     def get_config(self):
         """See `Estimator`."""
@@ -95,14 +105,14 @@ def _records(take, x_shape, memory, segment):
 
     def memory_record(name):
         return Record(
-            lambda x, optimizee, evaluation: take(optimizee.rule_state["memory"][name]),
+            lambda optimizee, evaluation, x: take(optimizee.rule_state["memory"][name]),
             memory[name].shape,
             segment,
         )
 
     return {
-        "x": Record(lambda x, optimizee, evaluation: take(x), x_shape),
-        "v": Record(lambda x, optimizee, evaluation: take(evaluation.v), x_shape[1:]),
+        "x": Record(lambda optimizee, evaluation, x: take(x), x_shape),
+        "v": Record(lambda optimizee, evaluation, x: take(evaluation.v), x_shape[1:]),
         **{f"memory/{name}": memory_record(name) for name in memory},
     }
 

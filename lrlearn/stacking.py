@@ -24,7 +24,7 @@ def map_stacked(fn, elements, sequential=False):
 
     Example:
         >>> import tensorflow as tf
-        >>> from lrlearn.evaluation import stacking
+        >>> from lrlearn import stacking
         >>> stacked = {"w": tf.constant([[1.0, 2.0], [3.0, 4.0]])}
         >>> stacking.map_stacked(lambda e: tf.reduce_sum(e["w"]), stacked).numpy()
         array([3., 7.], dtype=float32)

@@ -1,0 +1,65 @@
+"""What a user tells an optimizer about the run, in variables."""
+
+import keras
+
+from lrlearn.optimizers import backends
+from lrlearn.rules.run import Run, check_run_input
+
+
+class RunInputs:
+    """The values of a rule's `run_inputs`, in variables of its optimizer.
+
+    In variables they can change between two steps of a graph, and are saved.
+
+    Args:
+        rule: An `UpdateRule`.
+        add_variable: `keras.optimizers.Optimizer.add_variable`.
+        values: A dict of all fields of `Run` to numbers, or `None` if not known.
+
+    Raises:
+        ValueError: If a value is negative, or the rule is not told it.
+    """
+
+    def __init__(self, rule, add_variable, values):
+        self._rule = rule
+        values = {name: self._check(name, value) for name, value in values.items()}
+        self._variables = {
+            name: add_variable(
+                (),
+                initializer=keras.initializers.Constant(values[name]),
+                dtype="float32",
+                name=name,
+            )
+            for name in rule.run_inputs
+        }
+
+    def get(self, name):
+        """Returns the value of a field; `None` if it is not known."""
+        if name not in self._variables:
+            return None
+        with backends.outside_graph():
+            value = float(self._variables[name].numpy())
+        return value if value or name == "rho" else None
+
+    def set(self, name, value):
+        """Sets the value of a field; `None` if it is not known."""
+        value = self._check(name, value)
+        if name in self._variables:
+            self._variables[name].assign(value)
+
+    def run(self):
+        """Returns the `Run`."""
+        return Run(**self._variables)
+
+    def _check(self, name, value):
+        if value is None:
+            has_default = name == "rho" and name in self._rule.run_inputs
+            return float(self._rule.default_rho if has_default else 0)
+        value = check_run_input(name, value)
+        if name not in self._rule.run_inputs:
+            told = ", ".join(self._rule.run_inputs) or "none"
+            raise ValueError(
+                f"`{name}` must be an input of the rule {type(self._rule).__name__}, "
+                f"whose inputs are: {told}. Received: {name}={value!r}"
+            )
+        return value

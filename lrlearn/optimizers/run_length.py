@@ -1,0 +1,66 @@
+"""A callback that tells the optimizer how long the run is."""
+
+import keras
+
+from lrlearn.optimizers.learned_optimizer import LearnedOptimizer
+
+
+class RunLength(keras.callbacks.Callback):
+    """Tells the model's `LearnedOptimizer` how long `fit` is.
+
+    It sets `total_steps` and `epochs`, what is done before this `fit` included. Data of
+    unknown length, such as a generator, are known after their first epoch. An optimizer
+    whose rule has no such inputs is left as it is.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import lrlearn
+        >>> model = keras.Sequential([keras.layers.Dense(1)])
+        >>> rule = lrlearn.rules.ScheduledMLP()
+        >>> optimizer = lrlearn.LearnedOptimizer(rule, rule.init_theta())
+        >>> model.compile(optimizer, "mse")
+        >>> x, y = np.ones((64, 3)), np.ones((64, 1))
+        >>> history = model.fit(
+        ...     x, y, epochs=5, callbacks=[lrlearn.RunLength()], verbose=0)
+        >>> optimizer.total_steps, optimizer.epochs
+        (10.0, 5.0)
+    """
+
+    def on_train_begin(self, logs=None):
+        """Starts to count anew."""
+        self._before = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Sets the length, if it is known."""
+        optimizers = list(_told(self.model.optimizer))
+        batches = [int(optimizer._iterations) for optimizer in optimizers]
+        for i, optimizer in enumerate(optimizers):
+            steps = self.params["steps"]
+            if steps is None and self._before:
+                steps = batches[i] - self._before[i]  # of the last epoch
+            _set_length(optimizer, batches[i], steps, self.params["epochs"] - epoch)
+        self._before = batches
+
+
+def _told(optimizer):
+    """Yields those that an optimizer is or holds and whose rule is told the length."""
+    # With mixed precision it is within a `LossScaleOptimizer`.
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    for each in getattr(optimizer, "optimizers", [optimizer]):
+        if isinstance(each, LearnedOptimizer) and each.rule.run_inputs:
+            yield each
+
+
+def _set_length(optimizer, batches, steps, epochs):
+    """Sets the length: some batches so far, then epochs of some steps each."""
+    told = optimizer.rule.run_inputs
+    if steps:
+        total = batches + steps * epochs
+        if "total_steps" in told:
+            total //= optimizer.gradient_accumulation_steps or 1
+            optimizer.total_steps = total
+        if "epochs" in told:
+            optimizer.epochs = batches / steps + epochs
+    elif (optimizer.total_steps or 0) <= optimizer.iterations:
+        optimizer.total_steps = None  # it was that of another run

@@ -1,0 +1,207 @@
+"""The interface of update rules with a learned schedule."""
+
+import itertools
+import math
+
+import keras
+from keras import ops
+
+from lrlearn.rules import tensor_statistics
+from lrlearn.rules.building_blocks import init_network
+from lrlearn.rules.run import Run, check_run_input
+from lrlearn.rules.tensor_statistics import TensorStatistics, rms
+from lrlearn.rules.update_rule import UpdateRule, sizes_and_shapes
+
+_NUM_CONTEXT = 16
+_NUM_DIAL = 2
+_HIDDEN = 16
+_STEP, _DECAY = 0.003, 0.1
+_WARM_UP = 0.06
+_COHERENCE = 8.0
+_NOMINAL_FAN_IN = 784
+_FAN_IN_FACTORS = 0.05, 2.5
+
+
+class ScheduledRule(UpdateRule):
+    r"""An update rule that is told how long the run is, and learns its schedule.
+
+    For each tensor at step $t$ of $T$, with its fan-in $f$, Adam's direction $a$, the
+    coherence $\kappa$ and further statistics (see `TensorStatistics`), one network
+    gives a direction, normalized over the tensor,
+
+    $$u = \frac{a}{\mathrm{rms}(a)} + o_\theta(x, z), \qquad
+      \hat u = \sqrt{\min(\mathrm{rms}(a), 1) + 10^{-3}}\;
+        \frac{u}{\mathrm{rms}(u)},$$
+
+    and another the tensor's step size and decay,
+
+    $$s, \lambda = \tanh(z^T K_1 + b_1) K_2 + b_2, \qquad
+      d = -\eta\,e^{3 s}\,(\hat u + 0.1\,e^{3 \lambda}\,w),$$
+
+    from features $z$ of the tensor and of the run, $x$ of the coordinate. Exponents are
+    clipped to $[-6, 4]$. The nominal step
+
+    $$\eta = 0.003\,\mathrm{clip}\left(\tfrac{784}{f}, 0.05, 2.5\right)
+      \left(1 - \tfrac{t}{T} + \tfrac{1}{T}\right)
+      \min\left(1, \tfrac{t}{0.06\,T}\right)
+      \Big/ \max\left(1, \tfrac{\kappa}{8}\right)$$
+
+    falls with the width as in muP, and over the run; a vector has no factor of width.
+    Output layers start as zeros: the untrained rule is Adam, normalized, with this
+    schedule, and useful as it is.
+
+    Subclasses implement `direction_shapes`, `direction` and `get_config`; those that
+    remember also `init_memory`.
+
+    Args:
+        default_rho: The dial's setting unless a user sets it, and so whether the rule
+            has a dial: what `Run.rho` is. Defaults to `None`, a rule without one.
+
+    Attributes:
+        num_context: Number of features $z$.
+
+    Reference:
+        [Metz et al., 2022](https://arxiv.org/abs/2211.09760), section 3 (features of
+        tensors set the schedule); [Yang et al., 2022](https://arxiv.org/abs/2203.03466),
+        table 8 (fan-in).
+    """
+
+    def __init__(self, default_rho=None):
+        if default_rho is not None:
+            default_rho = check_run_input("default_rho", default_rho)
+        self.default_rho = default_rho
+        self.num_context = _NUM_CONTEXT + (0 if default_rho is None else _NUM_DIAL)
+
+    @property
+    def run_inputs(self):
+        """See `UpdateRule`."""
+        dial = () if self.default_rho is None else ("rho",)
+        return "total_steps", "epochs", *dial
+
+    def init_memory(self, n):
+        """Returns the state of `direction`, a dict of `[k, n]`; by default empty."""
+        return {}
+
+    def direction_shapes(self):
+        """Returns shapes of the weights of `direction`, a dict like `theta_shapes`.
+
+        Its output layer must be named `"head"`, as it starts as zeros.
+        """
+        raise NotImplementedError
+
+    def direction(self, theta, x, z, memory):
+        """Returns what the direction differs by from Adam's.
+
+        Args:
+            theta: A dict like that of `init_theta`.
+            x: Features of coordinates, float32 `[8, n]`.
+            z: Features of their tensor, float32 `[num_context, 1]`.
+            memory: What `init_memory` or the last call returned.
+
+        Returns:
+            A tuple `(o, memory)`, `o` of shape `[n]`.
+        """
+        raise NotImplementedError
+
+    def theta_shapes(self):
+        """See `UpdateRule`."""
+        return {
+            "schedule/kernel": (_HIDDEN, self.num_context),
+            "schedule/bias": (_HIDDEN, 1),
+            "schedule/head/kernel": (2, _HIDDEN),
+            "schedule/head/bias": (2, 1),
+            **self.direction_shapes(),
+        }
+
+    def init_theta(self, seed=0):
+        """See `UpdateRule`: Glorot kernels, output layers of zeros."""
+        return init_network(self.theta_shapes(), seed, head_scale=0.0)
+
+    def initial_state(self, shapes):
+        """See `UpdateRule`: three numbers a parameter, and the memory."""
+        n, _ = sizes_and_shapes(shapes)
+        return {
+            "statistics": {},
+            "accumulators": tensor_statistics.zeros(n),
+            "memory": self.init_memory(n),
+        }
+
+    def update(self, theta, gradient, parameter, state, step, shapes=None, *, run=None):
+        """See `UpdateRule`."""
+        g, w = ops.cast(gradient, "float32"), ops.cast(parameter, "float32")
+        theta, state = keras.tree.map_structure(ops.convert_to_tensor, (theta, state))
+        _, shapes = sizes_and_shapes(g.shape[0] if shapes is None else shapes)
+        shapes = [shape for shape in shapes if math.prod(shape) > 0]
+        if not shapes:
+            return g, state
+        run, t = (run or Run()).resolve(step)
+        parts = _split((g, w, state["accumulators"], state["memory"]), shapes)
+        tensors = [
+            TensorStatistics(shape, g, w, moments, step)
+            for shape, (g, w, moments, _) in zip(shapes, parts, strict=True)
+        ]
+        z = self._context(tensors, run, t)
+        log_step, log_decay = self._schedule(theta, z)
+        results = []
+        for i, (tensor, (*_, memory)) in enumerate(zip(tensors, parts, strict=True)):
+            o, memory = self.direction(
+                theta, tensor.features(), z[:, i : i + 1], memory
+            )
+            step_size = _nominal(tensor, run, t) * _exp(log_step[i])
+            decay = _DECAY * _exp(log_decay[i])
+            d = -step_size * (_normalized(tensor, o) + decay * tensor.w)
+            results.append((d, tensor.moments, memory))
+        d, moments, memory = _join(results)
+        return d, {"statistics": {}, "accumulators": moments, "memory": memory}
+
+    def _context(self, tensors, run, t):
+        """Returns the features z of all tensors, `[num_context, tensors]`."""
+        columns = [ops.stack(tensor.context(run, t)) for tensor in tensors]
+        z = ops.stack(columns, axis=1)
+        if self.default_rho is None:
+            return z
+        dial = ops.stack([(ops.log(run.rho + 0.005) + 3.2) / 1.5, 5.0 * run.rho])
+        dial = dial[:, None] + ops.zeros_like(z[:_NUM_DIAL])
+        return ops.concatenate([z, dial], axis=0)
+
+    def _schedule(self, theta, z):
+        """Returns log-factors of step size and decay, a tuple of two `[tensors]`."""
+        hidden = ops.matmul(theta["schedule/kernel"], z) + theta["schedule/bias"]
+        head = theta["schedule/head/kernel"], theta["schedule/head/bias"]
+        return ops.unstack(ops.matmul(head[0], ops.tanh(hidden)) + head[1], 2)
+
+
+def _nominal(tensor, run, t):
+    """Returns the nominal step size of a tensor, a scalar."""
+    least, most = _FAN_IN_FACTORS
+    width = 1.0
+    if tensor.matrix:
+        width = min(max(_NOMINAL_FAN_IN / tensor.fan_in, least), most)
+    done = t / run.total_steps
+    schedule = (1.0 - done + 1.0 / run.total_steps) * ops.minimum(done / _WARM_UP, 1.0)
+    return _STEP * width * schedule / ops.maximum(tensor.coherence / _COHERENCE, 1.0)
+
+
+def _normalized(tensor, o):
+    """Returns the direction of a tensor in its normalized form, `[n]`."""
+    u = tensor.a / tensor.a_rms + o
+    return u * (ops.sqrt(ops.minimum(tensor.a_rms, 1.0) + 1e-3) / rms(u))
+
+
+def _exp(log):
+    return ops.exp(ops.clip(3.0 * log, -6.0, 4.0))
+
+
+def _split(structure, shapes):
+    """Returns the structure of each tensor: its part of the last axis."""
+    ends = itertools.accumulate(math.prod(shape) for shape in shapes)
+    parts = [
+        [x[..., end - math.prod(shape) : end] for x in keras.tree.flatten(structure)]
+        for shape, end in zip(shapes, ends, strict=True)
+    ]
+    return [keras.tree.pack_sequence_as(structure, part) for part in parts]
+
+
+def _join(parts):
+    """Returns the structure of all tensors together, given that of each."""
+    return keras.tree.map_structure(lambda *x: ops.concatenate(x, axis=-1), *parts)
