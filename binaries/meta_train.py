@@ -172,8 +172,9 @@ def _settings():
     settings = {flag.name: flag.value for flag in _SETTINGS if flag.value is not None}
     for flag, kind in ((_HORIZON, int), (_INITIAL_SCALE, float), (_DIAL, float)):
         if flag.value is not None:
-            values = cli.numbers(flag, kind)
-            settings[flag.name] = values[0] if len(values) == 1 else values
+            settings[flag.name] = cli.numbers(flag, kind)
+    if len(settings.get("horizon", ())) == 1:
+        (settings["horizon"],) = settings["horizon"]
     return settings
 
 

@@ -12,12 +12,15 @@ class MetaHistory:
             end of the unrolls), `gradient_norm`, `skipped` (optimizees that were not
             valid, left out and restarted) and, if it was validated, `score` (lower is
             better).
+        untrained_score: The score of the weights that the run started from; infinite
+            without meta-validation.
     """
 
     COLUMNS = ("step", "meta_loss", "loss", "gradient_norm", "skipped", "score")
 
     def __init__(self, rows=()):
         self.rows = list(rows)
+        self.untrained_score = float("inf")
 
     @property
     def total_skipped(self):

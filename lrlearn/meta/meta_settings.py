@@ -25,7 +25,7 @@ class MetaSettings:
             at least 1, drawn log-uniformly: the rule sees rescaled weights of the same
             function. Defaults to `(1.0, 1.0)`.
         dial: Smallest and largest setting of the dial of a rule that has one, drawn
-            log-uniformly (and once in five times 0), by which the teacher's strength is
+            log-uniformly (and once in four times 0), by which the teacher's strength is
             multiplied; or `None` for 0. Defaults to `None`.
         meta_loss: `"log"` or `"loss"`. Defaults to `"log"`.
         loss_offset: Added to a loss before its logarithm is taken. Defaults to `1e-8`.
@@ -78,8 +78,8 @@ class MetaSettings:
         object.__setattr__(self, "horizon", horizon)
         intervals = ["horizon", "initial_scale"] + ["dial"] * (self.dial is not None)
         for name in intervals:
-            bounds = tuple(getattr(self, name))
-            valid = len(bounds) == 2 and 0 < bounds[0] <= bounds[1] < math.inf
+            bounds = _pair(getattr(self, name))
+            valid = bounds is not None and 0 < bounds[0] <= bounds[1] < math.inf
             self._require(name, valid, "two positive numbers, the smaller first")
         if self.validation_steps is None:
             steps = round(math.sqrt(horizon[0] * horizon[1]))
@@ -91,8 +91,8 @@ class MetaSettings:
             "validation_steps",
         ):
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        factors = tuple(self.reparameterization)
-        valid = len(factors) == 2 and all(1 <= factor < math.inf for factor in factors)
+        factors = _pair(self.reparameterization)
+        valid = factors is not None and 1 <= min(factors) <= max(factors) < math.inf
         self._require("reparameterization", valid, "two numbers, at least 1")
         at_once, every = self.tasks_per_step, self.validation_every
         self._require("tasks_per_step", at_once is None or at_once >= 1, "None or >= 1")
@@ -111,3 +111,9 @@ class MetaSettings:
             raise ValueError(
                 f"`{name}` must be {rule}. Received: {name}={getattr(self, name)!r}"
             )
+
+
+def _pair(value):
+    """Returns a tuple of two numbers, `None` if the value is no such pair."""
+    pair = tuple(value) if isinstance(value, tuple | list) else ()
+    return pair if len(pair) == 2 else None

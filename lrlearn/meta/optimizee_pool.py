@@ -140,8 +140,8 @@ def draw_start(rng, settings, steps):
 
 
 def draw_rho(rng, dial):
-    """Returns a setting of the dial: 0 once in five times."""
-    if dial is None or rng.uniform() < 0.2:
+    """Returns a setting of the dial: 0 once in four times."""
+    if dial is None or rng.uniform() < 0.25:
         return 0.0
     return _log_uniform(rng, dial)
 

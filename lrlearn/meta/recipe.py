@@ -68,7 +68,7 @@ class Recipe:
 _COORDINATEWISE = Recipe(Replay(), steps=300, learning_rate=5e-3)
 _SCHEDULED = Recipe(
     PES(sigma=0.02, limit=1.0),
-    steps=4500,
+    steps=4000,
     learning_rate=3e-3,
     warm_up=50,
     beta_2=0.99,

@@ -5,6 +5,7 @@ import difflib
 import inspect
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from lrlearn.checks import check_count
@@ -131,8 +132,9 @@ class MetaTrainer:
     def theta(self):
         """The meta-trained weights, a dict of NumPy arrays.
 
-        The moving average that did best in meta-validation; without meta-validation,
-        the present one.
+        The moving average that did best in meta-validation, or the weights that the
+        run started from if none did better; without meta-validation, the present
+        average.
         """
         return self._weights.best
 
@@ -195,13 +197,18 @@ class MetaTrainer:
                 see `lrlearn.optimizers.presets.save_preset`.
         """
         score = self.history.best and self.history.best["score"]
-        facts = {"meta_steps": self.step, "meta_validation_score": score}
+        untrained = self.history.untrained_score
+        facts = {
+            "meta_steps": self.step,
+            "meta_validation_score": score,
+            "untrained_score": untrained if np.isfinite(untrained) else None,
+        }
         metadata = {**preset_card.recipe(self.config), **facts, **metadata}
         presets.save_preset(directory, self.rule, self.theta, metadata)
 
     def _train(self, steps, callbacks, directory, checkpoint_every, interrupted):
         if self.step == 0:
-            self._pool.start()
+            self._start()
         while self.step < steps and not self.stop_training and not interrupted():
             self._train_step(callbacks)
             if directory and self.step % checkpoint_every == 0:
@@ -210,6 +217,13 @@ class MetaTrainer:
             self._save(directory)
         if interrupted():
             raise KeyboardInterrupt
+
+    def _start(self):
+        """Starts the optimizees; a rule that is useful untrained must be bettered."""
+        self._pool.start()
+        if self._validate:
+            self._weights.keep_average()
+            self.history.untrained_score = self._validate(self._weights.average)
 
     def _train_step(self, callbacks):
         step = self.step
@@ -234,7 +248,7 @@ class MetaTrainer:
         callbacks.on_test_begin()
         row["score"] = self._validate(self._weights.average)
         best = self.history.best
-        if best is row:
+        if best is row and row["score"] < self.history.untrained_score:
             self._weights.keep_average()
         logs = {"step": row["step"], "score": row["score"]}
         logs |= {"best_step": best["step"], "best_score": best["score"]}
@@ -248,12 +262,16 @@ class MetaTrainer:
         arrays = directory.load()
         if arrays and len(arrays["history"]) > self.step:
             self.history = MetaHistory.from_array(arrays["history"])
+            self.history.untrained_score = float(arrays["untrained_score"])
             self._weights.restore(arrays)
             self._pool.restore(arrays)
         return directory
 
     def _save(self, directory):
-        arrays = {"history": self.history.to_array()}
+        arrays = {
+            "history": self.history.to_array(),
+            "untrained_score": np.array(self.history.untrained_score),
+        }
         directory.save(self.step, arrays | self._weights.arrays() | self._pool.arrays())
         directory.write_text("history.csv", self.history.frame().to_csv(index=False))
 

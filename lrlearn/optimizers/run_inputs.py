@@ -53,8 +53,8 @@ class RunInputs:
 
     def _check(self, name, value):
         if value is None:
-            has_default = name == "rho" and name in self._rule.run_inputs
-            return float(self._rule.default_rho if has_default else 0)
+            default = getattr(self._rule, "default_rho", None) if name == "rho" else 0
+            return float(default or 0)
         value = check_run_input(name, value)
         if name not in self._rule.run_inputs:
             told = ", ".join(self._rule.run_inputs) or "none"

@@ -34,7 +34,7 @@ class RunLength(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Sets the length, if it is known."""
         optimizers = list(_told(self.model.optimizer))
-        batches = [int(optimizer._iterations) for optimizer in optimizers]
+        batches = [int(o._iterations.numpy()) for o in optimizers]
         for i, optimizer in enumerate(optimizers):
             steps = self.params["steps"]
             if steps is None and self._before:

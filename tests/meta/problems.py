@@ -48,7 +48,7 @@ def mlp(*layers, name="mlp", loss=CROSSENTROPY, validation=True, batch_size=32):
 
 
 def quadratic():
-    """A task of linear regression, far from its solution, on one batch."""
+    """A task of linear regression, far from its solution, on one batch: one tensor."""
     x = np.random.default_rng(0).normal(size=(50, 5)).astype("float32")
     y = x @ np.float32([[3], [-2], [4], [-5], [2]])
 
@@ -57,7 +57,7 @@ def quadratic():
             [keras.Input((5,)), keras.layers.Dense(1, use_bias=False)]
         )
 
-    return fix_batches(Task(model_fn, "mse", (x, y), batch_size=50))
+    return fix_batches(Task(model_fn, "mse", (x, y), (x, y), batch_size=50))
 
 
 def fix_batches(task):
@@ -90,7 +90,14 @@ def meta_problem(*tasks, rule=RULE, estimator="replay", **settings):
 
 def theta_of(rule, seed=0):
     """Larger than `init_theta`, so that every part of the rule matters."""
-    return {k: tf.constant(3.0 * v) for k, v in rule.init_theta(seed).items()}
+    rng = np.random.default_rng(seed)
+
+    def value(name, start):
+        if name.endswith("kernel") and not np.any(start):
+            start = 0.1 * rng.normal(size=start.shape)
+        return tf.constant(3.0 * start, tf.float32)
+
+    return {name: value(name, start) for name, start in rule.init_theta(seed).items()}
 
 
 def flat(gradient):

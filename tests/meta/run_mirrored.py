@@ -27,7 +27,8 @@ def _trainer(**changes):
 
 def check_meta_gradient():
     """A plain gradient step of size 1 is the mean over all four optimizees."""
-    trainer = _trainer(meta_optimizer=keras.optimizers.SGD(1.0), ema_decay=0.0)
+    plain = {"meta_optimizer": keras.optimizers.SGD(1.0), "ema_decay": 0.0}
+    trainer = _trainer(**plain, jit_compile=True)
     pool = trainer._pool
     assert [[s.replica for s in slots] for slots in pool.replicas] == [[0, 0], [1, 1]]
     theta = {k: tf.constant(v) for k, v in RULE.init_theta(0).items()}

@@ -6,13 +6,14 @@ import pytest
 from tests import processes
 
 
+@pytest.mark.long
 def test_mirrored(tmp_path):
     """Meta-gradients are averaged over replicas, and resuming is exact."""
     output = processes.run("tests.meta.run_mirrored", tmp_path)
     assert output.endswith("done\n")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_multi_worker(tmp_path):
     """Two processes end with the same theta, from optimizees of their own."""
     started = [

@@ -8,7 +8,13 @@ from lrlearn.meta import ES, PES, FullTape, Replay, estimators
 from lrlearn.meta.estimators.evolution import Pair
 from lrlearn.meta.meta_objective import Start
 from lrlearn.regularizers import GAM, GSAM, L2, SAM, value_and_gradients
-from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
+from lrlearn.rules import (
+    CoordinatewiseLSTM,
+    PerParameterMLP,
+    Run,
+    ScheduledLSTM,
+    ScheduledMLP,
+)
 from tests.meta.problems import (
     ADAM_RULE,
     RULE,
@@ -47,20 +53,24 @@ RULES = {
     "normalized/adam": ADAM_RULE,
     "mlp": PerParameterMLP(units=4),
 }
+SCHEDULED = {
+    "scheduled mlp": ScheduledMLP(units=4),
+    "scheduled lstm": ScheduledLSTM(units=(3,)),
+}
 UNROLL = 4
 SEED = tf.constant([3, 5])
 START = Start(seed=1, steps=1000)
 
 
-def _estimate(estimator, p, seed=SEED, **options):
-    theta = theta_of(p.rule)
+def _estimate(estimator, p, seed=SEED, start=None, **options):
+    theta, start = theta_of(p.rule), start or estimator.start(p, START)
 
     def estimate(theta, optimizee, seed):
         return estimator.estimate(p, theta, optimizee, seed, UNROLL)
 
     if options:
         estimate = tf.function(estimate, autograph=False, **options)
-    return estimate(theta, estimator.start(p, START), seed)
+    return estimate(theta, start, seed)
 
 
 def _optimizees(state):
@@ -71,8 +81,13 @@ def _optimizees(state):
 def test_contract(estimator):
     """Gradients like `theta`, the state in its structure, all of it by the seed."""
     p = objective(mlp(), regularizer=SAM())
-    first, again = (_estimate(estimator, p) for _ in range(2))
     theta, start = theta_of(RULE), estimator.start(p, START)
+
+    @tf.function(autograph=False)
+    def estimate(seed):
+        return _estimate(estimator, p, seed, start)
+
+    first, again = estimate(SEED), estimate(SEED)
     assert {k: v.shape for k, v in first.gradient.items()} == {
         k: v.shape for k, v in theta.items()
     }
@@ -84,7 +99,7 @@ def test_contract(estimator):
     assert np.all(np.isfinite(first.losses)) and np.isfinite(first.meta_loss)
     for one, other in zip(tf.nest.flatten(first), tf.nest.flatten(again), strict=True):
         np.testing.assert_array_equal(one, other)
-    other = _estimate(estimator, p, seed=SEED + 1)
+    other = estimate(SEED + 1)
     assert relative_error(other.gradient, first.gradient) > 0.01
 
 
@@ -106,9 +121,9 @@ def test_the_optimizee_runs_on_along_theta(name):
         Replay(50),
         Replay(50, segment=3),
         PES(0.1),
-        pytest.param(ES(0.1), marks=pytest.mark.slow),
-        pytest.param(FullTape(), marks=pytest.mark.slow),
-        pytest.param(FullTape(through_features=True), marks=pytest.mark.slow),
+        pytest.param(ES(0.1), marks=pytest.mark.long),
+        pytest.param(FullTape(), marks=pytest.mark.long),
+        pytest.param(FullTape(through_features=True), marks=pytest.mark.long),
     ],
     ids=[
         "replay of some",
@@ -162,10 +177,12 @@ def _loss_by_hand(task, w):
 def _train_by_hand(rule, theta, task, w, meta_loss, constant=tf.stop_gradient):
     """Returns the sum of the meta-losses after each of some steps of the rule."""
     shapes = [(64, 4), (4,), (4, 10), (10,)]
+    told = {"run": Run(START.steps, epochs=START.steps * 32 / 1000)}
     state, total = rule.initial_state(shapes), 0.0
     for step in range(1, UNROLL + 1):
         _, (g,) = value_and_gradients(lambda w: _loss_by_hand(task, w[0]), [w])
-        d, state = rule.update(theta, constant(g), constant(w), state, step, shapes)
+        arguments = theta, constant(g), constant(w), state, step, shapes
+        d, state = rule.update(*arguments, **told)
         w = w + d
         total += meta_loss(lambda w: _loss_by_hand(task, w), w)
     return total
@@ -188,7 +205,9 @@ def _sam_over_loss(loss_fn, w):
     return _sam(loss_fn, w) / tf.stop_gradient(loss_fn(w))
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize(
+    "rule", [*RULES.values(), *SCHEDULED.values()], ids=[*RULES, *SCHEDULED]
+)
 @pytest.mark.parametrize(
     ("meta_loss", "arguments"),
     [

@@ -126,6 +126,58 @@ def test_pes_runs_on_along_both_perturbations():
         pair = after
 
 
+@pytest.mark.parametrize(("seed", "sign"), [(0, -1), (1, 1)])
+def test_limit(seed, sign):
+    """More than the limit a step, up or down, counts as the limit."""
+    p = objective(quadratic(), MOMENTUM)
+
+    def slope(limit):
+        estimator = PES(sigma=0.1, limit=limit)
+        pair = estimator.start(p, START)
+        estimate = estimator.estimate(p, THETA, pair, tf.constant([3, seed]), UNROLL)
+        slopes = [
+            estimate.gradient[name] / estimate.optimizee.xi[name] for name in THETA
+        ]
+        np.testing.assert_allclose(*slopes, rtol=1e-5)
+        return float(slopes[0][0])
+
+    # (sum of L+ - sum of L-) / (2 sigma^2), over two steps.
+    difference = 2.0 * 0.1**2 * slope(None)
+    most = abs(difference) / (2 * UNROLL)
+    assert np.sign(difference) == sign
+    for share, expected in ((1.001, difference), (0.5, 0.5 * difference)):
+        received = 2.0 * 0.1**2 * slope(share * most)
+        np.testing.assert_allclose(received, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("estimator", [ES(0.1), PES(0.1)], ids=["es", "pes"])
+@pytest.mark.parametrize(
+    "task",
+    [mlp(), mlp(lambda: keras.layers.BatchNormalization())],
+    ids=["stacked", "in turn"],
+)
+def test_several_at_once_are_as_each_alone(task, estimator):
+    """Whether or not they are computed in one stack."""
+    p, theta = objective(task, regularizer=L2(0.1)), theta_of(RULE)
+    starts = [estimator.start(p, Start(seed, steps=100)) for seed in range(3)]
+    seeds = tf.constant([[0, 1], [0, 2], [0, 3]])
+    stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *starts)
+
+    @tf.function(autograph=False)
+    def together():
+        return estimator.estimate_together(p, theta, stacked, seeds, UNROLL)
+
+    @tf.function(autograph=False)
+    def alone(start, seed):
+        return estimator.estimate(p, theta, start, seed, UNROLL)
+
+    received = tf.nest.flatten(together())
+    for index, start in enumerate(starts):
+        expected = tf.nest.flatten(alone(start, seeds[index]))
+        for one, other in zip(received, expected, strict=True):
+            np.testing.assert_allclose(one[index], other, rtol=2e-4, atol=2e-5)
+
+
 @pytest.mark.parametrize("meta_split", ["train", "validation"])
 @pytest.mark.parametrize("meta_loss", ["log", "loss"])
 def test_the_penalty_is_added(meta_loss, meta_split):
@@ -176,10 +228,11 @@ def test_meta_training_by_pes_learns():
     assert score(trainer.theta) < untrained - 0.5
 
 
-@pytest.mark.parametrize("sigma", [-1, 0, np.nan])
-def test_sigma_must_be_positive(sigma):
+@pytest.mark.parametrize("name", ["sigma", "limit"])
+@pytest.mark.parametrize("value", [-1, 0, np.nan])
+def test_numbers_must_be_positive(name, value):
     """One line."""
-    message = f"^`sigma` must be a positive number. Received: sigma={sigma}$"
+    message = f"^`{name}` must be a positive number. Received: {name}={value}$"
     for estimator in (ES, PES):
         with pytest.raises(ValueError, match=message):
-            estimator(sigma)
+            estimator(**{name: value})

@@ -7,10 +7,12 @@ import pytest
 import tensorflow as tf
 
 from lrlearn import MetaTrainer
-from lrlearn.meta import Replay
+from lrlearn.meta import PES, Replay
+from lrlearn.meta.meta_objective import Start
 from lrlearn.meta.meta_problem import MetaProblem
 from lrlearn.meta.meta_settings import MetaSettings
 from lrlearn.meta.meta_step import MetaStep
+from lrlearn.meta.unroll import fold_in
 from lrlearn.regularizers import Regularizer
 from tests.meta.problems import (
     CROSSENTROPY,
@@ -18,6 +20,7 @@ from tests.meta.problems import (
     RULE,
     mlp,
     objective,
+    quadratic,
     start_of,
     theta_of,
 )
@@ -42,7 +45,7 @@ def _nan_where_logits_are_large(y, logits):
 
 
 @functools.cache
-def _meta_step(optimizees):
+def _meta_step(optimizees, objectives=(OBJECTIVE,), estimator=Replay()):  # noqa: B008
     """Returns a `MetaStep` on fixed batches, and where it leaves the meta-gradient."""
     applied = {name: tf.Variable(tf.zeros_like(value)) for name, value in THETA.items()}
 
@@ -50,8 +53,9 @@ def _meta_step(optimizees):
         for name, value in gradient.items():
             applied[name].assign(value)
 
+    settings = MetaSettings(unroll=5, seed=4)
     step = MetaStep(
-        MetaProblem(RULE, [OBJECTIVE], None, Replay(), MetaSettings(unroll=5)),
+        MetaProblem(RULE, objectives, None, estimator, settings),
         apply=apply,
         strategy=tf.distribute.get_strategy(),
         jit_compile=False,
@@ -86,6 +90,42 @@ def test_mean_is_over_valid_optimizees():
         np.testing.assert_array_equal(without_two[name], value)
         mean = (value + of_two[name]) / 2
         np.testing.assert_allclose(of_both[name], mean, rtol=1e-5, atol=1e-7)
+
+
+def test_optimizees_in_groups_are_as_each_alone():
+    """Nine of one task and one of another: all count, each by a seed of its own."""
+    objectives, tasks = (OBJECTIVE, objective(quadratic())), [0, 0, 1, *7 * [0]]
+    estimator = PES()
+    step, applied = _meta_step(10, objectives, estimator)
+    starts = [
+        estimator.start(objectives[task], Start(seed, steps=100))
+        for seed, task in enumerate(tasks)
+    ]
+    starts[3] = starts[3]._replace(
+        plus=starts[3].plus._replace(w=starts[3].plus.w * np.nan)
+    )
+    logs, (after,), (valid,) = step(THETA, [starts], tasks, 7)
+    assert valid == [index != 3 for index in range(10)]
+    alone = [
+        tf.function(functools.partial(estimator.estimate, p), autograph=False)
+        for p in objectives
+    ]
+    estimates = [
+        alone[task](THETA, starts[index], fold_in(tf.constant([4, 0]), 7, 0, index), 5)
+        for index, task in enumerate(tasks)
+        if index != 3
+    ]
+    ends = [end for end, flag in zip(after, valid, strict=True) if flag]
+    for end, estimate in zip(ends, estimates, strict=True):
+        np.testing.assert_allclose(end.plus.w, estimate.optimizee.plus.w, atol=1e-5)
+    for name, value in applied.items():
+        mean = np.mean([estimate.gradient[name] for estimate in estimates], axis=0)
+        np.testing.assert_allclose(value, mean, rtol=1e-3, atol=1e-3)
+    for name, expected in (
+        ("loss", [estimate.losses[-1] for estimate in estimates]),
+        ("meta_loss", [estimate.meta_loss for estimate in estimates]),
+    ):
+        np.testing.assert_allclose(logs[name], np.mean(expected), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

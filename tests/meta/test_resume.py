@@ -10,16 +10,17 @@ import pytest
 from lrlearn import MetaTrainer
 from lrlearn.meta import PES
 from lrlearn.regularizers import SAM
-from tests.meta.problems import ADAM_RULE, FAST, mlp
+from lrlearn.rules import ScheduledMLP
+from tests.meta.problems import ADAM_RULE, FAST, mlp, quadratic
 
 # With state of every kind: the features', the rule's and the model's own.
 TASKS = [mlp(lambda: keras.layers.BatchNormalization())]
 STEPS = 8
 
 
-def _trainer(**changes):
+def _trainer(rule=ADAM_RULE, tasks=TASKS, **changes):
     settings = {"seed": 3, "optimizees_per_task": 2, **FAST, **changes}
-    return MetaTrainer(ADAM_RULE, TASKS, **settings)
+    return MetaTrainer(rule, tasks, **settings)
 
 
 def _state(trainer):
@@ -98,7 +99,7 @@ def test_truncated_checkpoints(tmp_path, uninterrupted):
 
 
 @pytest.mark.parametrize(
-    "estimator", [pytest.param("es", marks=pytest.mark.slow), "pes"]
+    "estimator", [pytest.param("es", marks=pytest.mark.long), "pes"]
 )
 def test_resume_in_the_middle_of_a_run(tmp_path, estimator):
     """With all that an estimator keeps of an optimizee."""
@@ -108,6 +109,28 @@ def test_resume_in_the_middle_of_a_run(tmp_path, estimator):
     first.fit(4, verbose=0)
     resumed = _trainer(**settings)
     resumed.fit(4, tmp_path, verbose=0)
+    _assert_same(resumed, _state(first))
+
+
+def test_resume_of_a_rule_with_a_schedule_and_a_dial(tmp_path):
+    """With tasks that take turns, in the middle of their runs."""
+    settings = {
+        "rule": ScheduledMLP(units=3, default_rho=0.05),
+        "tasks": [quadratic(), quadratic()],
+        "regularizer": SAM(1.0, relative=True),
+        "estimator": PES(0.02, limit=1.0),
+        "dial": (0.01, 0.3),
+        "tasks_per_step": 1,
+        "reparameterization": (3.0, 2.0),
+        "late_weight": 0.5,
+        "validation_every": None,
+    }
+    first = _trainer(**settings)
+    first.fit(3, tmp_path, verbose=0)
+    first.fit(6, verbose=0)
+    resumed = _trainer(**settings)
+    resumed.fit(6, tmp_path, verbose=0)
+    assert len(resumed.history.rows) == 6
     _assert_same(resumed, _state(first))
 
 
@@ -128,6 +151,9 @@ def test_finished_run_is_only_read(tmp_path):
         {"seed": 4},
         {"regularizer": SAM(0.2)},
         {"unroll": 4},
+        {"tasks_per_step": 1},
+        {"late_weight": 0.5},
+        {"reparameterization": (2.0, 1.0)},
         {"estimator": "full_tape"},
         {"estimator": PES(0.1)},
         {"meta_optimizer": keras.optimizers.Adam(0.1)},

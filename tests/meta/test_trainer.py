@@ -14,9 +14,21 @@ from lrlearn import MetaTrainer
 from lrlearn.meta import MetaSettings
 from lrlearn.meta.meta_validation import MetaValidation
 from lrlearn.regularizers import SAM, Regularizer, RhoSchedule
-from tests.meta.problems import ADAM_RULE, FAST, RULE, meta_problem, mlp
+from lrlearn.rules import ScheduledMLP
+from tests.meta.problems import ADAM_RULE, FAST, RULE, meta_problem, mlp, quadratic
 
 QUICK = {**FAST, "validation_every": None}
+DIAL_RULE = ScheduledMLP(default_rho=0.05)
+
+
+class _Fixed(Regularizer):
+    """A teacher whose strength is fixed."""
+
+    def penalty(self, loss_fn, params):
+        return 0.0
+
+    def get_config(self):
+        return {}
 
 
 def _same(one, other):
@@ -77,23 +89,23 @@ def test_several_architectures_and_no_retracing():
     assert np.isfinite(history.frame()["meta_loss"]).all()
 
 
-def test_best_theta_is_kept():
-    """The average with the lowest score, not the last; it is in the history."""
+@pytest.mark.parametrize(("untrained", "best"), [(0.6, 2), (0.25, 0), (0.2, 0)])
+def test_best_theta_is_kept(untrained, best):
+    """The average with the lowest score, unless that is no lower than at the start."""
     trainer = MetaTrainer(RULE, [mlp()], **{**FAST, "validation_every": 2})
-    scores, averages = iter([0.5, 0.25, np.nan, 0.3]), []
+    scores, averages = [untrained, 0.5, 0.25, np.nan, 0.3], []
 
     def validate(theta):
         averages.append({name: value.numpy() for name, value in theta.items()})
-        return next(scores)
+        return scores[len(averages) - 1]
 
     trainer._validate = validate
     history = trainer.fit(8, verbose=0)
-    assert _same(trainer.theta, averages[1])
-    assert not _same(trainer.theta, averages[3])
-    np.testing.assert_array_equal(
-        history.history["score"][1::2], [0.5, 0.25, np.nan, 0.3]
-    )
+    assert [_same(trainer.theta, average) for average in averages].index(True) == best
+    assert _same(averages[0], RULE.init_theta(0)) and not _same(*averages[:2])
+    np.testing.assert_array_equal(history.history["score"][1::2], scores[1:])
     assert np.isnan(history.history["score"][::2]).all()
+    assert history.untrained_score == untrained
 
 
 def _resting_theta():
@@ -143,6 +155,17 @@ def test_meta_validation_bounds_the_loss():
         ({"validation_every": 0}, "`validation_every` must be None or >= 1"),
         ({"validation_steps": 0}, "`validation_steps` must be at least 1"),
         ({"loss_limit": np.nan}, "`loss_limit` must be positive"),
+        ({"tasks_per_step": 0}, "`tasks_per_step` must be None or >= 1. .*=0$"),
+        ({"reparameterization": (0.5, 2.0)}, "two numbers, at least 1. .*0.5"),
+        ({"reparameterization": (2.0,)}, r"`reparameterization` must be.*\(2.0,\)$"),
+        ({"reparameterization": (2.0, np.inf)}, "`reparameterization` must be two"),
+        ({"dial": (0.0, 0.3)}, r"`dial` must be two positive .*dial=\(0.0, 0.3\)$"),
+        ({"dial": (0.3, 0.1)}, "`dial` must be two positive numbers, the smaller"),
+        ({"dial": (0.3,)}, r"`dial` must be two positive numbers.*dial=\(0.3,\)$"),
+        ({"loss_offset": 0.0}, "`loss_offset` must be positive.*loss_offset=0.0$"),
+        ({"loss_offset": np.nan}, "`loss_offset` must be positive"),
+        ({"late_weight": 1.5}, r"`late_weight` must be in \[0, 1\].*late_weight=1.5$"),
+        ({"late_weight": -0.1}, r"`late_weight` must be in \[0, 1\]"),
         ({"seed": -1}, r"`seed` must be in \[0, 2\*\*31\)"),
         ({"estimator": "tape"}, r"'full_tape', 'pes', 'replay'\]. Received: 'tape'"),
         ({"regularizer": "sma"}, "'none', 'sam', 'asam', 'gsam', 'gam', 'l2'"),
@@ -193,6 +216,54 @@ def test_a_teacher_lacks_what_the_estimator_needs(method, estimator):
         MetaTrainer(RULE, [mlp()], half(), estimator, **QUICK)
 
 
+@pytest.mark.parametrize(
+    ("rule", "regularizer", "message"),
+    [
+        (RULE, SAM(), "`dial` needs a rule with a dial, .*CoordinatewiseLSTM"),
+        (ScheduledMLP(), SAM(), "`dial` needs a rule .*: .*default_rho=None"),
+        (DIAL_RULE, None, "`dial` needs a regularizer .*: regularizer=None$"),
+        (DIAL_RULE, _Fixed(), "`dial` needs .*`scaled`. .*regularizer=_Fixed"),
+    ],
+    ids=["no dial", "dial not set", "no teacher", "fixed teacher"],
+)
+def test_dial_needs_a_rule_and_a_teacher(rule, regularizer, message):
+    """One line that says what is lacking."""
+    with pytest.raises(ValueError, match=message) as error:
+        MetaTrainer(rule, [mlp()], regularizer, "pes", dial=(0.01, 0.3), **QUICK)
+    assert "\n" not in str(error.value)
+
+
+def test_replay_needs_a_coordinatewise_rule():
+    """A rule with a schedule is refused at once, in one line."""
+    message = "'replay' needs a CoordinatewiseRule; take 'pes' or .*ScheduledMLP"
+    with pytest.raises(ValueError, match=message) as error:
+        MetaTrainer(ScheduledMLP(), [mlp()], estimator="replay", **QUICK)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("estimator", ["pes", "full_tape"])
+def test_a_rule_with_a_schedule_is_meta_trained(estimator):
+    """With all that an optimizee can be given: theta moves and is finite."""
+    rule = ScheduledMLP(units=3, default_rho=0.05)
+    trainer = MetaTrainer(
+        rule,
+        [quadratic()],
+        SAM(1.0, relative=True),
+        estimator,
+        dial=(0.01, 0.3),
+        reparameterization=(3.0, 2.0),
+        late_weight=0.5,
+        **{**QUICK, "optimizees_per_task": 2},
+    )
+    history = trainer.fit(3, verbose=0).frame()
+    assert np.isfinite(history[["meta_loss", "loss", "gradient_norm"]]).all(axis=None)
+    assert history["skipped"].sum() == 0
+    for name, start in rule.init_theta(0).items():
+        assert np.isfinite(trainer.theta[name]).all()
+        # Of the first layers only once the last ones are no longer zero.
+        assert np.any(trainer.theta[name] != start), name
+
+
 @pytest.mark.parametrize("schedule", [RhoSchedule, CosineDecay])
 def test_scheduled_teachers_are_refused(schedule):
     """A learned optimizer has no learning rate."""
@@ -240,7 +311,7 @@ def _resident_megabytes():
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
 def test_memory_does_not_grow():
     """Steps without restarts leave nothing behind."""

@@ -53,8 +53,8 @@ def small_model(optimizer, dtype=None, **settings):
     dense = keras.layers.Dense(1, "sigmoid", kernel_initializer="ones", dtype=dtype)
     model = keras.Sequential([keras.Input((5,)), dense])
     jax = keras.backend.backend() == "jax"  # slow unless compiled
-    settings = {"run_eagerly": not jax, **settings}
-    settings["jit_compile"] = jax and not settings["run_eagerly"]
+    eagerly = settings.setdefault("run_eagerly", not jax)
+    settings.setdefault("jit_compile", jax and not eagerly)
     model.compile(optimizer, "binary_crossentropy", **settings)
     return model
 

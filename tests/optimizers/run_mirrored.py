@@ -11,7 +11,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-from lrlearn import LearnedOptimizer  # noqa: E402
+from lrlearn import LearnedOptimizer, RunLength  # noqa: E402
 from tests.optimizers.conftest import (  # noqa: E402
     GRADIENTS,
     RULES,
@@ -24,15 +24,16 @@ STRATEGY = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 RULE = RULES["mlp"]
 
 
-def optimizer(**arguments):
+def optimizer(rule=RULE, **arguments):
     """Returns one as good as trained."""
-    return LearnedOptimizer(RULE, RULE.init_theta(seed=1), **arguments)
+    return LearnedOptimizer(rule, rule.init_theta(seed=1), **arguments)
 
 
 CASES = (
     optimizer,
     lambda: keras.optimizers.LossScaleOptimizer(optimizer()),
     lambda: optimizer(use_ema=True, ema_momentum=0.5, weight_decay=0.1),
+    lambda: optimizer(RULES["scheduled"], learning_rate=10.0),
 )
 
 
@@ -47,6 +48,7 @@ def losses(strategy, make):
         model.set_weights(weights)
         model.compile(make(), "binary_crossentropy")
     settings = {"batch_size": 16, "epochs": 2, "shuffle": False, "verbose": 0}
+    settings["callbacks"] = [RunLength()]
     return model.fit(x, y, **settings).history["loss"]
 
 

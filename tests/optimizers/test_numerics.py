@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from lrlearn.optimizers import LearnedOptimizer
-from tests.optimizers.conftest import GRADIENTS, RULES, W, apply
+from tests.optimizers.conftest import GRADIENTS, RULES, W, apply, small_model
 
 pytestmark = pytest.mark.any_backend
 
@@ -77,10 +77,10 @@ def test_the_check(value):
 @pytest.mark.usefixtures("checked")
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 @pytest.mark.parametrize("run_eagerly", [True, False], ids=["eager", "graph"])
-def test_training(make_model, make_optimizer, fit, tmp_path, rule, run_eagerly):
+def test_training(make_optimizer, fit, tmp_path, rule, run_eagerly):
     """Made, used, saved, loaded and used again."""
-    model = make_model()
-    model.compile(make_optimizer(rule), "binary_crossentropy", run_eagerly=run_eagerly)
+    settings = {"run_eagerly": run_eagerly, "jit_compile": "auto"}
+    model = small_model(make_optimizer(rule), **settings)
     fit(model)
     model.save(tmp_path / "model.keras")
     fit(keras.models.load_model(tmp_path / "model.keras"))

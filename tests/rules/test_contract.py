@@ -28,7 +28,7 @@ RULES = {
     "mlp/large": PerParameterMLP(units=32, horizon=10),
     "scheduled": ScheduledMLP(),
     "scheduled/dial": ScheduledMLP(units=4, default_rho=0.05),
-    "scheduled/lstm": ScheduledLSTM(units=(5, 4), default_rho=0.0),
+    "scheduled/lstm": ScheduledLSTM(units=(5,), default_rho=0.0),
 }
 COORDINATEWISE = [n for n, r in RULES.items() if isinstance(r, CoordinatewiseRule)]
 N = 7
@@ -167,13 +167,16 @@ def test_extreme_gradients_then_normal_ones(rule, scale, n, steps):
 @pytest.mark.parametrize("mode", MODES.get(BACKEND, ["eager"]))
 def test_extreme_gradients_in_any_shape(rule, mode):
     """Beside each other in a tensor, then alone in one, then none."""
-    rng, n = np.random.default_rng(0), sum(SIZES)
+    # Each takes time to compile.
+    shapes = SHAPES if mode == "eager" else SHAPES[:5]
+    rng, ends = np.random.default_rng(0), np.cumsum(SIZES[: len(shapes)])
+    n = ends[-1]
     sizes = np.float32([0.0, 1e-40, 1e-30, 1e-12, 1.0, 1e12, 1e30, np.inf])
     mixed = rng.choice(sizes, (3, n)) * rng.choice(np.float32([-1, 1]), n)
     alone = np.zeros((2, n), "float32")
-    alone[:, np.cumsum(SIZES) - 1] = [[np.inf], [1e30]]
+    alone[:, ends - 1] = [[np.inf], [1e30]]
     gradients = [*mixed, *alone, np.zeros(n, "float32")]
-    updates = _run_shapes(rule, large_theta(rule), SHAPES, gradients, mode)
+    updates = _run_shapes(rule, large_theta(rule), shapes, gradients, mode)
     assert np.isfinite(updates).all() and np.abs(updates).max() < 10
 
 
