@@ -130,7 +130,7 @@ def _train(training, steps, interrupted):
     from tqdm.auto import tqdm
 
     every, losses = min(100, math.ceil(steps / 20)), []
-    training.start([_SEED.value])
+    training.start([_SEED.value], steps=steps)
     with tqdm(total=steps, desc=training.task.name, unit="step") as bar:
         for step in [*range(0, steps, every), steps]:
             training.train(step)

@@ -3,8 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from lrlearn import stacking
 from lrlearn.checks import check_count
-from lrlearn.evaluation import flat, stacking
+from lrlearn.evaluation import flat
 from lrlearn.evaluation.sharpness_evaluator import COLUMNS, grow_with_radius
 from lrlearn.evaluation.validation import check_radii, warn_if_nan
 from lrlearn.regularizers.vectors import flatten, norm, unit

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from lrlearn import regularizers
 from lrlearn.checks import check_count
+from lrlearn.optimizers.run_length import set_run_length
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.stacking import is_sequential, map_stacked, scores
 from lrlearn.tasks.task import SPLITS
@@ -113,14 +114,14 @@ class Training:
         rows, seeds = [], np.atleast_1d(seeds).tolist()
         for first in range(0, len(seeds), self.count):
             together = seeds[first : first + self.count]
-            self.start(together, learning_rate)
+            self.start(together, learning_rate, steps)
             for step in [*range(0, steps, every), steps]:
                 self.train(step)
                 for seed, result in zip(together, self.evaluate(), strict=True):
                     rows.append({"seed": seed, "step": step, **result})
         return pd.DataFrame(rows)
 
-    def start(self, seeds, learning_rate=None):
+    def start(self, seeds, learning_rate=None, steps=None):
         """Starts K new runs.
 
         Args:
@@ -128,6 +129,8 @@ class Training:
                 parameters and of the batches.
             learning_rate: Learning rate from now on, or `None` for the optimizer's own.
                 Defaults to `None`.
+            steps: Number of steps to come, which a rule with a learned schedule is
+                told. Defaults to `None`, not known.
         """
         if len(seeds) != self.count:
             raise ValueError(
@@ -145,6 +148,9 @@ class Training:
                 average.assign(w)
         if learning_rate is not None:
             self.optimizer.learning_rate = learning_rate
+        if steps is not None:
+            epochs = steps * self.task.batch_size / len(self.task.train[0])
+            set_run_length(self.optimizer, steps, epochs)
         self._step, self._seeds = 0, tf.constant([[seed, 0] for seed in seeds])
         self.training_cpu_seconds = 0.0
 

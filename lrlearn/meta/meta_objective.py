@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.regularizers.vectors import flatten
-from lrlearn.rules import Run
+from lrlearn.rules import CoordinatewiseRule, Run
 from lrlearn.rules.update_rule import aligned
 
 _LARGEST_THETA = 2000  # an LSTM of more compiles for long and runs no faster
@@ -104,7 +104,8 @@ class MetaObjective:
         self._dial = settings.dial is not None
         weights, _ = task.variables(task.model)
         n = sum(int(np.prod(w.shape)) for w in weights)
-        padding = aligned(n) - n
+        # Rows of coordinates are then whole cache lines.
+        padding = aligned(n) - n if isinstance(rule, CoordinatewiseRule) else 0
         self.shapes = [*(tuple(w.shape) for w in weights), (padding,)]
         self._dtypes = [w.dtype for w in weights]
         self._sizes = [int(np.prod(shape)) for shape in self.shapes]

@@ -22,7 +22,8 @@ class MetaValidation:
 
     Args:
         problem: A `MetaProblem`, whose tasks share the initializations evenly.
-        jit_compile: See `MetaTrainer`.
+        jit_compile: Whether to compile with XLA. Defaults to `False`: compiling takes
+            longer than some validations.
     """
 
     def __init__(self, problem, jit_compile=False):
@@ -32,7 +33,7 @@ class MetaValidation:
             tf.function(
                 self._evaluation_of(each),
                 autograph=False,
-                jit_compile=each.suits_xla if jit_compile is None else jit_compile,
+                jit_compile=jit_compile,
             )
             for each in objectives
         ]
@@ -51,7 +52,11 @@ class MetaValidation:
         scores = []
         for index, (task, optimizee) in enumerate(self._starts):
             seed = tf.constant([self._settings.seed, -1 - index], tf.int32)
-            loss = float(self._evaluate[task](theta, optimizee, seed))
+            # Concrete, or TensorFlow warns that so many tasks have graphs.
+            evaluate = self._evaluate[task].get_concrete_function(
+                theta, optimizee, seed
+            )
+            loss = float(evaluate(theta, optimizee, seed))
             loss = min(loss, _LARGEST_LOSS) if np.isfinite(loss) else _LARGEST_LOSS
             scores.append(np.log(max(loss, 1e-8)))
         return float(np.mean(scores))

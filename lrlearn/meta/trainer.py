@@ -117,7 +117,7 @@ class MetaTrainer:
             jit_compile=jit_compile,
         )
         self._validate = self.settings.validation_every and MetaValidation(
-            problem, jit_compile
+            problem, bool(jit_compile)
         )
         # No resolver, or one without tasks: a single worker.
         self._worker = getattr(strategy.cluster_resolver, "task_id", None) or 0

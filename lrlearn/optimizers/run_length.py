@@ -43,6 +43,20 @@ class RunLength(keras.callbacks.Callback):
         self._before = batches
 
 
+def set_run_length(optimizer, total_steps, epochs):
+    """Sets what rules are told: in optimizers, which may hold others, that have any.
+
+    Args:
+        optimizer: A Keras optimizer.
+        total_steps: Number of steps of the run, or `None`.
+        epochs: Number of passes over the training examples, or `None`.
+    """
+    for each in _told(optimizer):
+        for name, value in (("total_steps", total_steps), ("epochs", epochs)):
+            if name in each.rule.run_inputs:
+                setattr(each, name, value)
+
+
 def _told(optimizer):
     """Yields those that an optimizer is or holds and whose rule is told the length."""
     # With mixed precision it is within a `LossScaleOptimizer`.

@@ -2,6 +2,7 @@
 
 import functools
 
+from keras import ops
 from keras.saving import register_keras_serializable
 
 from lrlearn.regularizers.gradients import gradient_norm, value_and_gradients
@@ -120,7 +121,7 @@ class GAM(Regularizer):
         else:
             g = _gradients(loss_fn, params)
             _, w_2 = self._ascend_by_difference(loss_fn, params, g)
-        return self.rho * gradient_norm(loss_fn, w_2)
+        return ops.multiply(self.rho, gradient_norm(loss_fn, w_2))
 
     def scaled(self, factor):
         """See `Regularizer`."""
@@ -128,7 +129,12 @@ class GAM(Regularizer):
 
     def _absolute(self, params):
         """Returns this regularizer with the radii that it has at some parameters."""
-        return self.scaled(norm(params))._with(relative=False)
+        length = ops.stop_gradient(norm(params))
+        return self._with(
+            rho=ops.multiply(self.rho, length),
+            rho_perturb=ops.multiply(self.rho_perturb, length),
+            relative=False,
+        )
 
     def _ascend_by_hvp(self, loss_fn, params):
         """Returns `w_2`."""

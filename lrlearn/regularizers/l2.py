@@ -45,7 +45,7 @@ class L2(Regularizer):
     def penalty(self, loss_fn, params):
         """See `Regularizer`."""
         params = [ops.convert_to_tensor(w) for w in params]
-        return 0.5 * self.weight * dot(params, params)
+        return ops.multiply(0.5 * self.weight, dot(params, params))
 
     def scaled(self, factor):
         """See `Regularizer`."""

@@ -1,6 +1,6 @@
 """Sharpness-aware minimization."""
 
-from keras import saving
+from keras import ops, saving
 from keras.optimizers.schedules import LearningRateSchedule
 
 from lrlearn.regularizers.gradients import value_and_gradients
@@ -65,7 +65,9 @@ class SAM(Regularizer):
             ValueError: If `rho` is a schedule; call `resolve` first.
         """
         radius = self._radius()
-        return ascend(params, g, radius * norm(params) if self.relative else radius)
+        if self.relative:
+            radius = ops.multiply(radius, ops.stop_gradient(norm(params)))
+        return ascend(params, g, radius)
 
     def resolve(self, learning_rate, step=0):
         """See `Regularizer`."""

@@ -112,6 +112,7 @@ def test_resume_in_the_middle_of_a_run(tmp_path, estimator):
     _assert_same(resumed, _state(first))
 
 
+@pytest.mark.long
 def test_resume_of_a_rule_with_a_schedule_and_a_dial(tmp_path):
     """With tasks that take turns, in the middle of their runs."""
     settings = {

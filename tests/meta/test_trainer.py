@@ -89,7 +89,30 @@ def test_several_architectures_and_no_retracing():
     assert np.isfinite(history.frame()["meta_loss"]).all()
 
 
-@pytest.mark.parametrize(("untrained", "best"), [(0.6, 2), (0.25, 0), (0.2, 0)])
+@pytest.mark.parametrize(
+    ("jit_compile", "training", "validation"),
+    [
+        (None, [True, False], [False, False]),
+        (False, [False, False], [False, False]),
+        (True, [True, True], [True, True]),
+    ],
+)
+def test_xla_is_used_where_it_pays(jit_compile, training, validation):
+    """By default to train, for a small rule and a dense network."""
+    convolution = mlp(
+        lambda: keras.layers.Reshape((8, 8, 1)),
+        lambda: keras.layers.Conv2D(2, 3),
+        lambda: keras.layers.Flatten(),
+    )
+    trainer = MetaTrainer(RULE, [mlp(), convolution], jit_compile=jit_compile)
+    for functions, expected in (
+        (trainer._meta_step._estimates, training),
+        (trainer._validate._evaluate, validation),
+    ):
+        assert [function._jit_compile for function in functions] == expected
+
+
+@pytest.mark.parametrize(("untrained", "best"), [(0.6, 2), (0.25, 0)])
 def test_best_theta_is_kept(untrained, best):
     """The average with the lowest score, unless that is no lower than at the start."""
     trainer = MetaTrainer(RULE, [mlp()], **{**FAST, "validation_every": 2})

@@ -18,6 +18,12 @@ FIELDS = {
     "gam_released": (GAM(0.1, 0.1, variant="released"), [0.9503155768, 11.6007161811]),
     "gam_hvp": (GAM(0.1, 0.1, variant="hvp"), [1.0036250377, 10.3983540011]),
     "l2": (L2(0.5), [1.5, 10.5]),
+    # The norm there is the root of 2.
+    "sam_relative": (SAM(0.1 / 2**0.5, relative=True), [1.0099503719, 10.9950371902]),
+    "gam_relative": (
+        GAM(0.1 / 2**0.5, 0.1 / 2**0.5, relative=True),
+        [0.9759130445, 11.5984865352],
+    ),
 }
 
 

@@ -36,14 +36,26 @@ def documented_l1(strength):
     return documented_example()[1]["L1"](strength)
 
 
+def gam_of_radius(rho, **options):
+    return GAM(rho, rho_perturb=rho, **options)
+
+
+# Those whose radius can be relative to the norm of the parameters.
+BALLS = {
+    "sam": SAM,
+    "gsam": functools.partial(GSAM, alpha=0.4),
+    "gam_algorithm2": functools.partial(gam_of_radius, variant="algorithm2"),
+    "gam_released": functools.partial(gam_of_radius, variant="released"),
+    "gam_hvp": functools.partial(gam_of_radius, variant="hvp"),
+}
 # A name, and a function of the strength: 0 for none, about 0.1 for a usual one.
 CASES = {
-    "sam": SAM,
+    **BALLS,
+    **{
+        f"{name}_relative": functools.partial(ball, relative=True)
+        for name, ball in BALLS.items()
+    },
     "asam": ASAM,
-    "gsam": lambda strength: GSAM(rho=strength, alpha=0.4),
-    "gam_algorithm2": lambda strength: GAM(strength, strength),
-    "gam_released": lambda strength: GAM(strength, strength, variant="released"),
-    "gam_hvp": lambda strength: GAM(strength, strength, variant="hvp"),
     "l2": L2,
     "documented_l1": documented_l1,
 }
@@ -224,6 +236,84 @@ def test_bad_numbers_raise(name, bad):
     for key in numbers:
         with pytest.raises(ValueError, match=f"`{key}` must be .* Received: {key}="):
             type(regularizer).from_config({**config, key: bad})
+
+
+@pytest.mark.parametrize("make", BALLS.values(), ids=BALLS)
+def test_a_relative_radius_is_a_share_of_the_norm(make):
+    relative, radius = make(0.2, relative=True), 0.2 * np.linalg.norm(problem.w)
+    for method in (relative.gradients, relative.penalty):
+        absolute = getattr(make(radius), method.__name__)
+        received, expected = (
+            values(tf.nest.flatten(m(problem.loss_fn, problem.params())))
+            for m in (method, absolute)
+        )
+        np.testing.assert_allclose(received, expected, rtol=1e-6)
+    assert relative.get_config() == make(0.2).get_config() | {"relative": True}
+    assert type(relative).from_config(relative.get_config()).relative is True
+
+
+# An example in the docs may have no dial.
+SCALABLE = {name: make for name, make in CASES.items() if "documented" not in name}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("make", SCALABLE.values(), ids=SCALABLE)
+def test_scaled_has_another_strength(make, mode):
+    """By a tensor, so that one graph serves all settings of a dial."""
+    regularizer, params = make(0.1), problem.params("float32")
+    before = regularizer.get_config()
+
+    def everything(regularizer):
+        _, field = regularizer.gradients(problem.loss_fn, params)
+        return [regularizer.penalty(problem.loss_fn, params), *field]
+
+    received = MODES[mode](lambda factor: everything(regularizer.scaled(factor)))
+    for factor in (0.0, 0.5, 3.0):
+        expected = values(everything(make(0.1 * factor)))
+        tolerance = {"rtol": 1e-4, "atol": 1e-5}
+        np.testing.assert_allclose(
+            values(received(tf.constant(factor))), expected, **tolerance
+        )
+    assert regularizer.get_config() == before
+
+
+@pytest.mark.parametrize(
+    "dtype, tolerance", [("float64", 1e-7), ("float32", 1e-5), ("float16", 0.05)]
+)
+@pytest.mark.parametrize("make", SCALABLE.values(), ids=SCALABLE)
+def test_scaled_keeps_types(make, dtype, tolerance):
+    """By a number and by a float32 tensor alike."""
+    for factor in (2.0, tf.constant(2.0)):
+        params, regularizer = problem.params(dtype), make(0.1).scaled(factor)
+        _, received = regularizer.gradients(problem.loss_fn, params)
+        assert [x.dtype for x in received] == [w.dtype for w in params]
+        _, expected = make(0.2).gradients(problem.loss_fn, problem.params())
+        error = np.linalg.norm(values(received) - values(expected))
+        assert error <= tolerance * np.linalg.norm(values(expected))
+        penalty = regularizer.penalty(problem.loss_fn, params)
+        expected = make(0.2).penalty(problem.loss_fn, problem.params())
+        np.testing.assert_allclose(penalty, expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize("make", SCALABLE.values(), ids=SCALABLE)
+def test_scaled_by_zero_is_plain(make):
+    scaled, params = make(0.1).scaled(0.0), problem.params()
+    loss, gradients = scaled.gradients(problem.loss_fn, params)
+    np.testing.assert_allclose(loss, problem.loss(problem.w), rtol=1e-12)
+    np.testing.assert_allclose(
+        values(gradients), problem.gradient(problem.w), rtol=1e-12
+    )
+    assert float(scaled.penalty(problem.loss_fn, params)) == 0.0
+
+
+def test_a_schedule_is_scaled_once_it_is_resolved():
+    schedule = keras.optimizers.schedules.PolynomialDecay(0.2, 10, end_learning_rate=0)
+    with pytest.raises(ValueError, match="call `resolve` first"):
+        SAM(schedule).scaled(2.0)
+    scaled = SAM(schedule).resolve(learning_rate=None, step=5).scaled(2.0)
+    _, received = scaled.gradients(problem.loss_fn, problem.params())
+    _, expected = SAM(0.2).gradients(problem.loss_fn, problem.params())
+    np.testing.assert_allclose(values(received), values(expected), rtol=1e-6)
 
 
 def test_has_no_schedule_by_default(make):

@@ -35,13 +35,15 @@ def test_zero_rho_is_the_plain_gradient():
     np.testing.assert_allclose(values(field), problem.gradient(problem.w), rtol=1e-12)
 
 
-def test_perturbation_is_a_constant():
+@pytest.mark.parametrize("relative", [False, True])
+def test_perturbation_is_a_constant(relative):
     problem = Convex()
-    e = 0.1 * unit(problem.gradient(problem.w))
+    radius = 0.1 * np.linalg.norm(problem.w) if relative else 0.1
+    e = radius * unit(problem.gradient(problem.w))
     params = problem.params()
     with tf.GradientTape() as tape:
         tape.watch(params)
-        _, field = SAM(rho=0.1).gradients(problem.loss_fn, params)
+        _, field = SAM(0.1, relative).gradients(problem.loss_fn, params)
         total = sum(ops.sum(x) for x in field)
     np.testing.assert_allclose(
         values(tape.gradient(total, params)),
@@ -50,8 +52,9 @@ def test_perturbation_is_a_constant():
     )
 
 
-def test_field_is_the_gradient_of_loss_plus_penalty():
-    problem, sam, params = Convex(), SAM(rho=0.1), Convex().params()
+@pytest.mark.parametrize("sam", [SAM(0.1), SAM(0.1, relative=True)])
+def test_field_is_the_gradient_of_loss_plus_penalty(sam):
+    problem, params = Convex(), Convex().params()
     with tf.GradientTape() as tape:
         tape.watch(params)
         total = problem.loss_fn(params) + sam.penalty(problem.loss_fn, params)

@@ -31,3 +31,12 @@ def test_mlp_of_scaled_pixels(name, activation):
     expected = activation(images.reshape(5, 64) / 16 @ w1 + b1) @ w2 + b2
     np.testing.assert_allclose(model(images), expected, atol=1e-5)
     assert w1.shape == (64, 20)
+
+
+def test_dense_layers():
+    model = networks.dense((2, 3, 1), (5, 4), "tanh", num_classes=3)
+    w1, b1, w2, b2, w3, b3 = model.get_weights()
+    images = np.random.default_rng(0).integers(0, 256, (7, 2, 3, 1)).astype("uint8")
+    hidden = np.tanh(np.tanh(images.reshape(7, 6) / 255 @ w1 + b1) @ w2 + b2)
+    np.testing.assert_allclose(model(images), hidden @ w3 + b3, atol=1e-5)
+    assert [w1.shape, w2.shape, w3.shape] == [(6, 5), (5, 4), (4, 3)]

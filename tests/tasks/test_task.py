@@ -251,6 +251,16 @@ def test_batches_are_examples_of_their_split():
     assert np.any(bx != task.batch("train", [1, 3])[0])
 
 
+def test_batches_are_the_same_under_xla():
+    """Also of the negative seeds that other seeds are folded into."""
+    x = np.arange(1000.0)[:, None]
+    task = Task(sequential, "mse", train=(x, x), batch_size=32)
+    draw = tf.function(lambda seed: task.batch("train", seed)[0], jit_compile=True)
+    for seed in ([3, 5], [-3, 5], [3, -5], [-(2**31), 2**31 - 1]):
+        seed = tf.constant(seed)
+        np.testing.assert_array_equal(draw(seed), task.batch("train", seed)[0])
+
+
 def test_every_example_is_drawn_equally_often():
     x = np.arange(10.0)[:, None]
     task = Task(sequential, "mse", train=(x, x), batch_size=10_000)
