@@ -158,18 +158,18 @@ def test_limit(seed, sign):
 )
 def test_several_at_once_are_as_each_alone(task, estimator):
     """Whether or not they are computed in one stack."""
-    p, theta = objective(task, regularizer=L2(0.1)), theta_of(RULE)
+    p = objective(task, MOMENTUM, L2(0.1))
     starts = [estimator.start(p, Start(seed, steps=100)) for seed in range(3)]
     seeds = tf.constant([[0, 1], [0, 2], [0, 3]])
     stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *starts)
 
     @tf.function(autograph=False)
     def together():
-        return estimator.estimate_together(p, theta, stacked, seeds, UNROLL)
+        return estimator.estimate_together(p, THETA, stacked, seeds, UNROLL)
 
     @tf.function(autograph=False)
     def alone(start, seed):
-        return estimator.estimate(p, theta, start, seed, UNROLL)
+        return estimator.estimate(p, THETA, start, seed, UNROLL)
 
     received = tf.nest.flatten(together())
     for index, start in enumerate(starts):
