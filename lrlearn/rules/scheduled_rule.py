@@ -4,15 +4,21 @@ import itertools
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from lrlearn.rules import tensor_statistics
 from lrlearn.rules.building_blocks import init_network
 from lrlearn.rules.run import Run, check_run_input
-from lrlearn.rules.tensor_statistics import TensorStatistics, rms
+from lrlearn.rules.tensor_statistics import (
+    NUM_CONTEXT,
+    TensorStatistics,
+    context,
+    measure,
+    rms,
+)
 from lrlearn.rules.update_rule import UpdateRule, sizes_and_shapes
 
-_NUM_CONTEXT = 16
 _NUM_DIAL = 2
 _HIDDEN = 16
 _STEP, _DECAY = 0.003, 0.1
@@ -70,7 +76,7 @@ class ScheduledRule(UpdateRule):
         if default_rho is not None:
             default_rho = check_run_input("default_rho", default_rho)
         self.default_rho = default_rho
-        self.num_context = _NUM_CONTEXT + (0 if default_rho is None else _NUM_DIAL)
+        self.num_context = NUM_CONTEXT + (0 if default_rho is None else _NUM_DIAL)
 
     @property
     def run_inputs(self):
@@ -135,57 +141,58 @@ class ScheduledRule(UpdateRule):
         if not shapes:
             return g, state
         run, t = (run or Run()).resolve(step)
-        parts = _split((g, w, state["accumulators"], state["memory"]), shapes)
+        rows, moments = measure(g, w, state["accumulators"], step)
+        parts = _split((rows, state["memory"]), shapes)
         tensors = [
-            TensorStatistics(shape, g, w, moments, step)
-            for shape, (g, w, moments, _) in zip(shapes, parts, strict=True)
+            TensorStatistics(shape, rows)
+            for shape, (rows, _) in zip(shapes, parts, strict=True)
         ]
         z = self._context(tensors, run, t)
-        log_step, log_decay = self._schedule(theta, z)
+        step_sizes, decays = self._schedule(theta, z, tensors, run, t)
         results = []
-        for i, (tensor, (*_, memory)) in enumerate(zip(tensors, parts, strict=True)):
-            o, memory = self.direction(
-                theta, tensor.features(), z[:, i : i + 1], memory
-            )
-            step_size = _nominal(tensor, run, t) * _exp(log_step[i])
-            decay = _DECAY * _exp(log_decay[i])
-            d = -step_size * (_normalized(tensor, o) + decay * tensor.w)
-            results.append((d, tensor.moments, memory))
-        d, moments, memory = _join(results)
+        for i, (tensor, (_, memory)) in enumerate(zip(tensors, parts, strict=True)):
+            x = tensor.features()
+            o, memory = self.direction(theta, x, z[:, i : i + 1], memory)
+            u = tensor.a / tensor.a_rms + o
+            d = u * (-step_sizes[i] / rms(u)) - decays[i] * tensor.w
+            results.append((d, memory))
+        d, memory = _join(results)
         return d, {"statistics": {}, "accumulators": moments, "memory": memory}
 
     def _context(self, tensors, run, t):
         """Returns the features z of all tensors, `[num_context, tensors]`."""
-        columns = [ops.stack(tensor.context(run, t)) for tensor in tensors]
-        z = ops.stack(columns, axis=1)
+        z = context(tensors, run, t)
         if self.default_rho is None:
             return z
         dial = ops.stack([(ops.log(run.rho + 0.005) + 3.2) / 1.5, 5.0 * run.rho])
         dial = dial[:, None] + ops.zeros_like(z[:_NUM_DIAL])
         return ops.concatenate([z, dial], axis=0)
 
-    def _schedule(self, theta, z):
-        """Returns log-factors of step size and decay, a tuple of two `[tensors]`."""
+    def _schedule(self, theta, z, tensors, run, t):
+        """Returns the factors of the normalized direction and of w, `[tensors]`."""
         hidden = ops.matmul(theta["schedule/kernel"], z) + theta["schedule/bias"]
         head = theta["schedule/head/kernel"], theta["schedule/head/bias"]
-        return ops.unstack(ops.matmul(head[0], ops.tanh(hidden)) + head[1], 2)
+        log_step, log_decay = ops.unstack(
+            ops.matmul(head[0], ops.tanh(hidden)) + head[1], 2
+        )
+        step_size = _nominal(tensors, run, t) * _exp(log_step)
+        a_rms = ops.stack([tensor.a_rms for tensor in tensors])
+        length = ops.sqrt(ops.minimum(a_rms, 1.0) + 1e-3)
+        return step_size * length, step_size * _DECAY * _exp(log_decay)
 
 
-def _nominal(tensor, run, t):
-    """Returns the nominal step size of a tensor, a scalar."""
+def _nominal(tensors, run, t):
+    """Returns the nominal step sizes, `[tensors]`."""
     least, most = _FAN_IN_FACTORS
-    width = 1.0
-    if tensor.matrix:
-        width = min(max(_NOMINAL_FAN_IN / tensor.fan_in, least), most)
+    widths = [
+        min(max(_NOMINAL_FAN_IN / x.fan_in, least), most) if x.is_matrix else 1.0
+        for x in tensors
+    ]
+    widths = ops.convert_to_tensor(np.array(widths, "float32"))
+    coherence = ops.stack([tensor.coherence for tensor in tensors])
     done = t / run.total_steps
     schedule = (1.0 - done + 1.0 / run.total_steps) * ops.minimum(done / _WARM_UP, 1.0)
-    return _STEP * width * schedule / ops.maximum(tensor.coherence / _COHERENCE, 1.0)
-
-
-def _normalized(tensor, o):
-    """Returns the direction of a tensor in its normalized form, `[n]`."""
-    u = tensor.a / tensor.a_rms + o
-    return u * (ops.sqrt(ops.minimum(tensor.a_rms, 1.0) + 1e-3) / rms(u))
+    return _STEP * widths * schedule / ops.maximum(coherence / _COHERENCE, 1.0)
 
 
 def _exp(log):

@@ -121,6 +121,7 @@ def test_a_preset_is_saved_and_a_finished_run_is_left_alone(
     assert contents(tmp_path / "run") == before
 
 
+@pytest.mark.long
 def test_ctrl_c_and_the_same_command(meta_train, program, tmp_path, monkeypatch):
     arguments = ["--steps=4", "--validation_every=9"]
 
@@ -157,6 +158,7 @@ def test_ctrl_c_and_the_same_command(meta_train, program, tmp_path, monkeypatch)
     assert metadata["meta_validation_score"] is None  # there was none
 
 
+@pytest.mark.long
 def test_ctrl_c_from_outside(tmp_path):
     """A real SIGINT to a real process."""
     command = [sys.executable, "-m", "binaries.meta_train", *SMALL]

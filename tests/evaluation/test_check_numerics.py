@@ -15,6 +15,8 @@ from lrlearn.evaluation import (
     sharpness,
 )
 
+pytestmark = pytest.mark.long
+
 # A loss, the point, its trace, its top eigenvalue, and its largest increase and slope
 # within 0.1.
 PROBLEMS = {

@@ -17,6 +17,8 @@ from lrlearn.evaluation import (
     sharpness,
 )
 
+pytestmark = pytest.mark.long
+
 MESSAGE = "The parameters, or the loss or its gradient there, are not finite: "
 # Losses, and parameters at which something is not finite.
 CASES = {

@@ -14,6 +14,8 @@ from lrlearn.evaluation import (
 )
 from lrlearn.evaluation.flat import Function, HalfSquaredGradient
 
+pytestmark = pytest.mark.long
+
 RADII = np.array([1e-5, 1e-4, 1e-3, 1e-2, 0.1])
 # The types of parameters, products and loss. Last, the smallest radius that they allow:
 # the gradient's rounding errors, about its epsilon, must be small beside the radius.

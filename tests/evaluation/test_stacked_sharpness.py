@@ -8,6 +8,8 @@ from lrlearn.evaluation import SharpnessEvaluator, model_loss
 from lrlearn.evaluation.stacked_sharpness import StackedSharpness
 from tests.evaluation import quadratics
 
+pytestmark = pytest.mark.long
+
 EIGENVALUES = np.linspace(0.0, 1.0, 6)
 COLUMNS = (
     "clean_loss",

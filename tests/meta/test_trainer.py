@@ -67,6 +67,7 @@ def test_seeds():
     assert not _same(thetas[1], thetas[2])
 
 
+@pytest.mark.long
 def test_several_architectures_and_no_retracing():
     """However often optimizees start anew, there is one trace."""
     tasks = [

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from lrlearn.rules import Run, ScheduledLSTM, ScheduledMLP
-from lrlearn.rules.tensor_statistics import TensorStatistics, zeros
+from lrlearn.rules.tensor_statistics import TensorStatistics, measure, zeros
 from tests.rules.test_contract import large_theta
 
 pytestmark = pytest.mark.any_backend
@@ -294,9 +294,8 @@ def _statistics(shape, *gradients):
     moments = zeros(gradients[0].size)
     for step, g in enumerate(gradients, start=1):
         g = ops.convert_to_tensor(g.ravel(), "float32")
-        tensor = TensorStatistics(shape, g, ops.ones_like(g), moments, step)
-        moments = tensor.moments
-    return tensor
+        rows, moments = measure(g, ops.ones_like(g), moments, step)
+    return TensorStatistics(shape, rows)
 
 
 @pytest.mark.parametrize(
