@@ -13,7 +13,7 @@ def test_suite(backend, tmp_path):
     """Passes."""
     processes.run(
         *("pytest", "-q", "-p", "no:cacheprovider", "-m", "any_backend", *SUITES),
-        timeout=900,
+        timeout=1200,
         KERAS_BACKEND=backend,
         OMP_NUM_THREADS="1",  # on so small tensors more only wait for each other
         # JAX compiles each closure anew, and many are the same.

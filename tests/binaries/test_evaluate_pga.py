@@ -10,6 +10,8 @@ import pytest
 import lrlearn
 from tests.binaries.saved_models import make_model, save_two
 
+pytestmark = pytest.mark.long
+
 PROGRAM = "binaries.evaluate_pga"
 EXAMPLES = 16
 

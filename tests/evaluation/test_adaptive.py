@@ -8,6 +8,8 @@ import tensorflow as tf
 from lrlearn.evaluation import PGA, SharpnessEvaluator, model_loss, pga, sharpness
 from tests.evaluation import quadratics
 
+pytestmark = pytest.mark.long
+
 SEARCHES = {
     objective: PGA(
         lambda w, a, b: tf.reduce_sum(a * w[0] ** 2) / 2 + tf.tensordot(b, w[0], 1),

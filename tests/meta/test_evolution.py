@@ -22,6 +22,8 @@ from tests.meta.problems import (
     theta_of,
 )
 
+pytestmark = pytest.mark.long
+
 HORIZON, UNROLL, SEEDS = 8, 2, 4000
 START = Start(seed=1, steps=HORIZON)
 FULL = FullTape(through_features=True)

@@ -13,6 +13,8 @@ from lrlearn.regularizers import SAM
 from lrlearn.rules import ScheduledMLP
 from tests.meta.problems import ADAM_RULE, FAST, mlp, quadratic
 
+pytestmark = pytest.mark.long
+
 # With state of every kind: the features', the rule's and the model's own.
 TASKS = [mlp(lambda: keras.layers.BatchNormalization())]
 STEPS = 8

@@ -8,7 +8,7 @@ from keras import layers, ops
 from lrlearn.regularizers import GAM, SAM
 from tests.models.conftest import TARGETS, X, sharpness_aware
 
-pytestmark = pytest.mark.any_backend
+pytestmark = [pytest.mark.any_backend, pytest.mark.long]
 
 BACKEND = keras.backend.backend()
 STEPS = 6

@@ -13,7 +13,7 @@ from tests.models.conftest import (
     train,
 )
 
-pytestmark = pytest.mark.any_backend
+pytestmark = [pytest.mark.any_backend, pytest.mark.long]
 
 BACKEND = keras.backend.backend()
 not_torch = pytest.mark.skipif(BACKEND == "torch", reason="Keras has none on torch")

@@ -16,6 +16,8 @@ from paper.grid.meta_training import load_task, unpack
 from paper.grid.optimizers import TUNED
 from tests.paper.small_grid import SMALL
 
+pytestmark = pytest.mark.long
+
 TINY = dataclasses.replace(
     SMALL,
     name="tiny",
