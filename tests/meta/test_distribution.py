@@ -13,7 +13,7 @@ def test_mirrored(tmp_path):
     assert output.endswith("done\n")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_multi_worker(tmp_path):
     """Two processes end with the same theta, from optimizees of their own."""
     started = [

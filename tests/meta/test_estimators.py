@@ -121,9 +121,9 @@ def test_the_optimizee_runs_on_along_theta(name):
         Replay(50),
         Replay(50, segment=3),
         PES(0.1),
-        pytest.param(ES(0.1), marks=pytest.mark.long),
-        pytest.param(FullTape(), marks=pytest.mark.long),
-        pytest.param(FullTape(through_features=True), marks=pytest.mark.long),
+        pytest.param(ES(0.1), marks=pytest.mark.slow),
+        pytest.param(FullTape(), marks=pytest.mark.slow),
+        pytest.param(FullTape(through_features=True), marks=pytest.mark.slow),
     ],
     ids=[
         "replay of some",

@@ -101,7 +101,7 @@ def test_truncated_checkpoints(tmp_path, uninterrupted):
 
 
 @pytest.mark.parametrize(
-    "estimator", [pytest.param("es", marks=pytest.mark.long), "pes"]
+    "estimator", [pytest.param("es", marks=pytest.mark.slow), "pes"]
 )
 def test_resume_in_the_middle_of_a_run(tmp_path, estimator):
     """With all that an estimator keeps of an optimizee."""

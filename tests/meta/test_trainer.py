@@ -335,7 +335,7 @@ def _resident_megabytes():
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
 def test_memory_does_not_grow():
     """Steps without restarts leave nothing behind."""
