@@ -11,7 +11,9 @@ from lrlearn.regularizers.vectors import flatten
 from lrlearn.rules import CoordinatewiseRule, Run
 from lrlearn.rules.update_rule import aligned
 
-_LARGEST_THETA = 2000  # an LSTM of more compiles for long and runs no faster
+# An LSTM of 2x10 units, 1,513 weights, gains a third: compiling takes 800 of its
+# meta-gradients to win back. The MLP rules gain more than half.
+_LARGEST_THETA = 1000
 
 
 class Start(NamedTuple):

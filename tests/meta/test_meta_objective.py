@@ -7,7 +7,12 @@ import tensorflow as tf
 
 from lrlearn.meta.unroll import unroll
 from lrlearn.regularizers import GAM, SAM, value_and_gradients
-from lrlearn.rules import CoordinatewiseLSTM, ScheduledLSTM, ScheduledMLP
+from lrlearn.rules import (
+    CoordinatewiseLSTM,
+    PerParameterMLP,
+    ScheduledLSTM,
+    ScheduledMLP,
+)
 from tests.meta.problems import RULE, fix_batches, mlp, objective, start_of, theta_of
 
 SEED = tf.constant([0, 1])
@@ -184,13 +189,23 @@ STATEFUL = mlp(lambda: keras.layers.BatchNormalization())
     [
         (mlp(), RULE, True, True),
         (mlp(), DIAL_RULE, True, True),
-        (mlp(), CoordinatewiseLSTM((20, 20)), False, True),
+        (mlp(), PerParameterMLP(), True, True),
+        (mlp(), CoordinatewiseLSTM((10, 10), "normalized", "adam"), False, True),
         (mlp(), ScheduledLSTM((20, 20)), False, True),
         (CONVOLUTION, RULE, False, False),
         (CONVOLUTION, CoordinatewiseLSTM((20, 20)), False, False),
         (STATEFUL, RULE, True, False),
     ],
-    ids=["dense", "scheduled", "lstm", "scheduled lstm", "conv", "both", "stateful"],
+    ids=[
+        "dense",
+        "scheduled",
+        "mlp",
+        "lstm",
+        "scheduled lstm",
+        "conv",
+        "both",
+        "stateful",
+    ],
 )
 def test_what_is_compiled_and_what_is_stacked(task, rule, suits_xla, stacks):
     """XLA: dense networks and small rules. Stacked: dense ones without state."""
