@@ -43,7 +43,7 @@ _DIAL = flags.DEFINE_list(
     "strength; default: no dial.",
 )
 _DEFAULT_RHO = flags.DEFINE_float(
-    "default_rho", 0.05, "The dial's setting unless a user sets it.", lower_bound=0.0
+    "default_rho", None, "The dial's setting unless a user sets it; default: 0.05."
 )
 _ESTIMATOR = flags.DEFINE_enum(
     "estimator",
@@ -125,7 +125,8 @@ def main():
     trainer.save_preset(
         output / "preset",
         description=_DESCRIPTION.value,
-        label_noise=flags.FLAGS.label_noise,
+        # A collection's tasks have their own, in their names.
+        label_noise=None if _is_collection() else flags.FLAGS.label_noise,
         licence="Apache-2.0",
         **cli.provenance(),
     )
@@ -182,7 +183,7 @@ def _tasks():
     import lrlearn
 
     names = _TASKS.value
-    if names[:1] not in (["small_images"], ["digits"]):
+    if not _is_collection():
         return [shared_flags.load(name) for name in names]
     for name in ("train_size", "label_noise", "batch_size"):
         if flags.FLAGS[name].present:
@@ -190,6 +191,10 @@ def _tasks():
                 f"--{name} needs --tasks=<data set>/<network>. Received: {names[0]}"
             )
     return lrlearn.tasks.load_collection(names[0], data_dir=flags.FLAGS.data_dir)
+
+
+def _is_collection():
+    return _TASKS.value in (["small_images"], ["digits"])
 
 
 def _rule(settings):
@@ -206,7 +211,7 @@ def _rule(settings):
             _FEATURES.value or "normalized",
             _RULE_OUTPUT.value or "adam",
         )
-    default_rho = _DEFAULT_RHO.value if "dial" in settings else None
+    default_rho = _default_rho(settings)
     if name == "scheduled_lstm":
         return rules.ScheduledLSTM(units or (20, 20), default_rho)
     if units is not None and len(units) != 1:
@@ -215,6 +220,16 @@ def _rule(settings):
         return rules.ScheduledMLP(*(units or (8,)), default_rho)
     horizon = settings.get("horizon", rules.PerParameterMLP().horizon)
     return rules.PerParameterMLP(*(units or (8,)), horizon=max(np.atleast_1d(horizon)))
+
+
+def _default_rho(settings):
+    """Returns the setting of the rule's dial; `None` if it has none."""
+    value = _DEFAULT_RHO.value
+    if "dial" in settings:
+        return 0.05 if value is None else value
+    if value is not None:
+        raise ValueError(f"--default_rho needs --dial. Received: {value}")
+    return None
 
 
 def _refuse(name, prefix, *only):

@@ -99,6 +99,11 @@ def _check_teacher(regularizer, estimator):
 
 def _check_dial(rule, regularizer, settings):
     if settings.dial is None:
+        if "rho" in rule.run_inputs:
+            raise ValueError(
+                "`dial` must be given for a rule with a dial, which would only see 0. "
+                f"Received: dial=None, {rule=}"
+            )
         return
     if "rho" not in rule.run_inputs:
         raise ValueError(

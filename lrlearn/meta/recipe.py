@@ -65,7 +65,16 @@ class Recipe:
         return keras.optimizers.Adam(rate, beta_2=self.beta_2, global_clipnorm=1.0)
 
 
-_COORDINATEWISE = Recipe(Replay(), steps=300, learning_rate=5e-3)
+_COORDINATEWISE = Recipe(
+    Replay(),
+    steps=300,
+    learning_rate=5e-3,
+    settings={
+        "optimizees_per_task": 2,
+        "initial_scale": (0.5, 2.0),
+        "validation_every": 50,
+    },
+)
 _SCHEDULED = Recipe(
     PES(sigma=0.02, limit=1.0),
     steps=4000,

@@ -231,6 +231,8 @@ def wait_for(path, process, seconds=120):
         (["--rule=mlp", "--units=2,3"], "--units must be one integer for mlp"),
         (["--rule=mlp", "--features=log"], "--features needs --rule=lstm"),
         (["--dial=0.01,0.1"], "--dial needs --rule=scheduled_lstm or scheduled_mlp"),
+        (["--rule=scheduled_mlp", "--default_rho=0.1"], "--default_rho needs --dial"),
+        (["--tasks=digits,digits/mlp"], "must be one of ['digits/mlp', "),
         (["--rule=scheduled_mlp", "--dial=0.1"], "`dial` must be two positive numbers"),
         (["--rule=scheduled_mlp", "--dial=0.1,1"], "`dial` needs a regularizer that"),
         (["--rule=scheduled_mlp", "--estimator=replay"], "needs a CoordinatewiseRule"),

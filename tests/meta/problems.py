@@ -16,6 +16,8 @@ ADAM_RULE = CoordinatewiseLSTM((3,), "normalized", "adam")
 CROSSENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 # Arguments of a `MetaTrainer`. XLA would take longer to compile than all else takes.
 FAST = {
+    "optimizees_per_task": 1,
+    "initial_scale": (1.0, 1.0),
     "jit_compile": False,
     "unroll": 5,
     "horizon": (10, 20),

@@ -144,9 +144,8 @@ def test_what_is_invalid(leaf, factor):
 def test_some_episodes_are_invalid():
     """They start anew and are counted; theta moves by the others and stays finite."""
     task = mlp(loss=_nan_where_logits_are_large)
-    trainer = MetaTrainer(
-        RULE, [task], optimizees_per_task=3, initial_scale=(0.1, 5.0), **QUICK
-    )
+    settings = {**QUICK, "optimizees_per_task": 3, "initial_scale": (0.1, 5.0)}
+    trainer = MetaTrainer(RULE, [task], **settings)
     rows = trainer.fit(8, verbose=0).frame()
     assert 0 < rows["skipped"].sum() < 3 * 8
     assert rows["skipped"].between(0, 3).all()
@@ -168,14 +167,8 @@ def test_some_episodes_are_invalid():
 )
 def test_all_optimizees_are_invalid(task, regularizer, scale):
     """Not a bit of theta, its average or the meta-optimizer changes."""
-    trainer = MetaTrainer(
-        RULE,
-        [task],
-        regularizer,
-        optimizees_per_task=2,
-        initial_scale=(scale, scale),
-        **QUICK,
-    )
+    scales = {"optimizees_per_task": 2, "initial_scale": (scale, scale)}
+    trainer = MetaTrainer(RULE, [task], regularizer, **{**QUICK, **scales})
     before = trainer._weights.arrays()
     rows = trainer.fit(2, verbose=0).frame()
     assert rows["skipped"].tolist() == [2.0, 2.0]
