@@ -122,6 +122,7 @@ def main():
             f"the newest checkpoint in {output}."
         ) from None
     _warn_if_diverged(trainer)
+    _tell_if_not_better(trainer.history)
     trainer.save_preset(
         output / "preset",
         description=_DESCRIPTION.value,
@@ -269,6 +270,15 @@ def _warn_if_diverged(trainer):
             f"Meta-training diverged, to a training loss of {loss:.4g}; try a smaller "
             "--learning_rate or --unroll.",
             stacklevel=1,
+        )
+
+
+def _tell_if_not_better(history):
+    """Untrained rules may be useful: meta-training then has to better them."""
+    if history.best and history.best["score"] >= history.untrained_score:
+        print(
+            "No meta-validation was better than that of the untrained rule: "
+            f"{history.best['score']:.4g} is not below {history.untrained_score:.4g}."
         )
 
 

@@ -132,9 +132,8 @@ class MetaTrainer:
     def theta(self):
         """The meta-trained weights, a dict of NumPy arrays.
 
-        The moving average that did best in meta-validation, or the weights that the
-        run started from if none did better; without meta-validation, the present
-        average.
+        The moving average that did best in meta-validation; without meta-validation,
+        the present one. `history.untrained_score` tells if it is worth anything.
         """
         return self._weights.best
 
@@ -219,10 +218,9 @@ class MetaTrainer:
             raise KeyboardInterrupt
 
     def _start(self):
-        """Starts the optimizees; a rule that is useful untrained must be bettered."""
+        """Starts the optimizees, and notes the score of the weights as they are."""
         self._pool.start()
         if self._validate:
-            self._weights.keep_average()
             self.history.untrained_score = self._validate(self._weights.average)
 
     def _train_step(self, callbacks):
@@ -248,7 +246,7 @@ class MetaTrainer:
         callbacks.on_test_begin()
         row["score"] = self._validate(self._weights.average)
         best = self.history.best
-        if best is row and row["score"] < self.history.untrained_score:
+        if best is row:
             self._weights.keep_average()
         logs = {"step": row["step"], "score": row["score"]}
         logs |= {"best_step": best["step"], "best_score": best["score"]}

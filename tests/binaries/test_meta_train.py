@@ -212,6 +212,19 @@ def test_a_diverged_run_is_told(meta_train, monkeypatch):
         assert meta_train("--steps=1").code == 0
 
 
+@pytest.mark.parametrize("untrained", [0.5, 0.25, float("inf")])
+def test_a_run_that_does_not_better_its_start_tells(program, capsys, untrained):
+    """By the best score; without meta-validation there is none to compare."""
+    history = lrlearn.meta.MetaHistory([{"step": 1.0, "score": 0.3}])
+    history.untrained_score = untrained
+    program._tell_if_not_better(history)
+    expected = (
+        "No meta-validation was better than that of the untrained rule: 0.3 is not "
+        "below 0.25.\n"
+    )
+    assert capsys.readouterr().out == (expected if untrained == 0.25 else "")
+
+
 def wait_for(path, process, seconds=120):
     for _ in range(10 * seconds):
         if path.exists() or process.poll() is not None:
