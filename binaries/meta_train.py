@@ -48,14 +48,14 @@ _DEFAULT_RHO = flags.DEFINE_float(
 _ESTIMATOR = flags.DEFINE_enum(
     "estimator",
     None,
-    ["es", "full_tape", "pes", "replay"],
+    ["es", "full_tape", "nres", "pes", "replay"],
     "Estimator of the meta-gradient; default: the recipe's, as of all that follows.",
 )
 _COORDINATES = flags.DEFINE_integer(
     "coordinates", None, "Coordinates in a replay; default: all.", lower_bound=1
 )
 _SIGMA = flags.DEFINE_float(
-    "sigma", None, "Deviation of the perturbations of es and pes; default: 0.01."
+    "sigma", None, "Deviation of the perturbations of es, nres and pes; default: 0.01."
 )
 _STEPS = flags.DEFINE_integer("steps", None, "Number of meta-steps.", lower_bound=1)
 _LEARNING_RATE = flags.DEFINE_float(
@@ -249,7 +249,7 @@ def _estimator(recipe):
 
     name = _ESTIMATOR.value or recipe.estimator.name
     arguments = {}
-    for flag, of in ((_COORDINATES, ("replay",)), (_SIGMA, ("es", "pes"))):
+    for flag, of in ((_COORDINATES, ("replay",)), (_SIGMA, ("es", "nres", "pes"))):
         if flag.value is None:
             continue
         if name not in of:

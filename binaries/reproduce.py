@@ -142,8 +142,8 @@ def _grid():
     """Returns the grid of the flags."""
     grid = GRIDS[_GRID.value]
     if _META_STEPS.value is not None:
-        recipe = dataclasses.replace(grid.recipe, steps=_META_STEPS.value)
-        grid = dataclasses.replace(grid, recipe=recipe)
+        how = dataclasses.replace(grid.meta_training, steps=_META_STEPS.value)
+        grid = dataclasses.replace(grid, meta_training=how)
     if _STEPS.value is not None:
         grid = dataclasses.replace(grid, horizons=(("*", (_STEPS.value,)),))
     if _SEEDS.value is not None:

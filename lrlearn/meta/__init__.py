@@ -2,7 +2,7 @@
 
 from lrlearn import tensorflow_only  # noqa: F401
 from lrlearn.meta.callbacks import ProgressBar, TensorBoard
-from lrlearn.meta.estimators import ES, PES, Estimate, Estimator, FullTape, Replay
+from lrlearn.meta.estimators import ES, NRES, PES, Estimate, Estimator, FullTape, Replay
 from lrlearn.meta.history import MetaHistory
 from lrlearn.meta.meta_settings import MetaSettings
 from lrlearn.meta.recipe import Recipe
@@ -10,6 +10,7 @@ from lrlearn.meta.trainer import MetaTrainer
 
 __all__ = [
     "ES",
+    "NRES",
     "PES",
     "Estimate",
     "Estimator",

@@ -40,6 +40,8 @@ class MetaSettings:
             one each. Defaults to `8`.
         validation_steps: Their number of steps. Defaults to the geometric mean of
             `horizon`.
+        score_split: Split whose loss they are scored by: `"validation"`, or `"train"`
+            for what a rule without a teacher is asked for. Defaults to `"validation"`.
         loss_limit: Training loss above which an optimizee has diverged. Defaults to
             `100.0`.
         seed: Integer seed of everything random. Defaults to `0`.
@@ -68,6 +70,7 @@ class MetaSettings:
     validation_every: int | None = 100
     validation_optimizees: int = 8
     validation_steps: int | None = None
+    score_split: str = "validation"
     loss_limit: float = 100.0
     seed: int = 0
 
@@ -103,7 +106,8 @@ class MetaSettings:
         self._require("ema_decay", 0 <= self.ema_decay < 1, "in [0, 1)")
         self._require("loss_limit", self.loss_limit > 0, "positive")
         self._require("seed", 0 <= self.seed < 2**31, "in [0, 2**31)")
-        for name, valid in (("meta_loss", META_LOSSES), ("meta_split", META_SPLITS)):
+        splits = dict.fromkeys(("meta_split", "score_split"), META_SPLITS)
+        for name, valid in {"meta_loss": META_LOSSES, **splits}.items():
             self._require(name, getattr(self, name) in valid, f"one of {valid}")
 
     def _require(self, name, holds, rule):

@@ -13,10 +13,10 @@ _MAX_EXAMPLES = 2000
 
 
 class MetaValidation:
-    """Scores `theta` by the validation loss of optimizees trained with it.
+    """Scores `theta` by the loss of optimizees trained with it, at the end of a run.
 
-    The score is the mean of log validation loss over the initializations, which are
-    the same each time, on the first 2000 validation examples; a loss that is not
+    The score is the mean of log loss over the initializations, which are the same each
+    time, on the first 2000 examples of the setting `score_split`; a loss that is not
     finite, or above 100, counts as 100. For a rule with a dial, the loss includes the
     teacher's penalty at the setting of the optimizee.
 
@@ -63,7 +63,8 @@ class MetaValidation:
 
     def _evaluation_of(self, objective):
         steps = self._settings.validation_steps
-        x, y = (tf.constant(a[:_MAX_EXAMPLES]) for a in objective.task.validation)
+        data = getattr(objective.task, self._settings.score_split)
+        x, y = (tf.constant(a[:_MAX_EXAMPLES]) for a in data)
 
         def evaluate(theta, optimizee, seed):
             return objective.score(run(objective, theta, optimizee, seed, steps), x, y)

@@ -1,11 +1,12 @@
 """How each kind of rule is meta-trained, unless told otherwise."""
 
 import dataclasses
+import json
 from typing import Any
 
 import keras
 
-from lrlearn.meta.estimators import PES, Estimator, Replay
+from lrlearn.meta.estimators import NRES, Estimator, Replay
 from lrlearn.rules import ScheduledRule
 
 
@@ -28,7 +29,7 @@ class Recipe:
         >>> import lrlearn
         >>> rule = lrlearn.rules.ScheduledMLP()
         >>> lrlearn.meta.Recipe.of(rule).estimator.name
-        'pes'
+        'nres'
     """
 
     estimator: Estimator
@@ -43,6 +44,12 @@ class Recipe:
     def of(cls, rule):
         """Returns the recipe of a rule."""
         return _SCHEDULED if isinstance(rule, ScheduledRule) else _COORDINATEWISE
+
+    def get_config(self):
+        """Returns all fields as JSON types."""
+        estimator = {"name": self.estimator.name, **self.estimator.get_config()}
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return json.loads(json.dumps({**fields, "estimator": estimator}))
 
     def meta_optimizer(self, steps=None, learning_rate=None):
         """Returns a new meta-optimizer.
@@ -76,7 +83,7 @@ _COORDINATEWISE = Recipe(
     },
 )
 _SCHEDULED = Recipe(
-    PES(sigma=0.02, limit=1.0),
+    NRES(sigma=0.02, limit=1.0),
     steps=4000,
     learning_rate=3e-3,
     warm_up=50,
@@ -92,5 +99,6 @@ _SCHEDULED = Recipe(
         "ema_decay": 0.99,
         "validation_every": 500,
         "validation_optimizees": 20,
+        "score_split": "train",
     },
 )

@@ -32,15 +32,15 @@ class MetaTrainer:
     regularized training loss or its logarithm. Optimizees run on from meta-step to
     meta-step up to their horizon (truncation), then start anew. The gradient is
     backpropagated (`Replay`, `FullTape`) or estimated from perturbations of `theta`,
-    with the regularizer's penalty in place of its field (`ES`, `PES`).
+    with the regularizer's penalty in place of its field (`ES`, `PES`, `NRES`).
 
     Args:
         rule: An `UpdateRule`.
         tasks: A list of `Task`s; their architectures may differ.
         regularizer: The teacher: a `Regularizer`, its name, or `None`. Defaults to
             `None`.
-        estimator: `"replay"`, `"full_tape"`, `"es"`, `"pes"` or an `Estimator`.
-            Defaults to `None`: that of the rule's `Recipe`.
+        estimator: `"replay"`, `"full_tape"`, `"es"`, `"pes"`, `"nres"` or an
+            `Estimator`. Defaults to `None`: that of the rule's `Recipe`.
         meta_optimizer: Any new Keras optimizer. Defaults to `None`: that of the
             `Recipe`, Adam at a constant rate and with the meta-gradient's norm clipped
             to 1.

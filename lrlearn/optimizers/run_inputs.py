@@ -1,6 +1,7 @@
 """What a user tells an optimizer about the run, in variables."""
 
 import keras
+from keras import ops
 
 from lrlearn.optimizers import backends
 from lrlearn.rules.run import Run, check_run_input
@@ -38,8 +39,10 @@ class RunInputs:
         if name not in self._variables:
             return None
         with backends.outside_graph():
-            value = float(self._variables[name].numpy())
-        return value if value or name == "rho" else None
+            if name == "rho":
+                run, _ = self.run().resolve(1)
+                return float(ops.convert_to_numpy(self._rule.dial(run)))
+            return float(self._variables[name].numpy()) or None
 
     def set(self, name, value):
         """Sets the value of a field; `None` if it is not known."""
@@ -53,8 +56,7 @@ class RunInputs:
 
     def _check(self, name, value):
         if value is None:
-            default = getattr(self._rule, "default_rho", None) if name == "rho" else 0
-            return float(default or 0)
+            return Run._field_defaults[name]
         value = check_run_input(name, value)
         if name not in self._rule.run_inputs:
             told = ", ".join(self._rule.run_inputs) or "none"

@@ -21,7 +21,8 @@ class ScheduledLSTM(ScheduledRule):
         default_rho: See `ScheduledRule`. Defaults to `None`.
 
     Raises:
-        ValueError: If `units` are not positive integers or `default_rho` is negative.
+        ValueError: If `units` are not positive integers, or `default_rho` is not as
+            `ScheduledRule` says.
 
     Reference:
         [Andrychowicz et al., 2016](https://arxiv.org/abs/1606.04474), section 2.1; see

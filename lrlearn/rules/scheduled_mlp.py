@@ -21,7 +21,8 @@ class ScheduledMLP(ScheduledRule):
         default_rho: See `ScheduledRule`. Defaults to `None`.
 
     Raises:
-        ValueError: If `units` is not a positive integer or `default_rho` is negative.
+        ValueError: If `units` is not a positive integer, or `default_rho` is not as
+            `ScheduledRule` says.
 
     Reference:
         [Harrison et al., 2022](https://arxiv.org/abs/2209.11208), section 4 (a nominal

@@ -9,7 +9,7 @@ from keras import ops
 
 from lrlearn.rules import tensor_statistics
 from lrlearn.rules.building_blocks import init_network
-from lrlearn.rules.run import Run, check_run_input
+from lrlearn.rules.run import DialDefault, Run
 from lrlearn.rules.tensor_statistics import (
     NUM_CONTEXT,
     TensorStatistics,
@@ -61,7 +61,9 @@ class ScheduledRule(UpdateRule):
 
     Args:
         default_rho: The dial's setting unless a user sets it, and so whether the rule
-            has a dial: what `Run.rho` is. Defaults to `None`, a rule without one.
+            has a dial: what `Run.rho` is. A number, or pairs of a number of epochs and
+            the setting then, as of `DialDefault`. Defaults to `None`, a rule without
+            one.
 
     Attributes:
         num_context: Number of features $z$.
@@ -73,16 +75,19 @@ class ScheduledRule(UpdateRule):
     """
 
     def __init__(self, default_rho=None):
-        if default_rho is not None:
-            default_rho = check_run_input("default_rho", default_rho)
-        self.default_rho = default_rho
-        self.num_context = NUM_CONTEXT + (0 if default_rho is None else _NUM_DIAL)
+        self._default = None if default_rho is None else DialDefault(default_rho)
+        self.default_rho = self._default and self._default.get_config()
+        self.num_context = NUM_CONTEXT + (_NUM_DIAL if self._default else 0)
 
     @property
     def run_inputs(self):
         """See `UpdateRule`."""
-        dial = () if self.default_rho is None else ("rho",)
+        dial = ("rho",) if self._default else ()
         return "total_steps", "epochs", *dial
+
+    def dial(self, run):
+        """See `UpdateRule`: the rule's default if it is not told."""
+        return ops.where(run.rho < 0, self._default(run.epochs), run.rho)
 
     def init_memory(self, n):
         """Returns the state of `direction`, a dict of `[k, n]`; by default empty."""
@@ -162,9 +167,10 @@ class ScheduledRule(UpdateRule):
     def _context(self, tensors, run, t):
         """Returns the features z of all tensors, `[num_context, tensors]`."""
         z = context(tensors, run, t)
-        if self.default_rho is None:
+        if self._default is None:
             return z
-        dial = ops.stack([(ops.log(run.rho + 0.005) + 3.2) / 1.5, 5.0 * run.rho])
+        rho = self.dial(run)
+        dial = ops.stack([(ops.log(rho + 0.005) + 3.2) / 1.5, 5.0 * rho])
         dial = dial[:, None] + ops.zeros_like(z[:_NUM_DIAL])
         return ops.concatenate([z, dial], axis=0)
 

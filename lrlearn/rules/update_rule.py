@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import keras
 import numpy as np
+from keras import ops
 
 from lrlearn.configurable import Configurable
 
@@ -81,6 +82,13 @@ class UpdateRule(Configurable):
             in which coordinates start alike.
         """
         raise NotImplementedError
+
+    def dial(self, run):
+        """Returns the setting of the dial in a `Run`, 0 if it is not told.
+
+        Override this for another default; it may depend on a resolved run's epochs.
+        """
+        return ops.maximum(run.rho, 0.0)
 
     def update(self, theta, gradient, parameter, state, step, shapes=None, *, run=None):
         """Takes one step of the rule, for flat coordinates.

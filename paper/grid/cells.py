@@ -2,12 +2,14 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 
 from lrlearn.evaluation.stacked_sharpness import RADII
+from lrlearn.meta import Recipe
 from paper.grid.grid import REGIMES
 from paper.grid.meta_training import make_rule
-from paper.grid.optimizers import BASES, LEARNED, TEACHERS, TUNED
+from paper.grid.optimizers import BASES, LEARNED, OPTIMIZERS, TEACHERS, TUNED
 
 _TUNING_SEED = 1000  # apart from the seeds of the runs
 
@@ -58,10 +60,11 @@ class Jobs:
 
     def all(self):
         """Returns all jobs, each after those that it needs."""
+        sources = dict.fromkeys(LEARNED[name].source for name in self._learned)
         jobs = [
             self.meta(name, meta_seed)
             for meta_seed in range(self._grid.meta_seeds)
-            for name in self._learned
+            for name in sources
         ]
         for task in self._grid.tasks():
             for steps in self._grid.horizons_of(task):
@@ -83,70 +86,85 @@ class Jobs:
 
     def meta(self, name, meta_seed):
         """Returns the meta-training of a learned optimizer."""
-        learned, recipe = LEARNED[name], self._grid.recipe
-        teacher = TEACHERS[learned.teacher]
-        cell = {
-            "optimizer": name,
-            **dataclasses.asdict(learned),
-            "meta_seed": meta_seed,
-        }
+        learned, how = LEARNED[name], self._grid.meta_training
+        rule, teacher = make_rule(learned), TEACHERS[learned.teacher]
+        cell = {"optimizer": learned.source, **_names(name, meta_seed)}
         settings = {
-            "recipe": dataclasses.asdict(recipe),
-            "regime": dataclasses.asdict(REGIMES[recipe.regime]),
-            "rule": make_rule(learned.rule, recipe).get_config(),
+            "meta_training": dataclasses.asdict(how),
+            "recipe": Recipe.of(rule).get_config(),
+            "rule": rule.get_config(),
             "teacher": teacher and [type(teacher).__name__, teacher.get_config()],
-            "data": self._data(recipe.dataset),
+            "data": self._data(how.dataset),
         }
         return Job("meta", (cell,), _json(settings))
 
-    def tuning(self, name, task, steps):
-        """Returns the tuning of a hand-designed optimizer on a task."""
-        needs = {}
-        if TUNED[name].kind == "explicit":
+    def tuning(self, name, task, steps, meta_seed=None):
+        """Returns the tuning of an optimizer on a task."""
+        optimizer, needs = OPTIMIZERS[name], {}
+        if optimizer.kind == "explicit":
             needs = {base: self.tuning(base, task, steps) for base in BASES}
         settings = {
-            **TUNED[name].describe(),
-            "trials": TUNED[name].trials,
+            **self._describe(name, meta_seed, needs),
+            "trials": optimizer.trials,
             "seeds": [_TUNING_SEED + i for i in range(self._grid.tuning_seeds)],
             **self._task_settings(task, needs),
         }
-        cell = {"optimizer": name, "kind": TUNED[name].kind, **task._asdict()}
-        return Job("tuning", ({**cell, "steps": steps},), _json(settings), needs)
+        cell = self._cell(name, task, steps, meta_seed)
+        return Job("tuning", (cell,), _json(settings), needs)
 
     def run(self, name, task, steps, meta_seed=None):
         """Returns the runs of an optimizer on a task, one for each seed."""
-        if name in LEARNED:
-            kind, rule, teacher = "learned", LEARNED[name].rule, LEARNED[name].teacher
-            needs = {"theta": self.meta(name, meta_seed)}
+        needs, chosen = {}, {}
+        if len(OPTIMIZERS[name].trials) > 1:
+            needs["tuning"] = self.tuning(name, task, steps, meta_seed)
         else:
-            kind, rule, teacher = TUNED[name].kind, None, None
-            needs = {"tuning": self.tuning(name, task, steps)}
+            (hyperparameters,) = OPTIMIZERS[name].trials
+            chosen = {"hyperparameters": hyperparameters}
         settings = {
+            **self._describe(name, meta_seed, needs),
+            **chosen,
             # Stacked runs may differ in the last bit by what they are stacked with.
             "seeds": list(range(self._grid.seeds)),
             "measures": dataclasses.asdict(self._grid.measures.of(task)),
             "radii": RADII,
-            "meta_trained": name in LEARNED and task in self._grid.recipe.tasks(),
+            "meta_trained": name in LEARNED and self._grid.meta_training.saw(task),
             **self._task_settings(task, needs),
         }
-        cell = {"optimizer": name, "kind": kind, "rule": rule, "teacher": teacher}
-        cell |= {**task._asdict(), "steps": steps, "meta_seed": meta_seed}
+        cell = self._cell(name, task, steps, meta_seed)
         cells = tuple({**cell, "seed": seed} for seed in settings["seeds"])
         return Job("run", cells, _json(settings), needs)
 
     def _of_task(self, task, steps):
         """Returns the tunings and the runs on a task."""
-        explicit = any(TUNED[name].kind == "explicit" for name in self._tuned)
-        needed = {*self._tuned, *(BASES if explicit else ())}
+        hand, learned = (
+            [name for name in names if self._grid.runs(name, task)]
+            for names in (self._tuned, self._learned)
+        )
+        explicit = any(TUNED[name].kind == "explicit" for name in hand)
+        cases = [
+            *((name, None) for name in TUNED if name in {*hand, *(BASES * explicit)}),
+            *itertools.product(learned, range(self._grid.meta_seeds)),
+        ]
+        tuned = [case for case in cases if len(OPTIMIZERS[case[0]].trials) > 1]
         return [
-            *(self.tuning(name, task, steps) for name in TUNED if name in needed),
-            *(self.run(name, task, steps) for name in self._tuned),
+            *(self.tuning(name, task, steps, seed) for name, seed in tuned),
             *(
-                self.run(name, task, steps, meta_seed)
-                for name in self._learned
-                for meta_seed in range(self._grid.meta_seeds)
+                self.run(name, task, steps, seed)
+                for name, seed in cases
+                if name in (*hand, *learned)
             ),
         ]
+
+    def _cell(self, name, task, steps, meta_seed):
+        names = {"optimizer": name, "kind": OPTIMIZERS[name].kind}
+        return {**names, **_names(name, meta_seed), **task._asdict(), "steps": steps}
+
+    def _describe(self, name, meta_seed, needs):
+        """Returns what determines runs besides trials and task; adds to the needs."""
+        if name not in LEARNED:
+            return TUNED[name].describe()
+        needs["theta"] = self.meta(name, meta_seed)
+        return {"rule": make_rule(LEARNED[name]).get_config()}
 
     def _task_settings(self, task, needs):
         return {
@@ -156,11 +174,18 @@ class Jobs:
         }
 
 
+def _names(name, meta_seed):
+    """Returns the part of a cell that only learned optimizers have."""
+    learned = LEARNED.get(name)
+    rule, teacher = (learned.rule, learned.teacher) if learned else (None, None)
+    return {"rule": rule, "teacher": teacher, "meta_seed": meta_seed}
+
+
 def _unit(job):
     """Returns what a job shares with all jobs that must be in its shard."""
     cell = job.cell
     if cell["optimizer"] in LEARNED:
-        return cell["optimizer"], cell["meta_seed"]
+        return cell["rule"], cell["teacher"], cell["meta_seed"]
     return cell["dataset"], cell["network"], cell["regime"]
 
 

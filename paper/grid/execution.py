@@ -10,14 +10,25 @@ from lrlearn.evaluation import Training
 from paper.grid.grid import TaskName
 from paper.grid.measurement import Measurement
 from paper.grid.meta_training import load_task, make_rule, meta_train, unpack
-from paper.grid.optimizers import BASES, LEARNED, OPTIMIZERS, TUNED, set_radius
+from paper.grid.optimizers import (
+    BASES,
+    LEARNED,
+    OPTIMIZERS,
+    TUNED,
+    LinearDecay,
+    set_radius,
+)
 
 
 class Executor:
-    """Executes the jobs of a grid; `rows` by key must have those that a job needs."""
+    """Executes the jobs of a grid; `rows` by key must have those that a job needs.
 
-    def __init__(self, grid, rows):
+    Checkpoints of meta-training are kept in `directory`, if it is given.
+    """
+
+    def __init__(self, grid, rows, directory=None):
         self._grid, self._rows, self._task = grid, rows, None
+        self._directory = directory
 
     def __call__(self, job):
         """Returns the rows of a job, a list of dicts, without their provenance."""
@@ -38,14 +49,16 @@ class Executor:
         ]
 
     def _meta_train(self, job):
-        learned = LEARNED[job.cell["optimizer"]]
-        return [meta_train(learned, job.cell["meta_seed"], self._grid.recipe)]
+        name, meta_seed = job.cell["optimizer"], job.cell["meta_seed"]
+        directory = self._directory and self._directory / f"{name}-{meta_seed}"
+        how = self._grid.meta_training
+        return [meta_train(LEARNED[name], meta_seed, how, directory)]
 
     def _tune(self, job):
-        name, seeds = job.cell["optimizer"], job.settings["seeds"]
-        fixed = self._base(job) if TUNED[name].kind == "explicit" else {}
+        optimizer, seeds = OPTIMIZERS[job.cell["optimizer"]], job.settings["seeds"]
+        fixed = self._base(job) if optimizer.kind == "explicit" else {}
         trials = []
-        for trial in TUNED[name].trials:
+        for trial in optimizer.trials:
             hyperparameters = {**fixed, **trial}
             scores = self._try(job, hyperparameters)
             trials += [
@@ -57,16 +70,15 @@ class Executor:
     def _try(self, job, hyperparameters):
         """Returns the scores of a trial, a dict for each seed."""
         task, steps = self._task_of(job.cell), job.cell["steps"]
-        name = job.cell["optimizer"]
-        training = task.hand_designed(name, hyperparameters, job.settings["seeds"])
-        start = TUNED[name].start(steps)
+        training = self._start(job, hyperparameters)
+        start = OPTIMIZERS[job.cell["optimizer"]].start(steps)
         if start:
             training.train(start, plain=True)
         training.train(steps)
         return task.measurement.scores(["validation"], training.params, training.state)
 
     def _base(self, job):
-        """Returns the better of the tuned `BASES`: its name and learning rate."""
+        """Returns the best of the tuned `BASES`: its name and learning rate."""
         trials = [
             {"base": base, **trial}
             for base in BASES
@@ -76,14 +88,12 @@ class Executor:
         return {name: chosen[name] for name in ("base", "learning_rate")}
 
     def _run(self, job):
-        task, cell, seeds = self._task_of(job.cell), job.cell, job.settings["seeds"]
-        hyperparameters = {}
-        if cell["kind"] == "learned":
-            theta = unpack(self._row(job.needs["theta"])["theta"])
-            training = task.learned(cell["rule"], theta, seeds)
-        else:
+        task, cell = self._task_of(job.cell), job.cell
+        if "tuning" in job.needs:
             hyperparameters = self._row(job.needs["tuning"])["chosen"]
-            training = task.hand_designed(cell["optimizer"], hyperparameters, seeds)
+        else:
+            hyperparameters = job.settings["hyperparameters"]
+        training = self._start(job, hyperparameters)
         records = task.follow(training, OPTIMIZERS[cell["optimizer"]], cell["steps"])
         ends = task.measurement.end(training.params, training.state)
         return [
@@ -96,6 +106,15 @@ class Executor:
             }
             for run, end in zip(records, ends, strict=True)
         ]
+
+    def _start(self, job, hyperparameters):
+        """Returns a `Training` of all seeds, started."""
+        task, name = self._task_of(job.cell), job.cell["optimizer"]
+        run = hyperparameters, job.settings["seeds"], job.cell["steps"]
+        if name not in LEARNED:
+            return task.hand_designed(name, *run)
+        theta = unpack(self._row(job.needs["theta"])["theta"])
+        return task.learned(LEARNED[name], theta, *run)
 
     def _row(self, job):
         key = job.keys[0]
@@ -118,12 +137,11 @@ class _CompiledTask:
     """A task whose runs share compiled graphs."""
 
     def __init__(self, name, grid):
-        self.name = name
-        self._recipe, self._measures = grid.recipe, grid.measures.of(name)
+        self.name, self._measures = name, grid.measures.of(name)
         self._task, self._trainings = load_task(name), {}
         self.measurement = Measurement(self._task, self._measures)
 
-    def hand_designed(self, name, hyperparameters, seeds):
+    def hand_designed(self, name, hyperparameters, seeds, steps):
         """Returns a `Training` of all seeds by an optimizer of `TUNED`, started."""
         base, make = hyperparameters.get("base", name), TUNED[name].regularizer
         key = base, make, hyperparameters.get("weight_decay"), len(seeds)
@@ -135,19 +153,26 @@ class _CompiledTask:
             training = Training(self._task, optimizer, regularizer, len(seeds))
             self._trainings[key] = training, rho
         training, rho = self._trainings[key]
-        training.start(seeds, hyperparameters["learning_rate"])
+        rate, schedule = hyperparameters["learning_rate"], _schedule(training.optimizer)
+        training.start(seeds, None if schedule else rate, steps)
+        if schedule:
+            schedule.peak.assign(rate)
+            schedule.steps.assign(steps)
         rho.assign(hyperparameters.get("rho", 0.0))
         return training
 
-    def learned(self, rule, theta, seeds):
-        """Returns a `Training` of all seeds by a learned optimizer, started."""
-        key = rule, len(seeds)
+    def learned(self, learned, theta, hyperparameters, seeds, steps):
+        """Returns a `Training` of all seeds by a `Learned`, started."""
+        rule = make_rule(learned)
+        key = repr(rule), len(seeds)
         if key not in self._trainings:
-            optimizer = lrlearn.LearnedOptimizer(make_rule(rule, self._recipe), theta)
+            optimizer = lrlearn.LearnedOptimizer(rule, theta)
             self._trainings[key] = Training(self._task, optimizer, count=len(seeds))
         training = self._trainings[key]
-        training.start(seeds)
+        training.start(seeds, hyperparameters.get("learning_rate", 1.0), steps)
         training.optimizer.theta = theta
+        if "rho" in rule.run_inputs:
+            training.optimizer.rho = hyperparameters.get("rho")
         return training
 
     def follow(self, training, optimizer, steps):
@@ -188,6 +213,12 @@ def best(trials):
         return np.nan_to_num(means, nan=-np.inf).tolist()
 
     return dict(max(scores, key=mean))
+
+
+def _schedule(optimizer):
+    """Returns the optimizer's `LinearDecay`; `None` if its rate is constant."""
+    found = optimizer._learning_rate  # public is only the rate at this step
+    return found if isinstance(found, LinearDecay) else None
 
 
 def _diverged(records, end):

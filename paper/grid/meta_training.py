@@ -1,50 +1,51 @@
-"""Meta-training by a recipe, and weights of update rules as JSON types."""
+"""Meta-training by the recipes, and weights of update rules as JSON types."""
 
 import base64
 
-import keras
 import numpy as np
 
 import lrlearn
 from paper.grid.grid import REGIMES
-from paper.grid.optimizers import TEACHERS
+from paper.grid.optimizers import DEFAULT_RHO, TEACHERS
 
 
-def make_rule(name, recipe):
-    """Returns the update rule `"LSTM"` or `"MLP"` of a `MetaRecipe`."""
-    if name == "LSTM":
-        return lrlearn.rules.CoordinatewiseLSTM(
-            recipe.lstm_units, features="normalized", output="adam"
-        )
-    return lrlearn.rules.PerParameterMLP(horizon=max(recipe.horizon))
+def make_rule(learned):
+    """Returns the update rule of a `Learned`, with a dial if its teacher has one."""
+    default_rho = DEFAULT_RHO if TEACHERS[learned.teacher] else None
+    if learned.rule == "LSTM":
+        return lrlearn.rules.ScheduledLSTM((10,), default_rho)
+    return lrlearn.rules.ScheduledMLP(default_rho=default_rho)
 
 
-def meta_train(learned, meta_seed, recipe):
-    """Returns packed `theta` and the best meta-validation `score` of a `Learned`."""
-    lstm = learned.rule == "LSTM"
-    rate = recipe.lstm_rate if lstm else recipe.mlp_rate
-    validations = recipe.lstm_validations if lstm else recipe.mlp_validations
-    schedule = keras.optimizers.schedules.CosineDecay(
-        rate, recipe.steps, alpha=recipe.final_rate
-    )
-    trainer = lrlearn.MetaTrainer(
-        make_rule(learned.rule, recipe),
-        [load_task(name) for name in recipe.tasks()],
-        TEACHERS[learned.teacher],
-        estimator=lrlearn.meta.Replay(coordinates=recipe.coordinates),
-        unroll=recipe.unroll,
-        horizon=recipe.horizon,
-        optimizees_per_task=recipe.initializations,
-        initial_scale=recipe.initial_scale,
-        meta_split="validation" if learned.teacher == "held-out" else "train",
-        meta_optimizer=keras.optimizers.Adam(schedule, global_clipnorm=recipe.clipnorm),
-        validation_every=max(1, recipe.steps // validations),
-        validation_steps=recipe.validation_steps,
-        seed=meta_seed,
-    )
-    history = trainer.fit(recipe.steps, verbose=0)
-    score = float(history.frame()["score"].min())
-    return {"theta": pack(trainer.theta), "score": score}
+def make_trainer(learned, meta_seed, meta_training):
+    """Returns the `MetaTrainer` of a `Learned`, and its number of meta-steps."""
+    rule, teacher = make_rule(learned), TEACHERS[learned.teacher]
+    recipe = lrlearn.meta.Recipe.of(rule)
+    steps = meta_training.steps or recipe.steps
+    settings = {**dict(meta_training.settings), "seed": meta_seed}
+    if teacher:
+        settings["dial"] = meta_training.dial
+    if learned.teacher == "held-out":
+        settings["meta_split"] = "validation"
+    tasks = lrlearn.tasks.load_collection(meta_training.collection)
+    optimizer = recipe.meta_optimizer(steps)
+    return lrlearn.MetaTrainer(
+        rule, tasks, teacher, meta_optimizer=optimizer, **settings
+    ), steps
+
+
+def meta_train(learned, meta_seed, meta_training, directory=None):
+    """Returns packed `theta` and scores of meta-validation of a `Learned`.
+
+    Interrupted, it goes on from the checkpoints in the directory, if there is one.
+    """
+    trainer, steps = make_trainer(learned, meta_seed, meta_training)
+    history = trainer.fit(steps, checkpoint_dir=directory, verbose=0)
+    return {
+        "theta": pack(trainer.theta),
+        "score": history.best["score"],
+        "untrained_score": history.untrained_score,
+    }
 
 
 def load_task(name):

@@ -5,26 +5,49 @@ import itertools
 from collections.abc import Callable
 
 import keras
+import tensorflow as tf
 
+import lrlearn
 from lrlearn.regularizers import GAM, GSAM, L2, SAM
 
 EMA_MOMENTUM = 0.99
 _OPTIMIZERS_OWN = ("learning_rate", "weight_decay")
 _RADIUS_NAMES = ("rho", "rho_perturb")
-_RADII = (0.01, 0.03, 0.1, 0.2, 0.5, 1.0)
-_ADAM_RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
+_RADII = (0.003, 0.01, 0.03, 0.1, 0.2, 0.5, 1.0, 2.0)
+_ADAM_RATES = (3e-5, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+_SGD_RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+_LEARNED_RATES = (0.03, 0.1, 0.3, 0.5, 1.0, 1.5, 2.0, 3.0)
+_DIAL = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15)
+DIAL = (0.0, 0.02, 0.05, 0.1, 0.15)  # settings that are shown
+
+
+class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
+    r"""A learning rate that falls to 0: $\eta_t = \eta_0 (1 - t / T)$.
+
+    Attributes:
+        peak: $\eta_0$, a variable, so that one graph serves all rates.
+        steps: Number $T$ of steps, a variable.
+    """
+
+    def __init__(self):
+        self.peak, self.steps = tf.Variable(0.0), tf.Variable(1.0)
+
+    def __call__(self, step):
+        """Returns the learning rate of a step, counted from 0."""
+        return self.peak * (1.0 - tf.cast(step, "float32") / self.steps)
 
 
 @dataclasses.dataclass(frozen=True)
 class Tuned:
-    """A hand-designed optimizer; every one gets as many trials.
+    """A hand-designed optimizer; every one that is tuned gets as many trials.
 
     Attributes:
-        kind: `"baseline"`, or `"explicit"` for a regularizer around the better of
-            `BASES`, with that one's learning rate.
-        trials: Hyperparameters to choose from, dicts.
-        optimizer: A Keras optimizer's class; `None` if explicit.
+        kind: `"baseline"`, `"explicit"` for a regularizer around the best of `BASES`,
+            with that one's learning rate, or `"untuned"`.
+        trials: Hyperparameters to choose from, dicts; a single one is not tuned.
+        optimizer: A Keras optimizer's class, or a function like it; `None` if explicit.
         fixed: Arguments of the optimizer that are not tuned.
+        decay: Whether the learning rate falls linearly to 0.
         regularizer: Function without arguments that returns a `Regularizer`, whose
             radii are then set; `None` for baselines.
         start_fraction: Fraction of the steps that come before the regularizer.
@@ -33,8 +56,9 @@ class Tuned:
 
     kind: str
     trials: tuple
-    optimizer: type | None = None
+    optimizer: Callable | None = None
     fixed: dict = dataclasses.field(default_factory=dict)
+    decay: bool = False
     regularizer: Callable | None = None
     start_fraction: float = 0.0
     passes: int = 1
@@ -42,12 +66,15 @@ class Tuned:
     def make(self, hyperparameters):
         """Returns a Keras optimizer; of the hyperparameters it takes its own."""
         own = {k: v for k, v in hyperparameters.items() if k in _OPTIMIZERS_OWN}
+        if self.decay:
+            own["learning_rate"] = LinearDecay()
         return self.optimizer(**self.fixed, **own)
 
     def describe(self):
         """Returns what determines its runs besides the trials, as JSON types."""
         if self.regularizer is None:
-            return {"optimizer": self.optimizer.__name__, **self.fixed}
+            decay = {"decay": "linear"} if self.decay else {}
+            return {"optimizer": self.optimizer.__name__, **self.fixed, **decay}
         regularizer = self.regularizer()
         config = regularizer.get_config()
         return {
@@ -71,12 +98,26 @@ class Learned:
     """A learned optimizer.
 
     Attributes:
-        rule: `"LSTM"` or `"MLP"`.
+        rule: `"MLP"` or `"LSTM"`.
         teacher: Name in `TEACHERS`.
+        trials: Hyperparameters to choose from, dicts: a `learning_rate`, which
+            multiplies its steps, or a setting `rho` of its dial. A single one is not
+            tuned. Defaults to its own.
     """
 
     rule: str
     teacher: str
+    trials: tuple = ({},)
+
+    @property
+    def source(self):
+        """The name of the one that it has its weights from, as it is by default."""
+        return f"{self.rule} {self.teacher}"
+
+    @property
+    def kind(self):
+        """What it is, as of `Tuned`."""
+        return "learned"
 
     def gradients(self, step, steps):
         """Returns the gradient evaluations of the first `step` of `steps` steps."""
@@ -87,10 +128,20 @@ class Learned:
         return 0
 
 
-def _baseline(optimizer, *rates, **fixed):
-    return Tuned(
-        "baseline", tuple({"learning_rate": r} for r in rates), optimizer, fixed
-    )
+def _rates(*values):
+    return tuple({"learning_rate": value} for value in values)
+
+
+def _baseline(optimizer, rates, decay=False, **fixed):
+    return Tuned("baseline", _rates(*rates), optimizer, fixed, decay)
+
+
+def _adam_w(decay=False):
+    # Keras multiplies the decay of the weights by the learning rate.
+    trials = itertools.product((0.0003, 0.001, 0.003, 0.01), (0.1, 1.0))
+    names = "learning_rate", "weight_decay"
+    trials = tuple(dict(zip(names, values, strict=True)) for values in trials)
+    return Tuned("baseline", trials, keras.optimizers.AdamW, decay=decay)
 
 
 def _explicit(regularizer, passes, start_fraction=0.0):
@@ -103,45 +154,58 @@ def _explicit(regularizer, passes, start_fraction=0.0):
     )
 
 
-BASES = ("SGD-M", "Adam")
+def untrained(learning_rate):
+    """Returns the MLP rule as a Keras optimizer, before meta-training."""
+    rule = lrlearn.rules.ScheduledMLP()
+    return lrlearn.LearnedOptimizer(rule, rule.init_theta(0), learning_rate)
+
+
+BASES = ("SGD-M", "Adam", "SGD-M linear", "Adam linear")
 TUNED = {
-    "SGD-M": _baseline(
-        keras.optimizers.SGD, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, momentum=0.9
-    ),
-    "Adam": _baseline(keras.optimizers.Adam, *_ADAM_RATES),
-    "RMSprop": _baseline(keras.optimizers.RMSprop, *_ADAM_RATES),
+    "SGD-M": _baseline(keras.optimizers.SGD, _SGD_RATES, momentum=0.9),
+    "Adam": _baseline(keras.optimizers.Adam, _ADAM_RATES),
+    "RMSprop": _baseline(keras.optimizers.RMSprop, _ADAM_RATES),
     "Adam-EMA": _baseline(
-        keras.optimizers.Adam, *_ADAM_RATES, use_ema=True, ema_momentum=EMA_MOMENTUM
+        keras.optimizers.Adam, _ADAM_RATES, use_ema=True, ema_momentum=EMA_MOMENTUM
     ),
-    # Keras multiplies the decay by the learning rate.
-    "AdamW": Tuned(
-        "baseline",
-        tuple(
-            {"learning_rate": rate, "weight_decay": decay}
-            for rate, decay in itertools.product((0.001, 0.003, 0.01), (0.1, 1.0))
-        ),
-        keras.optimizers.AdamW,
-    ),
+    "AdamW": _adam_w(),
+    "SGD-M linear": _baseline(keras.optimizers.SGD, _SGD_RATES, True, momentum=0.9),
+    "Adam linear": _baseline(keras.optimizers.Adam, _ADAM_RATES, True),
+    "AdamW linear": _adam_w(decay=True),
+    # Keras's default, and what meta-training starts from.
+    "Adam default": Tuned("untuned", _rates(0.001), keras.optimizers.Adam),
+    "untrained": Tuned("untuned", _rates(1.0), untrained),
     "SAM": _explicit(SAM, 2),
     "GSAM": _explicit(GSAM, 2),
     "GAM": _explicit(lambda: GAM(variant="released"), 4),
     "late SAM": _explicit(SAM, 2, start_fraction=0.875),
 }
-# L2 and held-out are controls: is it flatness, or small weights, or unseen data?
+# Strengths for a dial of 1. L2 and held-out are controls: is it flatness, or small
+# weights, or unseen data?
 TEACHERS = {
     "none": None,
-    "SAM": SAM(0.3),
-    "GSAM": GSAM(0.3),
-    "GAM": GAM(0.1, 0.1, variant="released"),
-    "L2": L2(3e-3),
+    "SAM": SAM(1.0, relative=True),
+    "GSAM": GSAM(1.0, relative=True),
+    "GAM": GAM(1.0, 1.0, relative=True),
+    "L2": L2(0.15),
     "held-out": None,
 }
-RULES = ("LSTM", "MLP")
-LEARNED = {
-    f"{rule} {teacher}": Learned(rule, teacher)
-    for rule in RULES
-    for teacher in TEACHERS
-}
+DEFAULT_RHO = 0.05  # of the dial that teachers have
+RULES = ("MLP", "LSTM")
+
+
+def _learned():
+    """Returns the learned optimizers by name: as they are, dials turned, and tuned."""
+    for rule, teacher in itertools.product(RULES, TEACHERS):
+        yield f"{rule} {teacher}", Learned(rule, teacher)
+    for teacher, rho in itertools.product(("SAM", "L2"), DIAL):
+        yield f"MLP {teacher} {rho:g}", Learned("MLP", teacher, ({"rho": rho},))
+    yield "MLP none tuned", Learned("MLP", "none", _rates(*_LEARNED_RATES))
+    dial = tuple({"rho": rho} for rho in _DIAL)
+    yield "MLP SAM tuned", Learned("MLP", "SAM", dial)
+
+
+LEARNED = dict(_learned())
 OPTIMIZERS = {**TUNED, **LEARNED}
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import pathlib
 import time
 
 from tqdm.auto import tqdm
@@ -19,7 +20,8 @@ _JPEG_COPY = 1664538073
 def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
     """Runs the jobs of a shard that are not in the store yet.
 
-    Interrupted at any time, it loses at most the job at hand; called again, it goes on.
+    Interrupted at any time, it loses at most the job at hand, of a meta-training what
+    was done since its last checkpoint; called again, it goes on.
     Two processes on one shard do the same work, which does no harm.
 
     Args:
@@ -37,7 +39,7 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
     jobs = Jobs(grid, data_of).shard(*shard)
     rows = {row["key"]: row for row in store.begin(directory, grid.describe())}
     _check_settings(jobs, rows.values(), directory)
-    execute = Executor(grid, rows)
+    execute = Executor(grid, rows, pathlib.Path(directory) / "meta_training")
     # A meta-training takes minutes, a run seconds: each has a bar with its time left.
     meta = [job for job in jobs if job.kind == "meta"]
     others = [job for job in jobs if job.kind != "meta"]

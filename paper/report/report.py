@@ -7,7 +7,7 @@ import jinja2
 import markdown
 
 from lrlearn.files import write_atomically
-from paper.report import claims, figures, labels, limits, tables
+from paper.report import claims, dial, figures, labels, limits, tables
 from paper.report.study import Study
 
 _PROTOCOL = pathlib.Path(__file__).parents[1] / "PROTOCOL.md"
@@ -59,6 +59,7 @@ def render(study, main, drawn, command, protocol):
         command=command,
         protocol=protocol,
         claims=claims,
+        dial=dial,
         labels=labels,
         limits=limits,
         tables=tables,

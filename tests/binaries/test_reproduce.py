@@ -82,9 +82,9 @@ def test_an_incomplete_grid_has_no_report(run, calls, reports, monkeypatch):
 def test_flags_that_change_a_grid(run, calls, reports):
     assert run("--meta_steps=7", "--steps=8", "--seeds=2").code == 0
     digits = GRIDS["digits"]
-    recipe = dataclasses.replace(digits.recipe, steps=7)
+    how = dataclasses.replace(digits.meta_training, steps=7)
     expected = dataclasses.replace(
-        digits, recipe=recipe, horizons=(("*", (8,)),), seeds=2
+        digits, meta_training=how, horizons=(("*", (8,)),), seeds=2
     )
     assert [call[0] for call in calls] == [expected]
 

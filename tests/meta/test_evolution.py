@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from lrlearn import MetaTrainer
-from lrlearn.meta import ES, PES, FullTape
+from lrlearn.meta import ES, NRES, PES, FullTape
 from lrlearn.meta.meta_objective import Start
 from lrlearn.meta.meta_validation import MetaValidation
 from lrlearn.meta.unroll import run
@@ -98,11 +98,41 @@ def test_es_is_unbiased_of_an_unroll(meta_loss, regularizer):
     assert np.all(np.abs(_deviations(ES(), p, HORIZON)) < 4)
 
 
-def test_pes_is_unbiased_of_a_run_cut_into_unrolls():
+def test_pes_and_nres_are_unbiased_of_a_run_cut_into_unrolls():
     """What later unrolls lose by earlier ones counts; ES misses it."""
     p = objective(quadratic(), MOMENTUM, meta_loss="loss")
-    assert np.all(np.abs(_deviations(PES(), p, UNROLL)) < 4)
+    for estimator in (PES(), NRES()):
+        assert np.all(np.abs(_deviations(estimator, p, UNROLL)) < 4)
     assert np.all(np.abs(_deviations(ES(), p, UNROLL)) > 20)
+
+
+def test_nres_varies_less_than_pes():
+    p = objective(quadratic(), MOMENTUM, meta_loss="loss")
+    nres, pes = (
+        _whole_runs(estimator, p, UNROLL, SEEDS).std(axis=0)
+        for estimator in (NRES(), PES())
+    )
+    assert np.all(nres < 0.9 * pes)
+
+
+def test_nres_keeps_the_perturbation_of_a_run():
+    """Of each pair its own: one may begin while others are on their way."""
+    p, theta = objective(mlp()), theta_of(RULE)
+    begun = NRES().start(p, START)
+    first = NRES().estimate(p, theta, begun, tf.constant([3, 0]), UNROLL).optimizee
+    pairs = tf.nest.map_structure(lambda *x: tf.stack(x), begun, first)
+    seeds = tf.constant([[3, 1], [3, 2]])
+    after = NRES().estimate_together(p, theta, pairs, seeds, UNROLL).optimizee
+    for name in theta:
+        np.testing.assert_array_equal(after.xi[name][1], first.xi[name])
+        assert np.all(after.xi[name][0] != first.xi[name])
+    for sign, start, end in (
+        (1.0, first.plus, after.plus),
+        (-1.0, first.minus, after.minus),
+    ):
+        perturbed = {name: theta[name] + sign * first.xi[name] for name in theta}
+        expected = run(p, perturbed, start, seeds[1], UNROLL)
+        np.testing.assert_allclose(end.w[1], expected.w, atol=1e-5)
 
 
 def test_pes_runs_on_along_both_perturbations():
@@ -152,15 +182,17 @@ def test_limit(seed, sign):
         np.testing.assert_allclose(received, expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("estimator", [ES(0.1), PES(0.1)], ids=["es", "pes"])
+@pytest.mark.parametrize(
+    "estimator", [ES(0.1), PES(0.1), NRES(0.1)], ids=["es", "pes", "nres"]
+)
 @pytest.mark.parametrize(
     "task",
     [mlp(), mlp(lambda: keras.layers.BatchNormalization())],
     ids=["stacked", "in turn"],
 )
-def test_several_at_once_are_as_each_alone(task, estimator):
+def test_several_at_once_are_as_each_alone(task, make):
     """Whether or not they are computed in one stack."""
-    p = objective(task, MOMENTUM, L2(0.1))
+    p, estimator = objective(task, MOMENTUM, L2(0.1)), make(0.1)
     starts = [estimator.start(p, Start(seed, steps=100)) for seed in range(3)]
     seeds = tf.constant([[0, 1], [0, 2], [0, 3]])
     stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *starts)
@@ -235,6 +267,6 @@ def test_meta_training_by_pes_learns():
 def test_numbers_must_be_positive(name, value):
     """One line."""
     message = f"^`{name}` must be a positive number. Received: {name}={value}$"
-    for estimator in (ES, PES):
+    for estimator in (ES, PES, NRES):
         with pytest.raises(ValueError, match=message):
             estimator(**{name: value})

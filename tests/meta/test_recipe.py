@@ -19,8 +19,8 @@ from tests.meta.problems import FAST, mlp
     [
         (CoordinatewiseLSTM(units=(2,)), "replay"),
         (PerParameterMLP(), "replay"),
-        (ScheduledLSTM(units=(2,)), "pes"),
-        (ScheduledMLP(), "pes"),
+        (ScheduledLSTM(units=(2,)), "nres"),
+        (ScheduledMLP(), "nres"),
     ],
 )
 def test_a_trainer_follows_the_recipe_of_its_rule(rule, estimator):

@@ -74,7 +74,7 @@ def test_it_is_the_rule(rule, known):
 def test_values_can_be_set():
     """They act from the next step on; `None` takes them back."""
     told = [{}, TOLD, {"rho": 0.01}, {"total_steps": 8}, dict.fromkeys(TOLD)]
-    default = Run(0.0, 0.0, 0.05)
+    default = Run(rho=0.05)
     runs = [
         default,
         Run(12.0, 3.0, 0.3),
@@ -92,6 +92,11 @@ def test_values_can_be_read():
     assert (optimizer.total_steps, optimizer.epochs, optimizer.rho) == (5.0, None, 0.0)
     optimizer.total_steps = optimizer.rho = None
     assert (optimizer.total_steps, optimizer.rho) == (None, pytest.approx(0.05))
+    rule = ScheduledMLP(units=4, default_rho=[(10, 0.1), (100, 0.2)])
+    optimizer = _optimizer(rule, epochs=100)
+    assert optimizer.rho == pytest.approx(0.2)
+    optimizer.epochs = None
+    assert optimizer.rho == pytest.approx(0.1)
     for rule in (NO_DIAL, CoordinatewiseLSTM()):
         assert LearnedOptimizer(rule).rho is None
     assert LearnedOptimizer(CoordinatewiseLSTM()).total_steps is None

@@ -1,6 +1,6 @@
 """A grid that runs in a minute, with all kinds of optimizers and measures."""
 
-from paper.grid.grid import Grid, Measures, MetaRecipe
+from paper.grid.grid import Grid, Measures, MetaTraining
 
 SMALL = Grid(
     "small",
@@ -8,17 +8,21 @@ SMALL = Grid(
     networks=("mlp", "cnn"),
     regimes=("small",),
     horizons=(("*", (40,)),),
-    optimizers=("SGD-M", "Adam", "SAM", "late SAM", "LSTM none", "LSTM SAM"),
+    optimizers=("SGD-M", "Adam", "SAM", "late SAM", "MLP none", "MLP SAM"),
     meta_seeds=2,
     seeds=2,
     tuning_seeds=1,
-    recipe=MetaRecipe(
-        dataset="digits",
-        networks=("mlp",),
-        steps=4,
-        horizon=(20, 40),
-        validation_steps=20,
-        coordinates=100,
+    meta_training=MetaTraining(
+        "digits",
+        "digits",
+        steps=2,
+        settings=(
+            ("horizon", (20, 40)),
+            ("optimizees_per_task", 1),
+            ("unroll", 10),
+            ("validation_every", 2),
+            ("validation_optimizees", 1),
+        ),
     ),
     measures=Measures(
         records=4,

@@ -7,10 +7,10 @@ import keras
 import pytest
 
 import lrlearn
-from paper.grid import cells
+from paper.grid import cells, meta_training
 from paper.grid.cells import Jobs
-from paper.grid.grid import GRIDS, Grid, Measures, MetaRecipe, TaskName
-from paper.grid.optimizers import LEARNED, OPTIMIZERS, TUNED
+from paper.grid.grid import GRIDS, Grid, Measures, MetaTraining, TaskName
+from paper.grid.optimizers import BASES, LEARNED, OPTIMIZERS, TUNED
 from tests.paper.small_grid import SMALL
 
 FOUR_TEACHERS = ("none", "SAM", "GSAM", "GAM")
@@ -32,7 +32,7 @@ def test_every_row_has_a_key_of_its_own(name):
 
 
 @pytest.mark.parametrize("name", ["full", "first_pass"])
-def test_every_optimizer_runs_on_every_task_with_every_seed(name):
+def test_every_optimizer_runs_on_its_tasks_with_every_seed(name):
     grid = GRIDS[name]
     runs = collections.Counter(
         (cell["optimizer"], cell["dataset"], cell["network"], cell["regime"])
@@ -40,7 +40,12 @@ def test_every_optimizer_runs_on_every_task_with_every_seed(name):
         if job.kind == "run"
         for cell in job.cells
     )
-    assert len(runs) == len(OPTIMIZERS) * 18
+    tasks = collections.Counter(optimizer for optimizer, *_ in runs)
+    assert tasks.keys() == {name for name in OPTIMIZERS if grid.includes(name)}
+    for optimizer, count in tasks.items():
+        # Dials are turned, and learned optimizers tuned, on MLPs of two data sets.
+        plain = optimizer in TUNED or optimizer == LEARNED[optimizer].source
+        assert count == (18 if plain else 8)
     for (optimizer, *_), count in runs.items():
         assert count == grid.seeds * (grid.meta_seeds if optimizer in LEARNED else 1)
 
@@ -61,9 +66,14 @@ def test_horizons_of_the_full_grid_are_the_papers():
     }
 
 
-def test_hand_designed_optimizers_get_as_many_trials():
-    assert len({len(tuned.trials) for tuned in TUNED.values()}) == 1
-    trials = [tuple(map(str, tuned.trials)) for tuned in TUNED.values()]
+def test_optimizers_that_are_tuned_get_as_many_trials():
+    assert {len(each.trials) for each in OPTIMIZERS.values()} == {1, 8}
+    assert all(
+        len(each.trials) == 8
+        for each in OPTIMIZERS.values()
+        if each.kind in ("baseline", "explicit")
+    )
+    trials = [tuple(map(str, each.trials)) for each in OPTIMIZERS.values()]
     assert all(len(set(t)) == len(t) for t in trials)
 
 
@@ -104,8 +114,9 @@ def test_what_determines_a_row_changes_its_key_and_no_other(name):
 
 
 def test_a_change_of_the_recipe_changes_the_runs_of_learned_optimizers_only():
-    recipe = dataclasses.replace(SMALL.recipe, steps=5)
-    before, after = keys(SMALL), keys(dataclasses.replace(SMALL, recipe=recipe))
+    changed = dataclasses.replace(SMALL.meta_training, steps=5)
+    before = keys(SMALL)
+    after = keys(dataclasses.replace(SMALL, meta_training=changed))
     learned = {
         key
         for job in Jobs(SMALL, data).all()
@@ -148,7 +159,7 @@ def test_what_is_not_tuned_determines_the_keys_too(name, monkeypatch):
 def test_rules_determine_the_keys_of_learned_optimizers(monkeypatch):
     before = keys(SMALL)
     rule = lrlearn.rules.PerParameterMLP(horizon=7)
-    monkeypatch.setattr(cells, "make_rule", lambda name, recipe: rule)
+    monkeypatch.setattr(cells, "make_rule", lambda learned: rule)
     learned = {
         key
         for job in Jobs(SMALL, data).all()
@@ -184,26 +195,51 @@ def test_other_data_change_every_key():
     assert not keys(SMALL) & keys(SMALL, lambda name: data(name, checksum=1))
 
 
-def test_explicit_optimizers_need_both_bases():
+def test_a_change_of_the_default_of_the_dial_changes_runs(monkeypatch):
+    before = keys(SMALL)
+    monkeypatch.setattr(meta_training, "DEFAULT_RHO", 0.07)
+    changed = {
+        job.cell["teacher"]
+        for job in Jobs(SMALL, data).all()
+        if not before >= set(job.keys)
+    }
+    assert changed == {"SAM"}
+
+
+def test_settings_of_a_dial_share_their_meta_training():
+    names = "MLP SAM 0", "MLP SAM 0.1", "MLP SAM tuned"
+    grid = dataclasses.replace(SMALL, networks=("mlp",), optimizers=names)
+    jobs = Jobs(grid, data).all()
+    metas = [job for job in jobs if job.kind == "meta"]
+    assert [job.cell["optimizer"] for job in metas] == ["MLP SAM"] * grid.meta_seeds
+    runs = [job for job in jobs if job.kind == "run"]
+    assert {job.needs["theta"].keys[0] for job in runs} == {m.keys[0] for m in metas}
+    settings = [job.settings.get("hyperparameters") for job in runs]
+    assert settings == [{"rho": 0.0}] * 2 + [{"rho": 0.1}] * 2 + [None] * 2
+    tunings = [job for job in jobs if job.kind == "tuning"]
+    assert [(job.cell["optimizer"], job.cell["meta_seed"]) for job in tunings] == [
+        ("MLP SAM tuned", 0),
+        ("MLP SAM tuned", 1),
+    ]
+
+
+def test_explicit_optimizers_need_all_bases():
     grid = dataclasses.replace(SMALL, networks=("mlp",), optimizers=("SAM",))
     jobs = Jobs(grid, data).all()
-    assert [job.cell["optimizer"] for job in jobs if job.kind == "tuning"] == [
-        "SGD-M",
-        "Adam",
-        "SAM",
-    ]
+    tuned = [job.cell["optimizer"] for job in jobs if job.kind == "tuning"]
+    assert tuned == [*BASES, "SAM"]
     assert [job.cell["optimizer"] for job in jobs if job.kind == "run"] == ["SAM"]
 
 
-def test_meta_trained_tasks_are_marked():
-    grid = Grid("g", datasets=("mnist", "cifar10"), recipe=MetaRecipe())
+def test_tasks_whose_images_were_seen_in_like_networks_are_marked():
+    grid = Grid("g", datasets=("mnist", "cifar10"), meta_training=MetaTraining())
     marked = {
-        (c["dataset"], c["network"], c["regime"])
+        (c["dataset"], c["network"])
         for job in Jobs(grid, data).all()
         if job.kind == "run" and job.settings["meta_trained"]
         for c in job.cells
     }
-    assert marked == {("mnist", "mlp", "small"), ("mnist", "mlp_relu", "small")}
+    assert marked == {("mnist", "mlp"), ("mnist", "mlp_relu")}
 
 
 def test_digits_are_few_with_wrong_labels_and_the_cnn_is_unseen():
@@ -212,11 +248,23 @@ def test_digits_are_few_with_wrong_labels_and_the_cnn_is_unseen():
     unseen = {job.cell["network"] for job in runs if not job.settings["meta_trained"]}
     learned = {job.cell["network"] for job in runs if job.settings["meta_trained"]}
     assert (unseen - learned, learned) == ({"cnn"}, {"mlp", "mlp_relu"})
-    assert all(job.settings["regime"]["train_size"] == 500 for job in jobs)
-    assert all(job.settings["regime"]["label_noise"] == 0.2 for job in jobs)
-    names = ["SGD-M", "Adam", "RMSprop", *(f"LSTM {t}" for t in FOUR_TEACHERS)]
+    others = [job for job in jobs if job.kind != "meta"]
+    assert all(job.settings["regime"]["train_size"] == 500 for job in others)
+    assert all(job.settings["regime"]["label_noise"] == 0.2 for job in others)
+    hand = ["SGD-M", "Adam", "RMSprop", "Adam linear", "untrained"]
+    names = [*hand, *(f"MLP {t}" for t in FOUR_TEACHERS)]
     assert [job.cell["optimizer"] for job in runs] == names * 3
     assert {len(job.cells) for job in runs} == {5}
+
+
+def test_a_learning_rate_decays_to_zero():
+    optimizer = TUNED["AdamW linear"].make({"learning_rate": 9.0, "weight_decay": 0.5})
+    schedule = optimizer._learning_rate
+    schedule.peak.assign(0.2)
+    schedule.steps.assign(4.0)
+    rates = [float(schedule(step)) for step in (0, 1, 3, 4)]
+    assert rates == pytest.approx([0.2, 0.15, 0.05, 0.0])
+    assert optimizer.weight_decay == 0.5
 
 
 def test_a_task_without_a_pattern_is_refused():
@@ -230,7 +278,7 @@ def test_late_sam_counts_its_gradients():
     late, gam = TUNED["late SAM"], TUNED["GAM"]
     assert [late.gradients(step, 80) for step in (0, 70, 80)] == [0, 70, 90]
     assert gam.gradients(80, 80) == 320
-    assert LEARNED["LSTM SAM"].gradients(80, 80) == 80
+    assert LEARNED["MLP SAM"].gradients(80, 80) == 80
 
 
 def test_measures_are_those_of_the_first_pattern_that_matches():

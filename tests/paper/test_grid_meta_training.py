@@ -1,88 +1,62 @@
-"""All fields of a recipe reach the trainer."""
+"""Update rules are meta-trained by the recipe, and as the grid says."""
 
-import dataclasses
-
+import numpy as np
 import pytest
 
 import lrlearn
+from lrlearn.meta import Recipe
 from paper.grid import meta_training
-from paper.grid.grid import MetaRecipe
-from paper.grid.optimizers import LEARNED
+from paper.grid.grid import MetaTraining
+from paper.grid.optimizers import LEARNED, TEACHERS
 
-# Nothing is as it is by default, here or in the trainer.
-RECIPE = MetaRecipe(
-    dataset="digits",
-    networks=("mlp_relu", "cnn"),
-    steps=6,
-    horizon=(30, 60),
-    validation_steps=7,
-    coordinates=48,
-    lstm_units=(3,),
-    lstm_rate=0.5,
-    mlp_rate=0.25,
-    final_rate=0.5,
-    lstm_validations=3,
-    mlp_validations=2,
-    unroll=5,
-    initializations=4,
-    initial_scale=(0.25, 4.0),
-    clipnorm=2.0,
-)
+HOW = MetaTraining("digits", "digits", dial=(0.02, 0.1))
+RULES = {"MLP": lrlearn.rules.ScheduledMLP, "LSTM": lrlearn.rules.ScheduledLSTM}
 
 
-@pytest.fixture
-def trained(monkeypatch):
-    """The arguments of the trainer and of `fit`, in place of meta-training."""
-    calls = []
-
-    class Stop(Exception):
-        pass
-
-    class Trainer:
-        def __init__(self, *args, **kwargs):
-            calls.append((args, kwargs))
-
-        def fit(self, steps, **kwargs):
-            calls.append(steps)
-            raise Stop
-
-    def trained(name):
-        monkeypatch.setattr(lrlearn, "MetaTrainer", Trainer)
-        with pytest.raises(Stop):
-            meta_training.meta_train(LEARNED[name], 11, RECIPE)
-        return calls
-
-    return trained
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_have_a_dial_if_their_teacher_has(rule):
+    for teacher, regularizer in TEACHERS.items():
+        made = meta_training.make_rule(LEARNED[f"{rule} {teacher}"])
+        assert isinstance(made, RULES[rule])
+        assert ("rho" in made.run_inputs) == (regularizer is not None)
 
 
-def test_every_field_differs_from_its_default():
-    values = dataclasses.asdict(RECIPE), dataclasses.asdict(MetaRecipe())
-    assert [n for n in values[0] if values[0][n] == values[1][n]] == ["regime"]
+@pytest.mark.parametrize("name", ["MLP none", "LSTM GAM", "MLP held-out", "MLP L2"])
+def test_the_trainer_follows_the_recipe(name):
+    learned = LEARNED[name]
+    trainer, steps = meta_training.make_trainer(learned, 11, HOW)
+    recipe = Recipe.of(trainer.rule)
+    expected = lrlearn.meta.MetaSettings(
+        **recipe.settings,
+        seed=11,
+        dial=(0.02, 0.1) if TEACHERS[learned.teacher] else None,
+        meta_split="validation" if learned.teacher == "held-out" else "train",
+    )
+    assert trainer.settings == expected
+    assert steps == recipe.steps
+    assert trainer.config["estimator"]["name"] == recipe.estimator.name
+    rates = [
+        optimizer.learning_rate.get_config()
+        if hasattr(optimizer.learning_rate, "get_config")
+        else float(optimizer.learning_rate)
+        for optimizer in (trainer.meta_optimizer, recipe.meta_optimizer(steps))
+    ]
+    assert rates[0] == rates[1]
+    tasks = [task["name"] for task in trainer.config["tasks"]]
+    assert tasks == [task.name for task in lrlearn.tasks.load_collection("digits")]
 
 
-@pytest.mark.parametrize(
-    "name, rate, every", [("LSTM held-out", 0.5, 2), ("MLP GSAM", 0.25, 3)]
-)
-def test_the_recipe_reaches_the_trainer(trained, name, rate, every):
-    ((rule, tasks, teacher), settings), steps = trained(name)
-    optimizer = settings.pop("meta_optimizer")
-    estimator = settings.pop("estimator")
-    assert settings == {
-        "unroll": 5,
-        "horizon": (30, 60),
-        "optimizees_per_task": 4,
-        "initial_scale": (0.25, 4.0),
-        "meta_split": "validation" if name.endswith("held-out") else "train",
-        "validation_every": every,
-        "validation_steps": 7,
-        "seed": 11,
-    }
-    assert steps == 6 and estimator.coordinates == 48
-    assert optimizer.global_clipnorm == 2.0
-    assert [float(optimizer._learning_rate(t)) for t in (0, 6)] == [rate, rate / 2]
-    assert [task.name for task in tasks] == ["digits/mlp_relu", "digits/cnn"]
-    assert type(teacher).__name__ == ("GSAM" if "GSAM" in name else "NoneType")
-    if name.startswith("LSTM"):
-        assert rule.get_config()["units"] in ((3,), [3])
-    else:
-        assert rule.get_config()["horizon"] == 60
+def test_what_the_grid_says_replaces_the_recipe():
+    settings = ("unroll", 7), ("horizon", (7, 14))
+    how = MetaTraining("digits", "digits", steps=3, settings=settings)
+    trainer, steps = meta_training.make_trainer(LEARNED["MLP none"], 0, how)
+    assert steps == 3
+    assert (trainer.settings.unroll, trainer.settings.horizon) == (7, (7, 14))
+
+
+def test_packed_theta_is_the_same_to_the_bit():
+    theta = lrlearn.rules.ScheduledMLP().init_theta(3)
+    again = meta_training.unpack(meta_training.pack(theta))
+    assert again.keys() == theta.keys()
+    for name, array in theta.items():
+        np.testing.assert_array_equal(again[name], array)

@@ -12,8 +12,8 @@ from lrlearn.evaluation import SharpnessEvaluator, Training
 from paper.grid import execution, runner, store
 from paper.grid.cells import Jobs
 from paper.grid.grid import TaskName
-from paper.grid.meta_training import load_task, unpack
-from paper.grid.optimizers import TUNED
+from paper.grid.meta_training import load_task, make_rule, unpack
+from paper.grid.optimizers import LEARNED, TUNED
 from tests.paper.small_grid import SMALL
 
 pytestmark = pytest.mark.long
@@ -25,7 +25,6 @@ TINY = dataclasses.replace(
     horizons=(("*", (16,)),),
     optimizers=("Adam-EMA", "late SAM", "MLP SAM"),
     meta_seeds=1,
-    recipe=dataclasses.replace(SMALL.recipe, steps=1, validation_steps=5),
 )
 TASK = TaskName("digits", "mlp", "small")
 SIGNATURE = {"commit": "abc", "command": "test"}
@@ -148,7 +147,7 @@ def test_another_version_of_the_grid_is_refused(directory, rows):
 def training(rows):
     """A `Training` of one seed, with theta from the store."""
     theta = unpack(row_of(rows, "meta", "MLP SAM")["theta"])
-    rule = lrlearn.rules.PerParameterMLP(horizon=max(TINY.recipe.horizon))
+    rule = make_rule(LEARNED["MLP SAM"])
     return Training(load_task(TASK), lrlearn.LearnedOptimizer(rule, theta))
 
 

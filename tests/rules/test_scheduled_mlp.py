@@ -1,5 +1,7 @@
 """ScheduledMLP against the rule written in NumPy, tensor by tensor."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -152,12 +154,13 @@ def test_matches_numpy(head_bias, rho):
     check(rule, theta, SHAPES, 6, Run(40, 3, rho or 0.0))
 
 
-def _update(shape, run=None, step=1, g=None, w=0.0, rule=None):
-    """Returns an untrained rule's update of one tensor in its first step."""
+def _update(shape, run=None, step=1, g=None, w=0.0, rule=None, theta=None):
+    """Returns a rule's update of one tensor in its first step, by default untrained."""
     rule = rule or ScheduledMLP()
+    theta = rule.init_theta() if theta is None else theta
     g = np.arange(np.prod(shape)) % 2 * 2.0 - 1 if g is None else g
     w, state = np.full(g.shape, w), rule.initial_state([shape])
-    d, _ = rule.update(rule.init_theta(), g, w, state, step, [shape], run=run)
+    d, _ = rule.update(theta, g, w, state, step, [shape], run=run)
     return ops.convert_to_numpy(d)
 
 
@@ -227,13 +230,13 @@ def test_schedule(step, total_steps, factor):
 @pytest.mark.parametrize(
     ("run", "step", "expected"),
     [
-        (Run(), 1, (1000, 10, 0, 1)),
-        (Run(), 499, (1000, 10, 0, 499)),
-        (Run(), 501, (1002, 10, 0, 501)),
+        (Run(), 1, (1000, 10, -1, 1)),
+        (Run(), 499, (1000, 10, -1, 499)),
+        (Run(), 501, (1002, 10, -1, 501)),
         (Run(total_steps=20, epochs=3, rho=0.1), 7, (20, 3, 0.1, 7)),
-        (Run(total_steps=20), 20, (20, 10, 0, 20)),
-        (Run(total_steps=20), 35, (20, 10, 0, 20)),
-        (Run(epochs=2.5), 2000, (4000, 2.5, 0, 2000)),
+        (Run(total_steps=20), 20, (20, 10, -1, 20)),
+        (Run(total_steps=20), 35, (20, 10, -1, 20)),
+        (Run(epochs=2.5), 2000, (4000, 2.5, -1, 2000)),
     ],
 )
 def test_resolve(run, step, expected):
@@ -260,6 +263,23 @@ def test_the_dial(make):
         assert rule.run_inputs == ("total_steps", "epochs", *dial)
 
 
+@pytest.mark.parametrize(
+    ("epochs", "rho"), [(0, 0.06), (2, 0.0), (5, 0.0), (20, 0.1), (50, 0.16)]
+)
+def test_the_default_of_the_dial_may_depend_on_the_epochs(epochs, rho):
+    """It is linear in their logarithm; without a number there are 10 of them."""
+    rule = ScheduledMLP(default_rho=[(5, 0.0), (10, 0.06), (40, 0.14), (50, 0.16)])
+    told, theta = Run(100, epochs), large_theta(rule)
+    received, expected, other = (
+        _update((3, 2), told._replace(rho=setting), rule=rule, theta=theta)
+        for setting in (-1, rho, rho + 0.01)
+    )
+    np.testing.assert_allclose(received, expected, rtol=1e-5)
+    assert np.abs(received / other - 1).max() > 1e-3
+    again = ScheduledMLP(**json.loads(json.dumps(rule.get_config())))
+    assert again.get_config() == rule.get_config()
+
+
 def test_three_numbers_a_parameter():
     """What the design promises of its state."""
     state = ScheduledMLP().initial_state([(784, 20), (20,), (3, 3, 16, 32)])
@@ -277,6 +297,11 @@ def test_three_numbers_a_parameter():
         ({"default_rho": -0.1}, "`default_rho` must .* Received: default_rho=-0.1"),
         ({"default_rho": float("inf")}, "`default_rho` must be a finite number"),
         ({"default_rho": float("nan")}, "`default_rho` must be a finite number"),
+        ({"default_rho": []}, "must be a number, or pairs .* Received: .*=\\[\\]"),
+        ({"default_rho": [1, 2]}, "must be a number, or pairs of a number of epochs"),
+        ({"default_rho": [(0, 0.1)]}, "must be positive, and grow. Received: "),
+        ({"default_rho": [(5, 0.1), (4, 0.2)]}, "must be positive, and grow. Received"),
+        ({"default_rho": [(5, -1)]}, "`default_rho` must be .* Received: .*=-1"),
         ({"default_rho": "0.1"}, "finite number, at least 0. Received: .*='0.1'"),
     ],
 )

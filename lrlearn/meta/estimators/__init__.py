@@ -1,11 +1,13 @@
 """Estimators of the meta-gradient."""
 
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
-from lrlearn.meta.estimators.evolution import ES, PES
+from lrlearn.meta.estimators.evolution import ES, NRES, PES
 from lrlearn.meta.estimators.full_tape import FullTape
 from lrlearn.meta.estimators.replay import Replay
 
-_ESTIMATORS = {estimator.name: estimator for estimator in (ES, FullTape, PES, Replay)}
+_ESTIMATORS = {
+    estimator.name: estimator for estimator in (ES, FullTape, NRES, PES, Replay)
+}
 
 
 def names():
@@ -33,4 +35,14 @@ def get(identifier, **arguments):
     return _ESTIMATORS[identifier](**arguments)
 
 
-__all__ = ["ES", "PES", "Estimate", "Estimator", "FullTape", "Replay", "get", "names"]
+__all__ = [
+    "ES",
+    "NRES",
+    "PES",
+    "Estimate",
+    "Estimator",
+    "FullTape",
+    "Replay",
+    "get",
+    "names",
+]

@@ -1,4 +1,4 @@
-"""Evolution strategies: ES and PES."""
+"""Evolution strategies: ES, PES and NRES."""
 
 import math
 from typing import NamedTuple
@@ -20,7 +20,8 @@ class Pair(NamedTuple):
     Attributes:
         plus: The `Optimizee` along `theta + epsilon`.
         minus: The `Optimizee` along `theta - epsilon`.
-        xi: Sum of the perturbations since their common start, a dict like `theta`.
+        xi: The perturbation that their losses are credited to, a dict like `theta`; 0
+            at their common start.
     """
 
     plus: Optimizee
@@ -32,7 +33,7 @@ class _EvolutionStrategy(Estimator):
     """Compares pairs of unrolls, and differentiates nothing.
 
     So it uses the teacher's penalty, not its field. The penalty is added to the loss
-    before the logarithm is taken.
+    before the logarithm is taken. Subclasses implement `perturb`.
     """
 
     needs = "penalty"
@@ -50,10 +51,19 @@ class _EvolutionStrategy(Estimator):
         estimate = self.estimate_together(objective, theta, stacked, seed[None], steps)
         return tf.nest.map_structure(lambda x: x[0], estimate)
 
+    def perturb(self, xi, epsilon):
+        """Returns the perturbations of an unroll, and those that it is credited to.
+
+        Args:
+            xi: Those of the unrolls before, a dict of tensors `[K, ...]`.
+            epsilon: New ones, a dict like it.
+        """
+        raise NotImplementedError
+
     def estimate_pairs(self, objective, theta, pairs, seeds, steps):
-        """Returns the `Estimate`s of one more perturbation of each `Pair`, stacked."""
+        """Returns the `Estimate`s of one more unroll of each `Pair`, stacked."""
         epsilon = _normal(theta, self.sigma, seeds)
-        xi = {name: pairs.xi[name] + epsilon[name] for name in theta}
+        epsilon, xi = self.perturb(pairs.xi, epsilon)
         thetas = {
             name: tf.concat([theta[name] + e, theta[name] - e], axis=0)
             for name, e in epsilon.items()
@@ -109,6 +119,10 @@ class ES(_EvolutionStrategy):
 
     name = "es"
 
+    def perturb(self, xi, epsilon):
+        """See `_EvolutionStrategy`."""
+        return epsilon, epsilon
+
     def estimate_together(self, objective, theta, optimizees, seeds, steps):
         """See `Estimator`."""
         count = seeds.shape[0]
@@ -119,7 +133,20 @@ class ES(_EvolutionStrategy):
         return estimate._replace(optimizee=after)
 
 
-class PES(_EvolutionStrategy):
+class _Persistent(_EvolutionStrategy):
+    """Pairs run on from unroll to unroll."""
+
+    def start(self, objective, start):
+        """See `Estimator`."""
+        optimizee = objective.start(start)
+        return Pair(optimizee, optimizee, _zeros(objective.rule.init_theta()))
+
+    def estimate_together(self, objective, theta, optimizees, seeds, steps):
+        """See `Estimator`."""
+        return self.estimate_pairs(objective, theta, optimizees, seeds, steps)
+
+
+class PES(_Persistent):
     r"""Persistent evolution strategies: not biased by truncation.
 
     A pair of optimizees runs on from unroll to unroll, along $\theta + \epsilon_t$ and
@@ -150,14 +177,43 @@ class PES(_EvolutionStrategy):
 
     name = "pes"
 
-    def start(self, objective, start):
-        """See `Estimator`."""
-        optimizee = objective.start(start)
-        return Pair(optimizee, optimizee, _zeros(objective.rule.init_theta()))
+    def perturb(self, xi, epsilon):
+        """See `_EvolutionStrategy`."""
+        return epsilon, {name: xi[name] + epsilon[name] for name in xi}
 
-    def estimate_together(self, objective, theta, optimizees, seeds, steps):
-        """See `Estimator`."""
-        return self.estimate_pairs(objective, theta, optimizees, seeds, steps)
+
+class NRES(_Persistent):
+    r"""Noise-reuse evolution strategies: as `PES`, with one perturbation a run.
+
+    A pair of optimizees runs on from unroll to unroll, along $\theta + \epsilon$ and
+    $\theta - \epsilon$ on the same batches, with
+
+    $$\hat g_t = \frac{\epsilon}{2\sigma^2} \left(L_t^+ - L_t^-\right), \qquad
+      \epsilon \sim \mathcal N(0, \sigma^2 I),$$
+
+    $\epsilon$ being drawn at the start of the pair. The sum over a run is unbiased, as
+    that of `PES`, and varies less: no perturbation adds noise to the losses of others.
+
+    Args:
+        sigma: Standard deviation $\sigma$ of the perturbations. Defaults to `0.01`.
+        limit: See `PES`. Defaults to `None`.
+
+    Raises:
+        ValueError: If `sigma` or `limit` is not positive.
+
+    Reference:
+        [Li et al., 2023](https://arxiv.org/abs/2304.12180), section 3.
+    """
+
+    name = "nres"
+
+    def perturb(self, xi, epsilon):
+        """See `_EvolutionStrategy`."""
+        flat = [tf.reshape(value, [value.shape[0], -1]) for value in xi.values()]
+        starts = tf.reduce_all(tf.concat(flat, axis=1) == 0.0, axis=1)
+        first = tf.cast(starts, tf.float32)
+        epsilon = {name: xi[name] + _scale(epsilon[name], first) for name in xi}
+        return epsilon, epsilon
 
 
 def _concat(*tensors):
