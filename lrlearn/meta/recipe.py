@@ -84,7 +84,7 @@ _COORDINATEWISE = Recipe(
 )
 _SCHEDULED = Recipe(
     NRES(sigma=0.02, limit=1.0),
-    steps=4000,
+    steps=2000,
     learning_rate=3e-3,
     warm_up=50,
     beta_2=0.99,
@@ -98,6 +98,7 @@ _SCHEDULED = Recipe(
         "late_weight": 0.7,
         "ema_decay": 0.99,
         "validation_every": 500,
+        "validation_steps": 1000,
         "validation_optimizees": 20,
         "score_split": "train",
     },
