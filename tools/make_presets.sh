@@ -11,7 +11,7 @@ meta_seeds=${META_SEEDS:-0 1 2 3 4}
 
 mlp="--rule=scheduled_mlp --tasks=small_images"
 lstm="--rule=scheduled_lstm --units=10 --tasks=small_images"
-dial="--dial=0.005,0.1"
+dial="--dial=0.01,0.2"
 sam="$dial --regularizer=sam --regularizer_args=rho=1,relative=true"
 gsam="$dial --regularizer=gsam --regularizer_args=rho=1,relative=true"
 gam="$dial --regularizer=gam --regularizer_args=rho=1,rho_perturb=1,relative=true"
