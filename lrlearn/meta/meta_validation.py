@@ -15,10 +15,10 @@ _MAX_EXAMPLES = 2000
 class MetaValidation:
     """Scores `theta` by the loss of optimizees trained with it, at the end of a run.
 
-    The score is the mean of log loss over the initializations, which are the same each
-    time, on the first 2000 examples of the setting `score_split`; a loss that is not
-    finite, or above 100, counts as 100. For a rule with a dial, the loss includes the
-    teacher's penalty at the setting of the optimizee.
+    The score is the mean of log(loss + `loss_offset`) over the initializations, which
+    are the same each time, on the first 2000 examples of the setting `score_split`; a
+    loss that is not finite, or above 100, counts as 100. For a rule with a dial, the
+    loss includes the teacher's penalty at the setting of the optimizee.
 
     Args:
         problem: A `MetaProblem`, whose tasks share the initializations evenly.
@@ -58,7 +58,7 @@ class MetaValidation:
             )
             loss = float(evaluate(theta, optimizee, seed))
             loss = min(loss, _LARGEST_LOSS) if np.isfinite(loss) else _LARGEST_LOSS
-            scores.append(np.log(max(loss, 1e-8)))
+            scores.append(np.log(loss + self._settings.loss_offset))
         return float(np.mean(scores))
 
     def _evaluation_of(self, objective):

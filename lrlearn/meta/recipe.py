@@ -94,7 +94,7 @@ _SCHEDULED = Recipe(
         "optimizees_per_task": 16,
         "tasks_per_step": 1,
         "reparameterization": (3.0, 2.0),
-        "loss_offset": 0.02,
+        "loss_offset": 0.3,
         "late_weight": 0.7,
         "ema_decay": 0.99,
         "validation_every": 500,
