@@ -13,6 +13,8 @@ _RULES = {
         (10, 10), features="normalized", output="adam"
     ),
     "per_parameter_mlp": update_rules.PerParameterMLP,
+    "scheduled_mlp": update_rules.ScheduledMLP,
+    "scheduled_lstm_10": lambda: update_rules.ScheduledLSTM((10,)),
 }
 _KERAS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
 _REGULARIZERS = {

@@ -42,6 +42,12 @@ flags.register_validator(
     lambda minutes: minutes is None or minutes >= 0,
     "--minutes must be a number >= 0.",
 )
+_PRESETS = flags.DEFINE_string(
+    "presets",
+    None,
+    "Directory of presets that are not meta-trained again, such as "
+    "paper/results/presets; default: all are meta-trained.",
+)
 _VERIFY = flags.DEFINE_string(
     "verify", None, "Key of a row, or its beginning: run it again and compare."
 )
@@ -86,7 +92,9 @@ def run_grid(grid, directory, shard):
     output = cli.output_directory(_OUTPUT.value)
     provenance = cli.provenance()
     try:
-        missing = runner.run(grid, directory, provenance, shard, _MINUTES.value)
+        missing = runner.run(
+            grid, directory, provenance, shard, _MINUTES.value, _PRESETS.value
+        )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"Interrupted. The same command goes on with the store {directory}."

@@ -26,11 +26,13 @@ def main():
     for path in sorted(pathlib.Path(_RUNS.value).glob("*-*/preset")):
         name, _, _ = path.parent.name.rpartition("-")
         runs.setdefault(name, []).append(path)
-    for name in _NAMES.value or runs:
-        if name not in runs:
-            raise ValueError(
-                f"A preset must have runs in {_RUNS.value}. Received: {name!r}"
-            )
+    names = _NAMES.value or list(runs)
+    lacking = [name for name in names if name not in runs]
+    if lacking or not names:
+        raise ValueError(
+            f"A preset must have runs in {_RUNS.value}. Received: {lacking or 'none'}"
+        )
+    for name in names:
         rule, theta, metadata = median([presets.load_preset(p) for p in runs[name]])
         presets.save_preset(_LIBRARY / name, rule, theta, metadata)
         print(f"{name}: meta-seed {metadata['seed']} of {len(runs[name])}")

@@ -10,7 +10,6 @@ tasks and lengths, linear between the settings that were run.
 
 import itertools
 import json
-import pathlib
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,9 @@ from binaries import cli
 from lrlearn.evaluation import Training
 from lrlearn.rules.run import DialDefault
 
-_PRESETS = flags.DEFINE_list("presets", [], "Presets or their directories.")
+_PRESETS = flags.DEFINE_list(
+    "presets", None, "Presets or their directories.", required=True
+)
 _COLLECTION = flags.DEFINE_string("collection", "small_images", "The tasks.")
 _SETTINGS = flags.DEFINE_list(
     "settings", ["0", "0.01", "0.02", "0.035", "0.05", "0.075", "0.1"], "Of the dial."
@@ -37,18 +38,18 @@ _FIRST, _LAST = (1, 2, 5, 10, 20), (10, 20, 50, 100)
 
 def main():
     """Runs the check by the flags."""
+    output = cli.output_directory(_OUTPUT.value)
+    # Before anything is written, which would make the tree look changed.
+    provenance = json.dumps(cli.provenance(), indent=2)
     tasks = lrlearn.tasks.load_collection(_COLLECTION.value)
     cases = list(itertools.product(_PRESETS.value, tasks))
     rows = [row for case in tqdm(cases, unit="task") for row in _runs(*case)]
-    frame, output = pd.DataFrame(rows), pathlib.Path(_OUTPUT.value)
-    output.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame(rows)
     frame.to_csv(output / "dial_default.csv", index=False)
-    provenance = json.dumps(cli.provenance(), indent=2)
     (output / "dial_default.json").write_text(provenance + "\n")
     for preset, found in frame.groupby("preset"):
-        print(
-            f"\n{preset}\n{candidates(found).head(8).round(4).to_string(index=False)}"
-        )
+        best = candidates(found).head(8).round(4)
+        print(f"\n{preset}\n{best.to_string(index=False)}")
 
 
 def candidates(runs):

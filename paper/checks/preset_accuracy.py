@@ -36,6 +36,8 @@ _TUNING_SEEDS = (1000, 1001)
 
 def main():
     """Runs the benchmark by the flags."""
+    # Before anything is written: results are a part of the tree.
+    provenance = json.dumps(cli.provenance(), indent=2)
     presets = _PRESETS.value or sorted(lrlearn.LearnedOptimizer.presets)
     rows = []
     for name in _TASKS.value:
@@ -53,7 +55,6 @@ def main():
     output = pathlib.Path(_OUTPUT.value)
     output.mkdir(parents=True, exist_ok=True)
     frame.to_csv(output / f"{_NAME.value}.csv", index=False)
-    provenance = json.dumps(cli.provenance(), indent=2)
     (output / f"{_NAME.value}.json").write_text(provenance + "\n")
     metrics = ["validation_accuracy", "test_accuracy", "train_loss"]
     summary = summarize(frame, ["task", "step", "optimizer"], metrics)

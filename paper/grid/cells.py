@@ -8,7 +8,7 @@ import json
 from lrlearn.evaluation.stacked_sharpness import RADII
 from lrlearn.meta import Recipe
 from paper.grid.grid import REGIMES
-from paper.grid.meta_training import make_rule
+from paper.grid.meta_training import make_rule, rule_in_use
 from paper.grid.optimizers import BASES, LEARNED, OPTIMIZERS, TEACHERS, TUNED
 
 _TUNING_SEED = 1000  # apart from the seeds of the runs
@@ -164,7 +164,7 @@ class Jobs:
         if name not in LEARNED:
             return TUNED[name].describe()
         needs["theta"] = self.meta(name, meta_seed)
-        return {"rule": make_rule(LEARNED[name]).get_config()}
+        return {"rule": rule_in_use(LEARNED[name]).get_config()}
 
     def _task_settings(self, task, needs):
         return {

@@ -9,7 +9,13 @@ import lrlearn
 from lrlearn.evaluation import Training
 from paper.grid.grid import TaskName
 from paper.grid.measurement import Measurement
-from paper.grid.meta_training import load_task, make_rule, meta_train, unpack
+from paper.grid.meta_training import (
+    load_task,
+    meta_train,
+    rule_in_use,
+    trained,
+    unpack,
+)
 from paper.grid.optimizers import (
     BASES,
     LEARNED,
@@ -23,12 +29,13 @@ from paper.grid.optimizers import (
 class Executor:
     """Executes the jobs of a grid; `rows` by key must have those that a job needs.
 
-    Checkpoints of meta-training are kept in `directory`, if it is given.
+    Checkpoints of meta-training are kept in `directory`, if it is given. What is there
+    in `presets`, a directory, is not meta-trained again.
     """
 
-    def __init__(self, grid, rows, directory=None):
+    def __init__(self, grid, rows, directory=None, presets=None):
         self._grid, self._rows, self._task = grid, rows, None
-        self._directory = directory
+        self._directory, self._presets = directory, presets
 
     def __call__(self, job):
         """Returns the rows of a job, a list of dicts, without their provenance."""
@@ -49,10 +56,12 @@ class Executor:
         ]
 
     def _meta_train(self, job):
-        name, meta_seed = job.cell["optimizer"], job.cell["meta_seed"]
-        directory = self._directory and self._directory / f"{name}-{meta_seed}"
-        how = self._grid.meta_training
-        return [meta_train(LEARNED[name], meta_seed, how, directory)]
+        learned, meta_seed = LEARNED[job.cell["optimizer"]], job.cell["meta_seed"]
+        name, how = f"{learned.preset}-{meta_seed}", self._grid.meta_training
+        if self._presets and (self._presets / name).is_dir():
+            return [trained(self._presets / name, learned, meta_seed, how)]
+        directory = self._directory and self._directory / name
+        return [meta_train(learned, meta_seed, how, directory)]
 
     def _tune(self, job):
         optimizer, seeds = OPTIMIZERS[job.cell["optimizer"]], job.settings["seeds"]
@@ -163,7 +172,7 @@ class _CompiledTask:
 
     def learned(self, learned, theta, hyperparameters, seeds, steps):
         """Returns a `Training` of all seeds by a `Learned`, started."""
-        rule = make_rule(learned)
+        rule = rule_in_use(learned)
         key = repr(rule), len(seeds)
         if key not in self._trainings:
             optimizer = lrlearn.LearnedOptimizer(rule, theta)

@@ -41,6 +41,7 @@ class MetaTraining:
     Attributes:
         collection: Name of the collection of tasks.
         dataset: The data set that has its images.
+        tasks: How many of its tasks, the first ones; `None` for all.
         dial: Least and most setting of the dial that teachers have.
         steps: Meta-steps; `None` for those of the `Recipe`.
         settings: Fields of `MetaSettings` that differ from it, a tuple of pairs.
@@ -48,7 +49,8 @@ class MetaTraining:
 
     collection: str = "small_images"
     dataset: str = "mnist"
-    dial: tuple = (0.01, 0.15)
+    tasks: int | None = None
+    dial: tuple = (0.01, 0.2)
     steps: int | None = None
     settings: tuple = ()
 
@@ -233,8 +235,14 @@ GRIDS = {
         meta_training=MetaTraining(
             "digits",
             "digits",
-            steps=300,
-            settings=(("horizon", (100, 500)), ("validation_every", 100)),
+            tasks=2,
+            steps=200,
+            settings=(
+                ("horizon", (100, 500)),
+                ("validation_every", 100),
+                ("validation_steps", 500),
+                ("validation_optimizees", 4),
+            ),
         ),
         measures=_DIGITS_MEASURES,
     ),
@@ -244,7 +252,7 @@ GRIDS = {
     "first_pass": Grid(
         "first_pass",
         horizons=(("*/cnn", (60,)), *Grid.horizons),
-        optimizers=("[!L]*", "LSTM none", "LSTM SAM"),
+        optimizers=("[!L]*",),
         only=_ONLY,
         meta_seeds=2,
         seeds=3,

@@ -1,20 +1,30 @@
 """Meta-training by the recipes, and weights of update rules as JSON types."""
 
 import base64
+import json
 
 import numpy as np
 
 import lrlearn
+from lrlearn.optimizers import preset_card, presets
 from paper.grid.grid import REGIMES
 from paper.grid.optimizers import DEFAULT_RHO, TEACHERS
 
 
-def make_rule(learned):
-    """Returns the update rule of a `Learned`, with a dial if its teacher has one."""
-    default_rho = DEFAULT_RHO if TEACHERS[learned.teacher] else None
+def make_rule(learned, default_rho=0.05):
+    """Returns the update rule of a `Learned`, with a dial if its teacher has one.
+
+    Meta-training sets the dial itself; it has a default in `rule_in_use`.
+    """
+    default_rho = default_rho if TEACHERS[learned.teacher] else None
     if learned.rule == "LSTM":
         return lrlearn.rules.ScheduledLSTM((10,), default_rho)
     return lrlearn.rules.ScheduledMLP(default_rho=default_rho)
+
+
+def rule_in_use(learned):
+    """Returns the update rule of a `Learned`, the dial at its default."""
+    return make_rule(learned, DEFAULT_RHO)
 
 
 def make_trainer(learned, meta_seed, meta_training):
@@ -28,6 +38,7 @@ def make_trainer(learned, meta_seed, meta_training):
     if learned.teacher == "held-out":
         settings["meta_split"] = "validation"
     tasks = lrlearn.tasks.load_collection(meta_training.collection)
+    tasks = tasks[: meta_training.tasks]
     optimizer = recipe.meta_optimizer(steps)
     return lrlearn.MetaTrainer(
         rule, tasks, teacher, meta_optimizer=optimizer, **settings
@@ -45,6 +56,31 @@ def meta_train(learned, meta_seed, meta_training, directory=None):
         "theta": pack(trainer.theta),
         "score": history.best["score"],
         "untrained_score": history.untrained_score,
+    }
+
+
+def trained(directory, learned, meta_seed, meta_training):
+    """Returns what `meta_train` does, of a preset that was meta-trained likewise.
+
+    Raises:
+        ValueError: If it was meta-trained otherwise.
+    """
+    trainer, steps = make_trainer(learned, meta_seed, meta_training)
+    _, theta, metadata = presets.load_preset(directory)
+    expected = {**preset_card.recipe(trainer.config), "meta_steps": steps}
+    expected = json.loads(json.dumps(expected))
+    others = [name for name in expected if metadata.get(name) != expected[name]]
+    if others:
+        raise ValueError(
+            "A preset must be meta-trained as the grid says. Received: "
+            f"{directory}, with other {', '.join(others)}"
+        )
+    names = ("command", "commit", "date", "versions")
+    return {
+        "theta": pack(theta),
+        "score": metadata["meta_validation_score"],
+        "untrained_score": metadata["untrained_score"],
+        "meta_trained_by": {name: metadata.get(name) for name in names},
     }
 
 

@@ -17,8 +17,8 @@ _RADII = (0.003, 0.01, 0.03, 0.1, 0.2, 0.5, 1.0, 2.0)
 _ADAM_RATES = (3e-5, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 _SGD_RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 _LEARNED_RATES = (0.03, 0.1, 0.3, 0.5, 1.0, 1.5, 2.0, 3.0)
-_DIAL = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15)
-DIAL = (0.0, 0.02, 0.05, 0.1, 0.15)  # settings that are shown
+_DIAL = (0.0, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.2)
+DIAL = (0.0, 0.02, 0.05, 0.1, 0.2)  # settings that are shown
 
 
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
@@ -113,6 +113,12 @@ class Learned:
     def source(self):
         """The name of the one that it has its weights from, as it is by default."""
         return f"{self.rule} {self.teacher}"
+
+    @property
+    def preset(self):
+        """The name of the preset that is meta-trained likewise."""
+        prefix = {"MLP": "lo", "LSTM": "lo_lstm"}[self.rule]
+        return f"{prefix}_{self.teacher.lower().replace('-', '_')}"
 
     @property
     def kind(self):

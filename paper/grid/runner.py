@@ -17,7 +17,15 @@ from paper.grid.execution import Executor
 _JPEG_COPY = 1664538073
 
 
-def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
+def run(
+    grid,
+    directory,
+    provenance,
+    shard=(1, 1),
+    minutes=None,
+    presets=None,
+    verbose=1,
+):
     """Runs the jobs of a shard that are not in the store yet.
 
     Interrupted at any time, it loses at most the job at hand, of a meta-training what
@@ -30,6 +38,9 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
         provenance: Dict of JSON types that is added to each row.
         shard: Tuple `(index, count)`, the index from 1.
         minutes: No job is begun after so many minutes. Defaults to no limit.
+        presets: Directory of presets that were meta-trained as the grid says, called
+            `lo_sam-0` for meta-seed 0; they are not meta-trained again. Defaults to
+            none.
         verbose: `1` for progress bars, `0` for none.
 
     Returns:
@@ -39,7 +50,8 @@ def run(grid, directory, provenance, shard=(1, 1), minutes=None, verbose=1):
     jobs = Jobs(grid, data_of).shard(*shard)
     rows = {row["key"]: row for row in store.begin(directory, grid.describe())}
     _check_settings(jobs, rows.values(), directory)
-    execute = Executor(grid, rows, pathlib.Path(directory) / "meta_training")
+    checkpoints = pathlib.Path(directory) / "meta_training"
+    execute = Executor(grid, rows, checkpoints, presets and pathlib.Path(presets))
     # A meta-training takes minutes, a run seconds: each has a bar with its time left.
     meta = [job for job in jobs if job.kind == "meta"]
     others = [job for job in jobs if job.kind != "meta"]

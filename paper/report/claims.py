@@ -26,11 +26,8 @@ BRACKETED_1 = ("fixed", 0.1, "bracketed")
 TAUGHT = tuple(f"{{rule}} {teacher}" for teacher in labels.FLATNESS_TEACHERS)
 NONE, L2, HELD_OUT = ("{rule} none",), ("{rule} L2",), ("{rule} held-out",)
 HAND, BEST = ("SGD-M", "Adam", "RMSprop"), ("best tuned baseline",)
-UNTRAINED, TUNED_RATE, TUNED_DIAL = (
-    ("untrained",),
-    ("{rule} none tuned",),
-    ("{rule} SAM tuned",),
-)
+UNTRAINED = ("untrained",)
+TUNED_RATE, TUNED_DIAL = ("{rule} none tuned",), ("{rule} SAM tuned",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,14 +80,15 @@ CONTROLS = (
     Claim("LO above tuned Adam", NONE, ("Adam",), END),
     Claim("LO above the best tuned baseline", NONE, BEST, END),
     Claim("LO, tuned rate, above the best tuned baseline", TUNED_RATE, BEST, END),
-    Claim("LO + SAM, tuned dial, above it", TUNED_DIAL, BEST, END),
+    Claim("LO + SAM, tuned dial, above the best tuned baseline", TUNED_DIAL, BEST, END),
 )
 _LATER = (
     Claim("1. at matched loss", TAUGHT, NONE, MATCHED),
     Claim("3. MLP-ReLU, of LO without teacher", NONE, HAND, FIXED_1, "MLP-ReLU"),
 )
-_WITHOUT_CIFAR10 = ("1. generalization", "2. flatness", "3. stability, MLP-ReLU")
-_WITHOUT_CIFAR10 += ("4. transfer", *(claim.name for claim in _LATER))
+_WITHOUT_CIFAR10 = ("1. generalization", "1. stopped early", "2. flatness")
+_WITHOUT_CIFAR10 += ("3. stability, MLP-ReLU", "4. transfer")
+_WITHOUT_CIFAR10 += tuple(claim.name for claim in _LATER)
 # Not in the protocol.
 EXPLORATIONS = (
     *_LATER,

@@ -1,44 +1,48 @@
 """What turning the dial trades: accuracy in one regime against that in another."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from lrlearn.evaluation.bootstrap import cell_counts, interval_of
 from paper.grid.optimizers import DIAL
-from paper.report import labels
-from paper.report.effects import RESAMPLES, crossed
+from paper.report import effects, labels
+from paper.report.claims import END, Claim, Result
+from paper.report.effects import Effect, crossed
 
 REGIMES = ("full", "small")
 TEACHERS = ("SAM", "L2")
 _POINTS = 101
+_LINES = {"SAM": "o-", "L2": "s--"}
+# Numbers beside the points: the curves are close, so one's are above, one's below.
+_NUMBERS = {
+    "SAM": {"xytext": (4, 3)},
+    "L2": {"xytext": (-4, -3), "ha": "right", "va": "top"},
+}
 
 
 def accuracies(study):
     """Returns test accuracies in % at all settings of the dials.
 
-    Only tasks count that have both regimes, and all settings of both teachers with the
-    same meta-seeds and seeds.
+    Only tasks count that have both regimes and all settings of both teachers, with all
+    meta-seeds and seeds that any of them has.
 
     Returns:
         A tuple `(tasks, values)`: a list of names, and an array `[teachers, settings,
         regimes, tasks, meta-seeds, seeds]`; `None` if no task counts.
     """
-    runs = study.frames.runs
-    runs = runs.assign(percent=100 * runs["test_accuracy"])
-    runs = runs[runs["optimizer"].isin(labels.DIALS)]
-    groups = dict(list(runs.groupby(["task", "regime", "optimizer"])))
+    tables = _whole_tables(study.frames.runs)
+    cases = [
+        (regime, f"MLP {teacher} {rho:g}")
+        for teacher, rho, regime in itertools.product(TEACHERS, DIAL, REGIMES)
+    ]
     found = {}
-    for task in labels.in_order(runs["task"], labels.TASKS):
-        names = [
-            (task, regime, f"MLP {teacher} {rho:g}")
-            for teacher in TEACHERS
-            for rho in DIAL
-            for regime in REGIMES
-        ]
-        if all(name in groups for name in names):
-            tables = [crossed(groups[name], "percent").to_numpy() for name in names]
-            found[task] = np.stack(tables)
+    for task in labels.TASKS:
+        names = [(task, *case) for case in cases]
+        if all(name in tables for name in names):
+            found[task] = np.stack([tables[name] for name in names])
     if not found:
         return None
     values = np.stack(list(found.values()), axis=1)
@@ -76,7 +80,7 @@ def gap(values):
     """
     tasks = values.shape[3]
     cells = [np.zeros(values.shape[4:])] * tasks
-    counts = cell_counts(cells, RESAMPLES, np.random.default_rng(0))
+    counts = cell_counts(cells, effects.RESAMPLES, np.random.default_rng(0))
     flat = values.reshape(*values.shape[:4], -1)
     means = sum(
         np.einsum("trgc,bc->btrg", flat[..., t, :], c / c.sum(1, keepdims=True))
@@ -84,6 +88,15 @@ def gap(values):
     )
     sam, l2 = np.moveaxis(means / tasks, 1, 0)
     return interval_of(_mean_gap(_fine(sam), _fine(l2)), 0.95)[0]
+
+
+def judged(values):
+    """Returns the gap as a `Result`, which has its verdict."""
+    tasks, meta_seeds, seeds = values.shape[3:]
+    counts = {"tasks": tasks, "all_tasks": tasks, "pairs": values[0, 0, 0].size}
+    counts |= {"meta_seeds": meta_seeds, "seeds": seeds}
+    claim = Claim("the dial", ("{rule} SAM",), ("{rule} L2",), END)
+    return Result(claim, "MLP", "small", "points", Effect(gap(values), **counts))
 
 
 def draw(study):
@@ -98,11 +111,10 @@ def draw(study):
     means = values.mean(axis=(3, 4, 5))
     figure, axes = plt.subplots(figsize=(5.0, 3.6), layout="constrained")
     for teacher, curve in zip(TEACHERS, means, strict=True):
-        axes.plot(*curve.T, "o-", label=f"MLP-LO + {teacher}")
+        (line,) = axes.plot(*curve.T, _LINES[teacher], label=f"MLP-LO + {teacher}")
+        look = {**_NUMBERS[teacher], "textcoords": "offset points", "fontsize": 8}
         for rho, point in zip(DIAL, curve, strict=True):
-            axes.annotate(
-                f"{rho:g}", point, xytext=(4, 4), textcoords="offset points", fontsize=8
-            )
+            axes.annotate(f"{rho:g}", point, color=line.get_color(), **look)
     best = _best_baselines(study, tasks)
     if best is not None:
         axes.plot(*best, "k*", markersize=10, label="best tuned baseline of each task")
@@ -110,6 +122,22 @@ def draw(study):
     axes.set_ylabel("Test accuracy in small, %")
     axes.legend()
     return figure
+
+
+def _whole_tables(runs):
+    """Returns accuracies, meta-seeds by seeds, where none is missing.
+
+    It is a dict of arrays by task, regime and optimizer.
+    """
+    runs = runs[runs["optimizer"].isin(labels.DIALS)]
+    runs = runs.assign(percent=100 * runs["test_accuracy"])
+    meta_seeds, seeds = (sorted(runs[n].unique()) for n in ("meta_seed", "seed"))
+    found = {}
+    for names, part in runs.groupby(["task", "regime", "optimizer"]):
+        whole = crossed(part, "percent").reindex(index=meta_seeds, columns=seeds)
+        if whole.notna().all(axis=None):
+            found[names] = whole.to_numpy()
+    return found
 
 
 def _best_baselines(study, tasks):

@@ -91,8 +91,9 @@ def save(figure, path):
 def hero(study):
     """Draws test accuracy along training on one data set, a network a panel.
 
-    Two tuned baselines, and a learned optimizer without teacher and with SAM as its
-    teacher, on the first data set that it was run on.
+    Adam at a constant rate and with linear decay, and a learned optimizer before
+    meta-training, without teacher and with SAM as its teacher, on the first data set
+    that it was run on.
     """
     regime, rule = study.regimes[0], next(iter(study.rules), None)
     names = [name.format(rule=rule) for name in _HERO]

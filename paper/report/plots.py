@@ -16,6 +16,7 @@ _LOOKS = (
     {"color": "#0072B2", "linestyle": (0, (6, 1.5)), "marker": "v"},
     {"color": "#009E73", "linestyle": (0, (4, 1, 1, 1)), "marker": "P"},
     {"color": "#D55E00", "linestyle": "-", "marker": "X"},
+    {"color": "#7F7F7F", "linestyle": (0, (1, 1)), "marker": "p"},
 )
 _LINE = {"markersize": 3.5, "markeredgewidth": 0.5}
 _FONT = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8}
@@ -32,7 +33,7 @@ def line_panels(frame, order, xlabel="Step", log=False, size=(2.5, 1.8), linewid
         frame: A `pandas.DataFrame` with the columns `row` (label of the vertical axis),
             `column` (title), `optimizer`, `x`, `mean` and `half`, half of the band's
             width. Panels stand in order of appearance.
-        order: List of at most 7 optimizers, which fixes how each looks.
+        order: List of at most 8 optimizers, which fixes how each looks.
         xlabel: Label of the horizontal axes. Defaults to `"Step"`.
         log: Whether vertical axes are logarithmic if all means of the panel are
             positive. Defaults to `False`.
@@ -70,7 +71,7 @@ def forest(frame, order, panels, width=7.0, across=False):
     Args:
         frame: A `pandas.DataFrame` with the columns `panel`, `row`, `series`, `mean`,
             `low` and `high`.
-        order: List of at most 7 series, which fixes how each looks.
+        order: List of at most 8 series, which fixes how each looks.
         panels: Dict from each panel to a dict of its title, `xlabel`, `center` (no
             effect), the ends `margin` of a grey band of effects that are too small to
             matter, and whether the axis is `log`.
@@ -98,7 +99,7 @@ def forest(frame, order, panels, width=7.0, across=False):
 
 
 def _looks(order):
-    """Returns how each of at most 7 names is drawn, a dict of dicts."""
+    """Returns how each of at most 8 names is drawn, a dict of dicts."""
     return dict(zip(order, _LOOKS, strict=False))
 
 

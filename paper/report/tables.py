@@ -14,6 +14,7 @@ from paper.report.frames import HYPERPARAMETERS
 
 _SHORT = {"learning_rate": "lr", "rho": "rho", "weight_decay": "decay", "base": ""}
 _TIMES = ["step", "gradients", "training_cpu_seconds"]
+_CELL = ["optimizer", "task"]
 
 
 class Tables:
@@ -117,10 +118,17 @@ class Tables:
         return _layout(cells)
 
     def hyperparameters(self):
-        """Returns what was chosen for each tuned optimizer on each task."""
-        tuned = self._runs[self._runs["kind"] != "learned"]
-        tuned = tuned.drop_duplicates(["optimizer", "task"])
-        cells = {(r["optimizer"], r["task"]): _chosen(r) for _, r in tuned.iterrows()}
+        """Returns what was chosen for each tuned optimizer on each task.
+
+        Of learned ones it is what was chosen at each meta-seed, in order.
+        """
+        by_hand = self._runs["kind"].isin(["baseline", "explicit"])
+        tuned = self._runs[by_hand | self._runs["optimizer"].isin(labels.TUNED)]
+        tuned = tuned.sort_values("meta_seed").drop_duplicates([*_CELL, "meta_seed"])
+        cells = {
+            cell: " / ".join(_chosen(run) for _, run in runs.iterrows())
+            for cell, runs in tuned.groupby(_CELL)
+        }
         return self._named(_layout(cells))
 
     def converged(self):
@@ -199,8 +207,8 @@ def budgets(tuning):
     cells = {}
     for name, found in tuning.groupby("optimizer"):
         cells |= {
-            (name, "tasks"): len(found),
-            (name, "trials a task"): f"{found['trials'].mean():.3g}",
+            (name, "tunings"): len(found),
+            (name, "trials each"): f"{found['trials'].mean():.3g}",
             (name, "CPU seconds"): f"{found['cpu_seconds'].sum():.0f}",
         }
     return _layout(cells)

@@ -31,9 +31,8 @@ def program(request):
     yield importlib.import_module(request.module.PROGRAM)
     for name in set(flags.FLAGS) - before:
         delattr(flags.FLAGS, name)
-    for name in [
-        name for name in sys.modules if name.startswith(("binaries.", "tools."))
-    ]:
+    programs = "binaries.", "tools.", "paper.checks."
+    for name in [name for name in sys.modules if name.startswith(programs)]:
         del sys.modules[name]
 
 

@@ -30,6 +30,8 @@ EFFECTS = {
     "GSAM": (2.2, -0.45),
     "GAM": (2.8, -0.55),
     "late SAM": (1.8, -0.05),
+    "Adam linear": (1.3, 0.05),
+    "untrained": (0.4, 0.70),
     "LSTM none": (0.3, 0.40),
     "LSTM SAM": (2.5, -0.40),
     "LSTM GSAM": (2.0, -0.20),
@@ -42,6 +44,8 @@ EFFECTS = {
     "MLP GAM": (3.7, -0.60),
     "MLP L2": (0.1, 0.15),
     "MLP held-out": (1.9, 0.45),
+    "MLP none tuned": (2.4, 0.55),
+    "MLP SAM tuned": (3.4, -0.15),
 }
 # Factors of both: how much of it shows where and, of the increase, in which ball.
 SHARES = {"mnist": 1.0, "fashion_mnist": 1.2, "cifar10": 1.5}
@@ -96,25 +100,34 @@ def make_rows(
     regimes=REGIMES,
     baselines=BASELINES,
     explicit=EXPLICIT,
+    untuned=(),
     rules=RULES,
     teachers=TEACHERS,
+    tuned=(),
     meta_seeds=2,
     seeds=2,
     noise=1e-3,
     jpeg=True,
     records=6,
 ):
-    """Returns the rows of every cell; the arguments are the grid's axes."""
+    """Returns the rows of every cell; the arguments are the grid's axes.
+
+    `tuned` are names of learned optimizers that are tuned, such as `"MLP none tuned"`.
+    """
     rng = np.random.default_rng(0)
-    hand = [*((o, "baseline") for o in baselines), *((o, "explicit") for o in explicit)]
-    learned = list(itertools.product(rules, teachers, range(meta_seeds)))
-    rows = [_meta(*names) for names in learned]
+    kinds = {"baseline": baselines, "explicit": explicit, "untuned": untuned}
+    hand = [(name, kind) for kind, names in kinds.items() for name in names]
+    hand = [{"optimizer": o, "kind": k, **_NO_RULE} for o, k in hand]
+    names = itertools.product(rules, teachers, range(meta_seeds))
+    learned = [_learned(*each) for each in names]
+    rows = [_meta(cell) for cell in learned]
+    tuned = itertools.product(tuned, range(meta_seeds))
+    tuned = [_tuned(*each) for each in tuned]
     for dataset, network, regime in itertools.product(datasets, networks, regimes):
         task = {"dataset": dataset, "network": network, "regime": regime, "steps": 100}
-        for optimizer, kind in hand:
-            rows.append(_tuning({"optimizer": optimizer, "kind": kind, **task}, jpeg))
-        cells = [{"optimizer": o, "kind": k, **_NO_RULE} for o, k in hand]
-        cells += [_learned(*names) for names in learned]
+        for cell in [*(c for c in hand if c["kind"] != "untuned"), *tuned]:
+            rows.append(_tuning({**cell, **task}, jpeg))
+        cells = [*hand, *learned, *tuned]
         for cell, seed in itertools.product(cells, range(seeds)):
             cell = {**cell, **task, "seed": seed}
             rows.append(_run(cell, rng.normal(0, noise), jpeg, records))
@@ -137,6 +150,11 @@ def _learned(rule, teacher, meta_seed):
     return {"optimizer": f"{rule} {teacher}", "kind": "learned", **names}
 
 
+def _tuned(name, meta_seed):
+    rule, teacher, _ = name.split()
+    return {**_learned(rule, teacher, meta_seed), "optimizer": name}
+
+
 def _key(*names):
     return "-".join(map(str, names)).replace(" ", "_")
 
@@ -145,9 +163,8 @@ def _data(dataset, jpeg):
     return {"name": dataset, "cifar10_jpeg_copy": jpeg and dataset == "cifar10"}
 
 
-def _meta(rule, teacher, meta_seed):
-    cell = _learned(rule, teacher, meta_seed)
-    del cell["kind"]
+def _meta(cell):
+    cell = {name: value for name, value in cell.items() if name != "kind"}
     return {
         **{"kind": "meta", "key": _key("meta", *cell.values()), "cell": cell},
         "settings": {"data": _data("mnist", False)},
@@ -164,7 +181,7 @@ def _tuning(cell, jpeg):
         "cell": cell,
         "settings": {"seeds": [1000], "data": _data(cell["dataset"], jpeg)},
         "trials": [{"learning_rate": r, "seed": 1000, **scores} for r in rates],
-        "chosen": {"learning_rate": rates[-1]},
+        "chosen": _chosen(cell["optimizer"]),
         "cpu_seconds": 4.0,
         **_PROVENANCE,
     }
@@ -177,7 +194,7 @@ def _run(cell, noise, jpeg, records):
         "key": _key(*cell.values()),
         "cell": cell,
         "settings": _settings(cell, jpeg),
-        "hyperparameters": {} if cell["teacher"] else {"learning_rate": 0.01},
+        "hyperparameters": _chosen(cell["optimizer"]),
         "diverged": False,
         "cpu_seconds": 2.0,
         "training_cpu_seconds": 1.0,
@@ -185,6 +202,11 @@ def _run(cell, noise, jpeg, records):
         "end": _end(cell, records[-1]),
         **_PROVENANCE,
     }
+
+
+def _chosen(optimizer):
+    tuned = not optimizer.startswith(RULES) or optimizer.endswith(" tuned")
+    return {"learning_rate": 0.01} if tuned else {}
 
 
 def _settings(cell, jpeg):

@@ -15,6 +15,7 @@ SMALL = Grid(
     meta_training=MetaTraining(
         "digits",
         "digits",
+        tasks=1,
         steps=2,
         settings=(
             ("horizon", (20, 40)),
@@ -22,6 +23,7 @@ SMALL = Grid(
             ("unroll", 10),
             ("validation_every", 2),
             ("validation_optimizees", 1),
+            ("validation_steps", 20),
         ),
     ),
     measures=Measures(

@@ -199,11 +199,11 @@ def test_a_change_of_the_default_of_the_dial_changes_runs(monkeypatch):
     before = keys(SMALL)
     monkeypatch.setattr(meta_training, "DEFAULT_RHO", 0.07)
     changed = {
-        job.cell["teacher"]
+        (job.kind, job.cell["teacher"])
         for job in Jobs(SMALL, data).all()
         if not before >= set(job.keys)
     }
-    assert changed == {"SAM"}
+    assert changed == {("run", "SAM")}
 
 
 def test_settings_of_a_dial_share_their_meta_training():

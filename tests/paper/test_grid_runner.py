@@ -12,8 +12,8 @@ from lrlearn.evaluation import SharpnessEvaluator, Training
 from paper.grid import execution, runner, store
 from paper.grid.cells import Jobs
 from paper.grid.grid import TaskName
-from paper.grid.meta_training import load_task, make_rule, unpack
-from paper.grid.optimizers import LEARNED, TUNED
+from paper.grid.meta_training import load_task, rule_in_use, unpack
+from paper.grid.optimizers import BASES, LEARNED, TUNED
 from tests.paper.small_grid import SMALL
 
 pytestmark = pytest.mark.long
@@ -23,7 +23,10 @@ TINY = dataclasses.replace(
     name="tiny",
     networks=("mlp",),
     horizons=(("*", (16,)),),
-    optimizers=("Adam-EMA", "late SAM", "MLP SAM"),
+    optimizers=(
+        *("Adam-EMA", "Adam linear", "late SAM"),
+        *("MLP SAM", "MLP SAM 0.1", "MLP SAM tuned"),
+    ),
     meta_seeds=1,
 )
 TASK = TaskName("digits", "mlp", "small")
@@ -65,7 +68,7 @@ def test_every_row_is_there_and_signed(rows):
 
 
 def test_the_first_seed_has_a_landscape(rows):
-    for name in ("Adam-EMA", "late SAM", "MLP SAM"):
+    for name in TINY.optimizers:
         first, *others = runs_of(rows, name)
         assert {len(values) for values in first["end"]["landscape"].values()} == {25}
         assert not any("landscape" in row["end"] for row in others)
@@ -75,9 +78,9 @@ def test_run_again_nothing_is_done(directory, rows, capsys):
     runner.run(TINY, directory, SIGNATURE)
     assert store.read(directory) == rows
     told = capsys.readouterr().err
-    # Two seeds of each of three optimizers, and what was tuned with the two bases.
+    # Two seeds of each of six optimizers; four that are tuned, and three more bases.
     assert "Meta-training: 100%" in told and " 1/1 " in told
-    assert "Tuning and runs: 100%" in told and " 10/10 " in told
+    assert "Tuning and runs: 100%" in told and " 19/19 " in told
 
 
 def test_a_store_whose_cells_have_other_settings_is_refused(
@@ -147,7 +150,7 @@ def test_another_version_of_the_grid_is_refused(directory, rows):
 def training(rows):
     """A `Training` of one seed, with theta from the store."""
     theta = unpack(row_of(rows, "meta", "MLP SAM")["theta"])
-    rule = make_rule(LEARNED["MLP SAM"])
+    rule = rule_in_use(LEARNED["MLP SAM"])
     return Training(load_task(TASK), lrlearn.LearnedOptimizer(rule, theta))
 
 
@@ -181,10 +184,24 @@ def test_sharpness_is_a_lower_bound_of_the_strong_search(rows, training):
         assert 0.8 * best["increase"] < row["increase"] < 1.001 * best["increase"]
 
 
-def test_explicit_ones_take_rate_and_name_of_the_better_base(rows):
+def test_settings_of_a_dial_have_the_same_weights_and_other_runs(rows):
+    settings = [{}, {"rho": 0.1}, row_of(rows, "tuning", "MLP SAM tuned")["chosen"]]
+    names = "MLP SAM", "MLP SAM 0.1", "MLP SAM tuned"
+    ends = {}
+    for name, hyperparameters in zip(names, settings, strict=True):
+        for run in runs_of(rows, name):
+            assert run["hyperparameters"] == hyperparameters
+        needs = runs_of(rows, name)[0]["settings"]["needs"]
+        assert needs["theta"] == row_of(rows, "meta", "MLP SAM")["key"]
+        ends[name] = runs_of(rows, name)[0]["records"][-1]["train_loss"]
+    assert settings[2] in LEARNED["MLP SAM tuned"].trials
+    assert ends["MLP SAM"] != ends["MLP SAM 0.1"]
+
+
+def test_explicit_ones_take_rate_and_name_of_the_best_base(rows):
     trials = [
         {"base": base, **trial}
-        for base in ("SGD-M", "Adam")
+        for base in BASES
         for trial in row_of(rows, "tuning", base)["trials"]
     ]
     best = max(trials, key=lambda t: (t["validation_accuracy"], -t["validation_loss"]))

@@ -1,19 +1,14 @@
 """The report comes out sound of any part of a grid, and names what is missing."""
 
-import html.parser
 import re
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 
-from paper.report import figures, labels, report
+from paper.grid.optimizers import DIAL
+from paper.report import report
 from paper.report.claims import CLAIMS, CONTROLS, results
 from paper.report.study import Study
+from tests.paper.dial_rows import make_dial_rows
 from tests.paper.grid_rows import EFFECTS, make_rows
 
 SMALL = {"datasets": ("mnist",), "networks": ("mlp",), "records": 4}
@@ -24,13 +19,15 @@ FEW = {
     "explicit": ("SAM",),
     "teachers": ("none", "SAM"),
 }
+DIALS = {"networks": ("mlp",), "rules": ("MLP",), "teachers": ("SAM", "L2")}
+DIALS |= {"baselines": (), "explicit": (), "records": 3}
 
 
 def text_of(rows):
     """The report's text, with links to figures that are not drawn."""
     study = Study(rows)
     main = results(study, (*CLAIMS, *CONTROLS))
-    drawn = [{"kind": "effects", "file": "effects.svg"}]
+    drawn = [{"kind": kind, "file": f"{kind}.svg"} for kind in ("effects", "dial")]
     command = "python -m binaries.report"
     return report.render(study, main, drawn, command, "../PROTOCOL.md")
 
@@ -51,7 +48,7 @@ def rows_of(text, first):
 def rows():
     names = {"datasets": ("mnist", "cifar10"), "networks": ("mlp",), "records": 4}
     hand = {"baselines": ("SGD-M", "Adam", "RMSprop", "Adam-EMA"), "explicit": ("SAM",)}
-    return make_rows(**names, **PART, **hand, noise=0.0)
+    return make_rows(**names, **PART, **hand, untuned=("untrained",), noise=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +67,31 @@ def test_the_first_screen(text):
     assert "flatter in the one case.**" in first
     assert re.search(r"LSTM-LO small 0\.\d\d and 0\.\d\d \(yes\)", first)
     assert "than the best tuned baseline in the one case.**" in first
-    assert sum(line.startswith("- **") for line in lines) == 3
+    none = "more accurate than tuned Adam in no case, than the best tuned baseline in "
+    assert none + "no case, and than itself before meta-training in no case.**" in first
+    for name, told in (("Adam", "tuned Adam"), ("untrained", "the untrained LO")):
+        behind = 1.25 * (EFFECTS["LSTM none"][0] - EFFECTS[name][0])
+        assert f"Points above {told}: LSTM-LO small {behind:+.1f} (no)." in first
+    assert sum(line.startswith("- **") for line in lines) == 4
     assert "Regime small: 1,000 training images, 20 % of them" in first
     assert "**All of this is provisional**" in first
+
+
+def test_cases_that_are_not_measured_do_not_count():
+    """The MLP without teacher is ahead of Adam, the LSTM is not, and lacks GAM."""
+    axes = {**SMALL, "regimes": ("small",), "noise": 0.0}
+    hand = {"explicit": (), "untuned": ("untrained",)}
+    rows = make_rows(**axes, **hand, teachers=("none", "SAM", "GSAM", "GAM"))
+    kept = [row for row in rows if row["cell"]["optimizer"] != "LSTM GAM"]
+    first, claims, *_ = sections(text_of(kept)).values()
+    assert "more accurate on test data in the one case.**" in first
+    assert "(yes); LSTM-LO small (not measured)." in first
+    assert (
+        "than tuned Adam in 1 of 2 cases, than the best tuned baseline in none" in first
+    )
+    assert "itself before meta-training in 1 of 2 cases.**" in first
+    assert '"Not measured" means' in first
+    assert "Of 2 cases: holds in 1, not measured in 1. Stopped early" in claims
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +122,8 @@ def test_every_claim_has_a_row(text):
         name = f"{claim.name}, {claim.part}" if claim.part else claim.name
         ((case, verdict, effect),) = rows_of(effects, name)
         assert case == "LSTM-LO small"
-        if claim.tasks == "MLP-ReLU":  # of which there is none
+        # There is no such task, and no LSTM is tuned.
+        if claim.tasks == "MLP-ReLU" or claim in CONTROLS[-2:]:
             assert (verdict, effect) == ("not measured", "–")
         else:
             assert verdict in ("holds", "does not hold") and "[" in effect
@@ -120,6 +140,26 @@ def test_contents_link_to_all_parts(text):
 
 
 _ABOVE = ("what-each-claim-says", "contents")
+
+
+@pytest.mark.parametrize(
+    "fewer, shown, judged",
+    [({}, "shown", "holds"), ({"seeds": 1}, "not shown", "has too few runs")],
+)
+def test_the_dial(fewer, shown, judged):
+    found = sections(text_of(make_dial_rows(**DIALS, **fewer)))
+    first, *_ = found.values()
+    assert f"+ SAM is {shown} to be better than that of MLP-LO + L2.**" in first
+    assert re.search(r"SAM's has \+3\.0 \[\d\.\d, \d\.\d\] points more in small", first)
+    section = found["The dial"]
+    assert "mean over 1 task (MNIST MLP):" in section
+    assert len(rows_of(section, "SAM")) == len(rows_of(section, "L2")) == len(DIAL)
+    assert f"The claim {judged}." in section and "(figures/dial.svg)" in section
+    assert "(#the-dial)" in found["Contents"]
+
+
+def test_without_dials_none_is_told(text):
+    assert "The dial" not in sections(text) and "#the-dial" not in text
 
 
 def test_sentences_that_must_be_there(text):
@@ -254,82 +294,3 @@ def test_two_versions_of_a_data_set_are_refused():
 def test_a_store_without_runs():
     with pytest.raises(ValueError, match="must hold a run"):
         Study([])
-
-
-class _Texts(html.parser.HTMLParser):
-    """Collects what a page shows, and what it links to."""
-
-    def __init__(self):
-        super().__init__()
-        self.text, self.links, self.ids, self.inside = "", [], set(), []
-
-    def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
-        self.ids.add(found.get("id"))
-        self.links += [found[name] for name in ("src", "href") if name in found]
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def test_files(tmp_path):
-    before = plt.get_fignums()
-    paths = report.write(make_rows(**SMALL, **PART, **FEW), tmp_path, "command")
-    found = {path for path in tmp_path.rglob("*") if path.is_file()}
-    assert set(paths) == found
-    names = {path.name for path in paths}
-    kinds = ("accuracy", "loss", "gradient_norm")
-    assert names == {
-        *("REPORT.md", "report.html", "hero.png", "effects.svg", "transfer.svg"),
-        *(f"{kind}_small_lstm.svg" for kind in kinds),
-        *("profiles_lstm.svg", "landscape_small_lstm.png"),
-    }
-    page = _Texts()
-    page.feed((tmp_path / "report.html").read_text())
-    assert (
-        "**" not in page.text and "| " not in page.text and "{" not in page.text[900:]
-    )
-    for link in page.links:
-        if link.startswith("#"):
-            assert link[1:] in page.ids
-        else:
-            assert (tmp_path / link).exists()
-    shown = {link.split("/")[-1] for link in page.links if link.startswith("figures/")}
-    assert shown == names - {"REPORT.md", "report.html"}
-    assert plt.get_fignums() == before
-
-
-def test_figures_are_the_same_bytes_each_time(tmp_path):
-    study = Study(make_rows(**SMALL, **PART))
-    figure = figures.along(study, "loss", "small", "LSTM")
-    again = figures.along(study, "loss", "small", "LSTM")
-    for name, one in (("a.svg", figure), ("b.svg", again)):
-        figures.save(one, tmp_path / name)
-    first = (tmp_path / "a.svg").read_text()
-    assert first == (tmp_path / "b.svg").read_text() and "LSTM-LO + SAM" in first
-
-
-def test_the_first_figure_is_of_one_data_set():
-    rows = make_rows(("cifar10", "mnist"), ("mlp", "cnn"), **PART, records=4)
-    figure = figures.hero(Study(rows))
-    assert [axes.get_title() for axes in figure.axes] == ["MLP", "CNN"]
-    assert "MNIST" in figure.get_suptitle() and "CIFAR" not in figure.get_suptitle()
-    for axes in figure.axes:
-        looks = {(line.get_color(), line.get_linestyle()) for line in axes.get_lines()}
-        assert len(looks) == len(axes.get_lines()) == 4
-    names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names == ["Adam", "SGD-M", "LSTM-LO", "LSTM-LO + SAM"]
-    other = make_rows(**SMALL, **PART, teachers=("L2",))
-    assert figures.hero(Study(other)) is None
-    assert figures.hero(Study(make_rows(**SMALL, rules=()))) is None
-    plt.close("all")
-
-
-def test_landscapes_are_of_one_run_of_each_optimizer_shown():
-    study = Study(make_rows(**SMALL, **PART))
-    figure = figures.landscape(study, "small", "LSTM")
-    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles == [labels.OPTIMIZERS[name] for name in figures.shown("LSTM")]
-    study.frames.landscapes["loss"] = np.nan
-    assert figures.landscape(study, "small", "LSTM") is None
-    plt.close("all")

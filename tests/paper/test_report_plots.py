@@ -13,7 +13,8 @@ import pytest
 
 from paper.report import plots
 
-ORDER = ["Adam", "SGD-M", "SAM", "LO none", "LO SAM", "LO GSAM", "LO GAM"]
+ORDER = ["Adam", "Adam linear", "SGD-M", "SAM"]
+ORDER += ["LO none", "LO SAM", "LO GSAM", "LO GAM"]
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +65,7 @@ def test_lines_are_the_means_and_look_different():
             np.testing.assert_array_equal(line.get_xdata(), rows["x"])
             np.testing.assert_array_equal(line.get_ydata(), rows["mean"])
         for look in ("get_color", "get_marker"):
-            assert len({getattr(line, look)() for line in drawn.values()}) == 7
+            assert len({getattr(line, look)() for line in drawn.values()}) == 8
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ORDER
 
 

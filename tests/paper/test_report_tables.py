@@ -294,3 +294,22 @@ def test_hyperparameters(tables, regime):
     found = tables.hyperparameters().set_index("optimizer")
     assert list(found.columns) == shown(regime)
     assert set(found.to_numpy().ravel()) == {"lr 0.01"} and len(found) == 9
+
+
+def test_what_is_tuned_at_each_meta_seed():
+    """Two tunings of a learned optimizer; what has one trial was not tuned."""
+    axes = {
+        "rules": ("MLP",),
+        "untuned": ("untrained",),
+        "tuned": ("MLP SAM tuned",),
+    }
+    rows = make_rows(("mnist",), ("mlp",), ("small",), **axes)
+    for row in rows:
+        if row["kind"] == "run" and row["cell"]["optimizer"] == "MLP SAM tuned":
+            row["hyperparameters"] = {"rho": (0.1, 0.05)[row["cell"]["meta_seed"]]}
+    study = Study(rows)
+    found = Tables(study, "small").hyperparameters().set_index("optimizer")
+    assert found.loc["MLP-LO + SAM, tuned dial"].tolist() == ["rho 0.1 / rho 0.05"]
+    assert found.loc["Adam"].tolist() == ["lr 0.01"] and len(found) == 10
+    budget = budgets(study.every.tuning).set_index("optimizer")
+    assert budget.loc["MLP-LO + SAM, tuned dial"].tolist() == [2, "2", "8"]
