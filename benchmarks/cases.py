@@ -1,6 +1,7 @@
 """The cases of the benchmarks."""
 
 import dataclasses
+import functools
 
 from benchmarks import subjects
 
@@ -25,12 +26,13 @@ class Case:
     baseline: str | None = None
 
 
-def select(groups=GROUPS, only=""):
+def select(groups=GROUPS, only="", optimizers=None):
     """Returns the cases of some groups.
 
     Args:
         groups: Names among `GROUPS`. Defaults to all.
         only: Substring that `<group>/<name>` must contain. Defaults to none.
+        optimizers: Optimizers of training steps. Defaults to all.
 
     Raises:
         ValueError: If there is no such group, or no such case.
@@ -39,7 +41,7 @@ def select(groups=GROUPS, only=""):
         raise ValueError(f"Groups must be among {GROUPS}. Received: {unknown}")
     tables = {
         "meta_step": _meta_step,
-        "training_step": _training_step,
+        "training_step": functools.partial(_training_step, optimizers),
         "scaling": _scaling,
     }
     cases = [case for group in GROUPS if group in groups for case in tables[group]()]
@@ -86,7 +88,7 @@ def _meta_step():
     ]
 
 
-def _training_step():
+def _training_step(optimizers):
     """All optimizers on each network; few steps if a step takes long."""
     networks = [
         ("mlp_20", 200, False),
@@ -100,7 +102,10 @@ def _training_step():
         Case(
             "training_step",
             network + (", jit_compile" if jit_compile else ""),
-            {"network": network, "steps": steps, "jit_compile": jit_compile},
+            {
+                **{"network": network, "steps": steps, "jit_compile": jit_compile},
+                **({"optimizers": optimizers} if optimizers else {}),
+            },
         )
         for network, steps, jit_compile in networks
     ]

@@ -22,13 +22,16 @@ _NAME = flags.DEFINE_string("name", None, "Name of the file; default: the groups
 _GROUPS = flags.DEFINE_list("groups", list(cases.GROUPS), "Groups of cases.")
 _ONLY = flags.DEFINE_string("only", "", "Substring of <group>/<case> to be measured.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Repeats of each case.", lower_bound=1)
+_OPTIMIZERS = flags.DEFINE_list(
+    "optimizers", None, "Those of training_step, adam among them; default: all."
+)
 _CORE = flags.DEFINE_integer("core", 0, "Core to run on.", lower_bound=0)
 
 
 def main():
     """Runs the benchmarks by the flags."""
     machine.pin(_CORE.value)
-    chosen = cases.select(_GROUPS.value, _ONLY.value)
+    chosen = cases.select(_GROUPS.value, _ONLY.value, _OPTIMIZERS.value)
     path = cli.output_directory(_OUTPUT.value) / f"{_name()}.json"
     origin = {**cli.provenance(), "repeats": _REPEATS.value, **machine.describe()}
     progress = tqdm(

@@ -50,8 +50,8 @@ preset = lrlearn.LearnedOptimizer.from_preset
 trainings = {
     "Adam": training(keras.optimizers.Adam(0.003)),
     "SAM": training(keras.optimizers.Adam(0.01), lrlearn.regularizers.SAM(0.5)),
-    "lstm_none": training(preset("lstm_none")),
-    "lstm_sam": training(preset("lstm_sam")),
+    "lo_none": training(preset("lo_none")),
+    "lo_sam": training(preset("lo_sam", rho=0.05)),
 }
 
 

@@ -65,9 +65,9 @@ keras.utils.set_random_seed(0)
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 model = make_model()
 model.compile(
-    lrlearn.LearnedOptimizer.from_preset("mlp_sam"), loss, metrics=["accuracy"]
+    lrlearn.LearnedOptimizer.from_preset("lo_sam"), loss, metrics=["accuracy"]
 )
-model.fit(x, y, batch_size=64, epochs=60, verbose=0)
+model.fit(x, y, batch_size=64, epochs=60, callbacks=[lrlearn.RunLength()], verbose=0)
 print(f"validation accuracy {model.evaluate(*validation, verbose=0)[1]:.3f}")
 
 # %% [markdown]
@@ -125,7 +125,7 @@ rates = (0.001, 0.003, 0.01, 0.03)
 runs = [
     best({"Adam": adam(rho=None)}, rates),
     best({f"SAM {rho}": adam(rho) for rho in (0.05, 0.2, 0.5)}, rates),
-    best({name: learned(name) for name in ("mlp_sam", "lstm_sam", "lstm_gsam")}, [1.0]),
+    best({name: learned(name) for name in ("lo_none", "lo_sam")}, [1.0]),
 ]
 
 # %%

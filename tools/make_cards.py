@@ -14,7 +14,7 @@ import pandas as pd
 from binaries import cli
 from lrlearn.evaluation import summarize
 from lrlearn.optimizers import presets
-from lrlearn.rules import PerParameterMLP
+from lrlearn.rules import CoordinatewiseLSTM, ScheduledMLP, ScheduledRule
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _RESULTS = _ROOT / "paper" / "results"
@@ -30,15 +30,23 @@ _COST = (
     "CPU time of a training step, Adam's being 1, in `model.fit` without XLA at batch "
     "128 on one core. From `benchmarks/results` (ResNet-20: median of three runs)."
 )
-_SCALE = (
-    "Scale your inputs, images to [0, 1]: on MNIST with pixels up to 255, presets that "
-    "had a teacher end at 11 to 26 % accuracy."
+_SCALE = "Scale your inputs, images to [0, 1]: it was meta-trained on such inputs."
+_SCHEDULE = (
+    "Tell it the run's length, by `callbacks=[lrlearn.RunLength()]` in `fit`: without it "
+    "steps never fall to zero."
+)
+_DIAL = (
+    "The default of its dial rests on the number of epochs alone: on plenty of clean "
+    "data, set `rho=0`."
 )
 _NETWORKS = {
-    "MLP 784-20-10": ("mlp_20", ["all"]),
-    "MLP 784-128-128-10": ("mlp_128_128", ["all"]),
-    "CNN": ("cnn", ["training_step_cnn"]),
-    "ResNet-20": ("resnet_20", ["all", "all_earlier", "training_step_resnet"]),
+    "MLP 784-20-10": ("mlp_20", ["all", "scheduled"]),
+    "MLP 784-128-128-10": ("mlp_128_128", ["all", "scheduled"]),
+    "CNN": ("cnn", ["training_step_cnn", "scheduled"]),
+    "ResNet-20": (
+        "resnet_20",
+        ["all", "all_earlier", "training_step_resnet", "scheduled"],
+    ),
 }
 
 
@@ -113,8 +121,9 @@ def _cost(rule):
 
 def _subject(rule):
     """Returns the rule's name in the benchmarks."""
-    if isinstance(rule, PerParameterMLP):
-        return "per_parameter_mlp"
+    if isinstance(rule, ScheduledRule):
+        mlp = isinstance(rule, ScheduledMLP)
+        return "scheduled_mlp" if mlp else "scheduled_lstm_10"
     return f"lstm_{len(rule.units)}x{rule.units[0]}"
 
 
@@ -128,9 +137,12 @@ def _ratio(subject, case, files):
 
 def _limits(name, rule, metadata):
     means = _summary(_runs())["mean"].unstack("optimizer")
+    scheduled = isinstance(rule, ScheduledRule)
     limits = [
         _SCALE,
-        "One meta-seed: another may differ by as much as such presets do.",
+        *([_SCHEDULE] if scheduled else []),
+        *([_DIAL] if "rho" in rule.run_inputs else []),
+        _meta_seeds(metadata),
         _against_adam(means[name] - means["adam"]),
         f"Meta-trained on {', '.join(metadata['tasks'])}, in runs of at most "
         f"{metadata['horizon'][1]:,} steps; on other networks, or far beyond, it may "
@@ -142,14 +154,21 @@ def _limits(name, rule, metadata):
             "That it had a teacher does not show that it finds flatter minima; see "
             "what was measured, in `paper/results/digits`.",
         ]
-    if not isinstance(rule, PerParameterMLP):
+    if isinstance(rule, CoordinatewiseLSTM):
         limits.append("An LSTM for each parameter takes memory, and time (see Cost).")
-    if name in ("lstm_none", "lstm_sam", "lstm_gsam", "lstm_gam"):
-        limits.append(
-            "The recipe of `lstm_none`, `lstm_sam`, `lstm_gsam` and `lstm_gam` was "
-            "changed after test results like these had been seen."
-        )
     return limits
+
+
+def _meta_seeds(metadata):
+    """Says of how many meta-trainings it is the median."""
+    scores = metadata.get("meta_validation_scores", {})
+    if len(scores) < 2:
+        return "One meta-seed: another may differ by as much as such presets do."
+    told = ", ".join(f"{score:.3g}" for score in sorted(scores.values()))
+    return (
+        f"Of {len(scores)} meta-seeds this is the one with the median score of "
+        f"meta-validation; scores: {told}, less is better."
+    )
 
 
 def _against_adam(gain):

@@ -143,9 +143,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
         Example:
             >>> import lrlearn
-            >>> optimizer = lrlearn.LearnedOptimizer.from_preset("mlp_sam")
+            >>> optimizer = lrlearn.LearnedOptimizer.from_preset("lo_sam")
             >>> type(optimizer.rule).__name__
-            'PerParameterMLP'
+            'ScheduledMLP'
         """
         rule, theta, _ = presets.load_preset(preset)
         return cls(rule, theta, **kwargs)

@@ -130,7 +130,7 @@ def pack_preset(directory):
         >>> import tempfile
         >>> import lrlearn
         >>> from lrlearn.optimizers.presets import pack_preset
-        >>> optimizer = lrlearn.LearnedOptimizer.from_preset("mlp_sam")
+        >>> optimizer = lrlearn.LearnedOptimizer.from_preset("lo_sam")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     optimizer.save_to_preset(f"{folder}/mine")
         ...     url = f"file://{folder}/{pack_preset(f'{folder}/mine')}"

@@ -46,8 +46,8 @@ def _trainings(task):
     return {
         "Adam": Training(task, keras.optimizers.Adam(0.003)),
         "SAM around Adam": Training(task, keras.optimizers.Adam(0.003), sam),
-        "lstm_none": Training(task, preset("lstm_none")),
-        "lstm_sam": Training(task, preset("lstm_sam")),
+        "lo_none": Training(task, preset("lo_none")),
+        "lo_sam": Training(task, preset("lo_sam", rho=0.05)),
     }
 
 

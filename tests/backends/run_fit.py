@@ -9,7 +9,7 @@ import numpy as np
 
 import lrlearn
 
-PRESETS = ("lstm_sam", "mlp_sam")
+PRESETS = ("lstm_sam", "lo_sam")
 
 
 def data():

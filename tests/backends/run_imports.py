@@ -26,7 +26,7 @@ if __name__ == "__main__":
 
     lrlearn.regularizers.get("gam")
     lrlearn.SharpnessAwareModel  # noqa: B018
-    by_lrlearn = use(lrlearn.LearnedOptimizer.from_preset("mlp_sam"))
+    by_lrlearn = use(lrlearn.LearnedOptimizer.from_preset("lo_sam"))
     answers = {}
     for name in ("MetaTrainer", "meta", "evaluation", "tasks", "plots"):
         try:

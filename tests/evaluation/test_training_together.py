@@ -34,7 +34,7 @@ OPTIMIZERS = {
     # Statistics of whole tensors must stay those of one run.
     "adafactor": lambda: keras.optimizers.Adafactor(0.05),
     "lstm": learned("lstm_sam"),
-    "mlp": learned("mlp_sam"),
+    "mlp": learned("lo_sam"),
 }
 
 

@@ -34,7 +34,7 @@ def _copy_seeds(source, target):
     "make_optimizer",
     [
         lambda: keras.optimizers.Adam(0.01),
-        lambda: lrlearn.LearnedOptimizer.from_preset("mlp_gam"),
+        lambda: lrlearn.LearnedOptimizer.from_preset("lo_none"),
     ],
     ids=["adam", "learned"],
 )

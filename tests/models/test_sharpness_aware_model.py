@@ -31,7 +31,7 @@ def test_variables_without_gradient_are_left_alone():
     train(
         model,
         "two outputs",
-        lrlearn.LearnedOptimizer.from_preset("mlp_sam"),
+        lrlearn.LearnedOptimizer.from_preset("lo_sam"),
         regularizer="sam",
         run_eagerly=True,
     )

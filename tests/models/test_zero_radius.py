@@ -95,7 +95,7 @@ def test_is_keras_with_a_learned_optimizer():
     """It sees no difference either."""
 
     def optimizer():
-        return lrlearn.LearnedOptimizer.from_preset("mlp_sam")
+        return lrlearn.LearnedOptimizer.from_preset("lo_sam")
 
     _check(lambda: same_model("linear"), "linear", optimizer)
 

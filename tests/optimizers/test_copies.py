@@ -66,7 +66,7 @@ def test_get_by_name():
 
 def test_get_of_a_preset():
     """Its config brings theta."""
-    optimizer = LearnedOptimizer.from_preset("mlp_sam", learning_rate=0.5)
+    optimizer = LearnedOptimizer.from_preset("lo_sam", learning_rate=0.5)
     other = keras.optimizers.get(keras.optimizers.serialize(optimizer))
     assert float(other.learning_rate) == 0.5
     for name, value in optimizer.theta.items():

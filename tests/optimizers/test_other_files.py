@@ -13,15 +13,15 @@ from tests.optimizers.conftest import W
 pytestmark = pytest.mark.any_backend
 
 LossScaleOptimizer = keras.optimizers.LossScaleOptimizer
-PRESETS = ("mlp_sam", "lstm_sam")
+PRESETS = ("lo_sam", "lstm_sam")
 OTHERS = {
     "adam": keras.optimizers.Adam,
     "rmsprop": keras.optimizers.RMSprop,
     "sgd": keras.optimizers.SGD,
     "momentum": lambda: keras.optimizers.SGD(momentum=0.9),
-    "mlp_sam": lambda: LearnedOptimizer.from_preset("mlp_sam"),
+    "lo_sam": lambda: LearnedOptimizer.from_preset("lo_sam"),
     "lstm_sam": lambda: LearnedOptimizer.from_preset("lstm_sam"),
-    "average": lambda: LearnedOptimizer.from_preset("mlp_sam", use_ema=True),
+    "average": lambda: LearnedOptimizer.from_preset("lo_sam", use_ema=True),
 }
 
 
@@ -80,7 +80,7 @@ def test_another_optimizers_file(make, tmp_path, other, name, built):
 def test_another_optimizers_file_under_loss_scaling(make, tmp_path, other):
     """The optimizer inside is not touched."""
     make(LossScaleOptimizer(OTHERS[other]())).save_weights(tmp_path / "a.weights.h5")
-    optimizer = LearnedOptimizer.from_preset("mlp_sam")
+    optimizer = LearnedOptimizer.from_preset("lo_sam")
     model = make(LossScaleOptimizer(optimizer))
     before = _values(optimizer)
     assert "'learned_optimizer'" in _load(model, tmp_path / "a.weights.h5")[-1]
@@ -146,22 +146,22 @@ def _order(key):
 
 def test_set_weights_of_another(make):
     """As many, of other shapes: nothing is set."""
-    optimizer, adam = LearnedOptimizer.from_preset("mlp_sam"), keras.optimizers.Adam()
+    optimizer, adam = LearnedOptimizer.from_preset("lo_sam"), keras.optimizers.Adam()
     make(optimizer), make(adam)
     before = _values(optimizer)
     with pytest.raises(ValueError, match=r"its variable 2, 'head_bias', must be.*\(3,"):
         optimizer.set_weights(adam.variables)
     _assert_same(optimizer, before)
     with pytest.raises(ValueError, match="has not yet been built"):
-        LearnedOptimizer.from_preset("mlp_sam").set_weights(adam.variables)
+        LearnedOptimizer.from_preset("lo_sam").set_weights(adam.variables)
 
 
 def test_set_weights_takes_variables(make):
     """All of them, or those of one that was not built."""
-    optimizer = LearnedOptimizer.from_preset("mlp_none")
+    optimizer = LearnedOptimizer.from_preset("lo_none")
     make(optimizer)
     for built in (False, True):
-        other = LearnedOptimizer.from_preset("mlp_sam", learning_rate=0.25)
+        other = LearnedOptimizer.from_preset("lo_sam", learning_rate=0.25)
         make(other, built)
         other.iterations.assign(7)
         optimizer.set_weights(other.variables)

@@ -42,14 +42,14 @@ def test_presets_lists_the_built_in_ones(tmp_path, monkeypatch, rule):
 def test_presets_lists_those_at_home(home, rule):
     """After the built-in ones, whose names come first; a broken one hides none."""
     assert sorted(LearnedOptimizer.presets) == BUILT_IN
-    for name in ("mine", "mlp_sam", "broken"):
+    for name in ("mine", "lo_sam", "broken"):
         presets.save_preset(home / name, rule, rule.init_theta(), METADATA)
     (home / "broken" / "config.json").write_text("{")
     (home / "downloads").mkdir()
     found = LearnedOptimizer.presets
     assert list(found) == [*BUILT_IN, "broken", "mine"]
     assert found["mine"] == METADATA
-    assert found["mlp_sam"]["tasks"] != METADATA["tasks"]
+    assert found["lo_sam"]["tasks"] != METADATA["tasks"]
     assert "config.json must be valid JSON" in found["broken"]["description"]
     own = LearnedOptimizer.from_preset("mine")
     assert own.rule.get_config() == rule.get_config()
@@ -71,8 +71,8 @@ def test_names_come_before_directories(home, directory, monkeypatch, rule):
     presets.save_preset(home / "mine", rule, rule.init_theta(), {"seed": 4})
     assert presets.load_preset("mine")[2]["seed"] == 4
     assert presets.load_preset("./mine")[2] == METADATA
-    presets.save_preset("mlp_sam", rule, rule.init_theta())
-    assert type(presets.load_preset("mlp_sam")[0]) is not type(rule)
+    presets.save_preset("lo_sam", rule, rule.init_theta())
+    assert type(presets.load_preset("lo_sam")[0]) is not type(rule)
 
 
 def test_round_trip(make_optimizer, tmp_path):
@@ -237,7 +237,7 @@ def test_keras_knows_built_in_presets_by_name():
     """As it knows "adam", with the optimizer's arguments in a dict."""
     for name in presets.built_in():
         assert keras.optimizers.get(name).get_config()["preset"] == name
-    config = {"class_name": "mlp_sam", "config": {"learning_rate": 0.5}}
+    config = {"class_name": "lo_sam", "config": {"learning_rate": 0.5}}
     optimizer = keras.optimizers.get(config)
     assert isinstance(optimizer, LearnedOptimizer)
     assert float(optimizer.learning_rate) == 0.5

@@ -235,7 +235,7 @@ def test_unknown_preset(identifier, tmp_path, monkeypatch, rule):
 
 
 @pytest.mark.parametrize(
-    "identifier, nearest", [("mlp-sam", "mlp_sam"), ("lstm", "lstm_sam"), ("xyz", None)]
+    "identifier, nearest", [("lo-sam", "lo_sam"), ("lstm", "lstm_sam"), ("xyz", None)]
 )
 def test_the_nearest_preset_is_named(identifier, nearest):
     """If one is near."""

@@ -101,9 +101,9 @@ def test_bad_theta(rule, change, message):
 
 def test_bad_arguments(rule):
     """The error has the rule and what came."""
-    hint = r"UpdateRule. Received: rule='mlp_sam'; use .*from_preset\('mlp_sam'\)"
+    hint = r"UpdateRule. Received: rule='lo_sam'; use .*from_preset\('lo_sam'\)"
     with pytest.raises(ValueError, match=hint):
-        LearnedOptimizer("mlp_sam")
+        LearnedOptimizer("lo_sam")
     with pytest.raises(ValueError, match="UpdateRule. Received: rule=3$"):
         LearnedOptimizer(3)
     with pytest.raises(ValueError, match="not recognized.*'momentum'"):

@@ -55,7 +55,7 @@ def test_contents(wheel):
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"lrlearn", f"lrlearn-{lrlearn.__version__}.dist-info"}
-    assert "lrlearn/optimizers/presets/mlp_sam/theta.safetensors" in names
+    assert "lrlearn/optimizers/presets/lo_sam/theta.safetensors" in names
 
 
 def test_an_index_takes_it(wheel):

@@ -8,7 +8,7 @@ import numpy as np
 import lrlearn
 
 model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-model.compile(lrlearn.LearnedOptimizer.from_preset("mlp_sam"), "mse")
+model.compile(lrlearn.LearnedOptimizer.from_preset("lo_sam"), "mse")
 before = [np.array(w) for w in model.get_weights()]
 model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
 assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
