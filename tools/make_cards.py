@@ -32,8 +32,8 @@ _COST = (
 )
 _SCALE = "Scale your inputs, images to [0, 1]: it was meta-trained on such inputs."
 _SCHEDULE = (
-    "Tell it the run's length, by `callbacks=[lrlearn.RunLength()]` in `fit`: without it "
-    "steps never fall to zero."
+    "Tell it how long the run is, by `callbacks=[lrlearn.RunLength()]` in `fit`: "
+    "without it steps never fall to zero."
 )
 _DIAL = (
     "The default of its dial rests on the number of epochs alone: on plenty of clean "

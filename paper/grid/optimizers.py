@@ -196,7 +196,7 @@ TEACHERS = {
     "L2": L2(0.15),
     "held-out": None,
 }
-DEFAULT_RHO = 0.05  # of the dial that teachers have
+DEFAULT_RHO = ((1, 0.0), (10, 0.02))  # of the dial that teachers have, by epochs
 RULES = ("MLP", "LSTM")
 
 
