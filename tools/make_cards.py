@@ -144,7 +144,7 @@ def _limits(name, rule, metadata):
         *([_DIAL] if "rho" in rule.run_inputs else []),
         _meta_seeds(metadata),
         _against_adam(means[name] - means["adam"]),
-        f"Meta-trained on {', '.join(metadata['tasks'])}, in runs of at most "
+        f"Meta-trained on {_tasks(metadata['tasks'])}, in runs of at most "
         f"{metadata['horizon'][1]:,} steps; on other networks, or far beyond, it may "
         "stall or diverge. Try it on validation data.",
     ]
@@ -157,6 +157,11 @@ def _limits(name, rule, metadata):
     if isinstance(rule, CoordinatewiseLSTM):
         limits.append("An LSTM for each parameter takes memory, and time (see Cost).")
     return limits
+
+
+def _tasks(names):
+    few = len(names) <= 3
+    return ", ".join(names) if few else f"{len(names)} small tasks, named above"
 
 
 def _meta_seeds(metadata):

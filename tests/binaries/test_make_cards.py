@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lrlearn.optimizers import presets
-from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP
+from lrlearn.rules import CoordinatewiseLSTM, PerParameterMLP, ScheduledMLP
 
 PROGRAM = "tools.make_cards"
 BUILT_IN = sorted(presets.built_in())
@@ -90,6 +90,20 @@ def test_limits_follow_the_results(program, results):
     ]
 
 
+def test_a_rule_with_a_schedule_and_a_dial_has_limits_of_its_own(program, results):
+    """And it says of how many meta-seeds it is the median."""
+    scores = {"0": 0.25, "1": -0.5, "2": 0.125}
+    metadata = {**METADATA, "meta_validation_scores": scores}
+    rule = ScheduledMLP(default_rho=0.1)
+    limits = program._limits("mine_sam", rule, metadata)
+    assert "RunLength" in limits[1] and "`rho=0`" in limits[2]
+    assert limits[3].endswith("scores: -0.5, 0.125, 0.25, less is better.")
+    assert program._limits("mine_sam", ScheduledMLP(), metadata) == [
+        *limits[:2],
+        *limits[3:],
+    ]
+
+
 def test_cost(program, results, monkeypatch):
     """The median over files, of the steps of one network."""
     networks = {"Net": ("net", ["a", "b", "c"]), "One": ("one", ["a"])}
@@ -119,13 +133,13 @@ def test_cost(program, results, monkeypatch):
 
 def test_rewriting_changes_no_weights(run, tmp_path, monkeypatch):
     """And brings back a card."""
-    source = presets.built_in()["mlp_sam"]
-    rule, theta, metadata = presets.load_preset("mlp_sam")
+    source = presets.built_in()["lo_sam"]
+    rule, theta, metadata = presets.load_preset("lo_sam")
     facts = ("results", "cost", "limits", "loss")
     bare = {key: value for key, value in metadata.items() if key not in facts}
-    presets.save_preset(tmp_path / "mlp_sam", rule, theta, bare)
+    presets.save_preset(tmp_path / "lo_sam", rule, theta, bare)
     monkeypatch.setattr(presets, "_BUILT_IN", tmp_path)
     assert run().code == 0
     for name in ("README.md", "config.json", "theta.safetensors"):
-        written = (tmp_path / "mlp_sam" / name).read_bytes()
+        written = (tmp_path / "lo_sam" / name).read_bytes()
         assert written == (source / name).read_bytes()
