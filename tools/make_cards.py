@@ -71,7 +71,6 @@ def measured(name, rule, metadata):
         "results": _accuracy(name),
         "cost": _cost(rule),
         "limits": _limits(name, rule, metadata),
-        "loss": "keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
     }
 
 

@@ -47,7 +47,7 @@ def alone(task, make, regularizer, seed, steps=6):
 
 def assert_same_runs(task, make, regularizer=None, steps=6):
     training = Training(task, make(), regularizer, len(SEEDS))
-    training.start(SEEDS)
+    training.start(SEEDS, steps=steps)
     training.train(2)
     training.train(steps)
     together = [*training.params, *training.state]

@@ -146,19 +146,21 @@ def _order(key):
 
 def test_set_weights_of_another(make):
     """As many, of other shapes: nothing is set."""
-    optimizer, adam = LearnedOptimizer.from_preset("lo_sam"), keras.optimizers.Adam()
+    rule, adam = PerParameterMLP(), keras.optimizers.Adam()
+    optimizer = LearnedOptimizer(rule, rule.init_theta())
     make(optimizer), make(adam)
     before = _values(optimizer)
     with pytest.raises(ValueError, match=r"its variable 2, 'head_bias', must be.*\(3,"):
         optimizer.set_weights(adam.variables)
     _assert_same(optimizer, before)
     with pytest.raises(ValueError, match="has not yet been built"):
-        LearnedOptimizer.from_preset("lo_sam").set_weights(adam.variables)
+        LearnedOptimizer(rule, rule.init_theta()).set_weights(adam.variables)
 
 
 def test_set_weights_takes_variables(make):
     """All of them, or those of one that was not built."""
-    optimizer = LearnedOptimizer.from_preset("lo_none")
+    rule = LearnedOptimizer.from_preset("lo_sam").rule
+    optimizer = LearnedOptimizer(rule, rule.init_theta(1))
     make(optimizer)
     for built in (False, True):
         other = LearnedOptimizer.from_preset("lo_sam", learning_rate=0.25)
