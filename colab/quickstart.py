@@ -148,9 +148,10 @@ summary = lrlearn.evaluation.summarize(
 # %% [markdown]
 # ## What it says
 #
-# The learned optimizer is the fastest at the start, and needs no learning rate. Then
-# tuned Adam and tuned SAM pass it. SAM's gain over Adam at the end is within the
-# noise. On networks, data and numbers of steps unlike those of its meta-training a
-# preset may do worse still: try it on validation data, as here, or
+# `lo_none` learns the wrong labels, too, and falls behind. `lo_sam`, whose teacher was
+# SAM, leaves them alone: it ends level with tuned Adam and tuned SAM, and nothing was
+# tuned for it. It must be told how long the run is: `RunLength` does it in `fit`,
+# `Training` by itself. On networks, data and numbers of steps unlike those of its
+# meta-training a preset may do worse: try it on validation data, as here, or
 # [meta-train your own](meta_train_your_own.ipynb). Each preset's model card, the
 # `README.md` in its directory, says how it was made and where it fails.
