@@ -147,9 +147,9 @@ figure = lrlearn.plots.loss_landscape(landscapes)
 #   largest fixed ball. But its weights are nearly twice as large, and relative to them
 #   nothing is left of the gain.
 # - In fixed balls the loss rises least around the weights of `lo_none`, which has
-#   fitted the wrong labels, too: its training loss is a third of Adam's, and its weights
-#   are nearly five times as large. In the largest adaptive ball it rises three times as
-#   much.
+#   fitted the wrong labels, too: its training loss is a third of Adam's, and its
+#   weights are nearly five times as large. In the largest adaptive ball it rises three
+#   times as much.
 # - `lo_sam` is below Adam in every ball but has the same top eigenvalue: it stays at a
 #   higher training loss, with smaller weights.
 # - The flattest by one measure is not the best on the test images.
