@@ -54,7 +54,7 @@ def meta_train(learned, meta_seed, meta_training, directory=None):
     history = trainer.fit(steps, checkpoint_dir=directory, verbose=0)
     return {
         "theta": pack(trainer.theta),
-        "score": history.best["score"],
+        "score": history.best and history.best["score"],
         "untrained_score": history.untrained_score,
     }
 

@@ -254,7 +254,7 @@ def wait_for(path, process, seconds=120):
         (["--horizon=4,2"], "horizon"),
         (["--initial_scale=x"], "--initial_scale must be numbers"),
         (["--estimator=full_tape", "--coordinates=3"], "--coordinates needs"),
-        (["--sigma=0.1"], "--sigma needs --estimator=es or pes"),
+        (["--sigma=0.1"], "--sigma needs --estimator=es or nres or pes"),
         (["--estimator=pes", "--sigma=-1"], "`sigma` must be a positive number"),
         (["--train_size=10000000"], "train_size"),
         (["--output={}/file"], "file"),

@@ -298,7 +298,7 @@ def test_get():
     assert isinstance(estimators.get("full_tape"), FullTape)
     replay = Replay(5)
     assert estimators.get(replay) is replay
-    assert estimators.names() == ["es", "full_tape", "pes", "replay"]
+    assert estimators.names() == ["es", "full_tape", "nres", "pes", "replay"]
     with pytest.raises(ValueError, match=r"one of \['es', .*'replay'\].*'tape'"):
         estimators.get("tape")
     with pytest.raises(ValueError, match="`coordinates` must be positive or None"):

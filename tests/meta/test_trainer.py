@@ -191,7 +191,7 @@ def test_meta_validation_bounds_the_loss():
         ({"late_weight": 1.5}, r"`late_weight` must be in \[0, 1\].*late_weight=1.5$"),
         ({"late_weight": -0.1}, r"`late_weight` must be in \[0, 1\]"),
         ({"seed": -1}, r"`seed` must be in \[0, 2\*\*31\)"),
-        ({"estimator": "tape"}, r"'full_tape', 'pes', 'replay'\]. Received: 'tape'"),
+        ({"estimator": "tape"}, r"'nres', 'pes', 'replay'\]. Received: 'tape'"),
         ({"regularizer": "sma"}, "'none', 'sam', 'asam', 'gsam', 'gam', 'l2'"),
         ({"theta": ADAM_RULE.init_theta()}, "`theta` must fit the rule"),
     ],

@@ -192,7 +192,9 @@ class NRES(_Persistent):
       \epsilon \sim \mathcal N(0, \sigma^2 I),$$
 
     $\epsilon$ being drawn at the start of the pair. The sum over a run is unbiased, as
-    that of `PES`, and varies less: no perturbation adds noise to the losses of others.
+    that of `PES`. It varies less if the gradients of unrolls do not all point the same
+    way, and about as much if they do: no perturbation adds noise to the losses of
+    others.
 
     Args:
         sigma: Standard deviation $\sigma$ of the perturbations. Defaults to `0.01`.
