@@ -39,7 +39,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     r"""Optimizer whose update rule was learned.
 
     Scale your inputs, for example images to [0, 1]. The presets were meta-trained on
-    such inputs, and most of them fail on raw pixels from 0 to 255.
+    such inputs.
 
     Each coordinate $w$ with gradient $g$ and state $h$ is updated by
 
