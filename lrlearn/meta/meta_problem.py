@@ -73,11 +73,13 @@ def _check_tasks(tasks, settings):
             "`tasks` must be a list of one or more lrlearn.tasks.Task. "
             f"Received: {tasks=}"
         )
-    needs_validation = settings.validation_every or settings.meta_split != "train"
-    if needs_validation and any(task.validation is None for task in tasks):
+    splits = {settings.meta_split}
+    splits |= {settings.score_split} if settings.validation_every else set()
+    if "validation" in splits and any(task.validation is None for task in tasks):
         raise ValueError(
-            "`validation_every` and `meta_split='validation'` need validation data in "
-            f"every task. Received: tasks={[task.name for task in tasks]}"
+            "`score_split='validation'`, unless `validation_every` is None, and "
+            "`meta_split='validation'` need validation data in every task. Received: "
+            f"tasks={[task.name for task in tasks]}"
         )
 
 

@@ -213,7 +213,8 @@ def test_bad_tasks():
     for settings in ({}, {"validation_every": None, "meta_split": "validation"}):
         with pytest.raises(ValueError, match=r"need validation data.*\['bare'\]"):
             MetaTrainer(RULE, [task], **settings)
-    MetaTrainer(RULE, [task], validation_every=None)
+    for settings in ({"validation_every": None}, {"score_split": "train"}):
+        MetaTrainer(RULE, [task], **settings)
 
 
 def test_bad_rule():
