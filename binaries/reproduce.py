@@ -89,6 +89,10 @@ def run_grid(grid, directory, shard):
     from paper.grid import runner
     from paper.report import report  # noqa: F401  (a lack of its packages shows now)
 
+    if _PRESETS.value is not None and not os.path.isdir(_PRESETS.value):
+        raise ValueError(
+            f"--presets must be a directory. Received: --presets={_PRESETS.value}"
+        )
     output = cli.output_directory(_OUTPUT.value)
     provenance = cli.provenance()
     try:

@@ -64,12 +64,12 @@ def test_without_flags_it_is_the_grid_of_digits(run, calls, tmp_path):
 
 def test_flags(run, calls, reports, tmp_path):
     arguments = ["--grid=first_pass", "--store=there", "--shard=2/3", "--minutes=1.5"]
-    outcome = run(*arguments, "--output=out", "--presets=here")
+    outcome = run(*arguments, "--output=out", f"--presets={tmp_path}")
     assert "0 rows are missing" in outcome.out and "there" in outcome.out
     ((grid, directory, provenance, shard, minutes, presets),) = calls
     assert (grid, directory) == (GRIDS["first_pass"], "there")
     assert "--shard=2/3" in provenance["command"]
-    assert (shard, minutes, presets) == ((2, 3), 1.5, "here")
+    assert (shard, minutes, presets) == ((2, 3), 1.5, str(tmp_path))
     assert reports == []
 
 
@@ -102,6 +102,12 @@ def test_operations_run_one_at_a_time(run, calls, reports, monkeypatch):
 def test_a_shard_is_one_of_a_number(error, calls, shard):
     line = error("--grid=first_pass", f"--shard={shard}")
     assert f"must be i/n with i from 1 to n. Received: --shard={shard}" in line
+    assert calls == []
+
+
+def test_presets_are_a_directory(error, calls):
+    line = error("--grid=first_pass", "--presets=nowhere")
+    assert "--presets must be a directory. Received: --presets=nowhere" in line
     assert calls == []
 
 
