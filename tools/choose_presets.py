@@ -13,7 +13,7 @@ from absl import flags
 
 from binaries import cli
 from lrlearn.optimizers import presets
-from paper.grid.optimizers import DEFAULT_RHO
+from paper.grid.optimizers import DEFAULT_RHO, LEARNED
 
 _RUNS = flags.DEFINE_string("runs", "runs/presets", "Directory of the runs.")
 _NAMES = flags.DEFINE_list("names", [], "Presets; default: all that were run.")
@@ -34,7 +34,7 @@ def main():
         )
     for name in names:
         rule, theta, metadata = median([presets.load_preset(p) for p in runs[name]])
-        presets.save_preset(_LIBRARY / name, rule, theta, metadata)
+        presets.save_preset(_LIBRARY / name, in_use(name, rule), theta, metadata)
         print(f"{name}: meta-seed {metadata['seed']} of {len(runs[name])}")
 
 
@@ -49,9 +49,16 @@ def median(trained):
     ordered = sorted(trained, key=lambda preset: preset[2]["meta_validation_score"])
     rule, theta, metadata = ordered[(len(ordered) - 1) // 2]
     scores = {str(m["seed"]): m["meta_validation_score"] for _, _, m in trained}
-    if "rho" in rule.run_inputs:
-        rule = type(rule)(**{**rule.get_config(), "default_rho": DEFAULT_RHO})
     return rule, theta, {**metadata, "meta_validation_scores": scores}
+
+
+def in_use(name, rule):
+    """Returns the rule of a preset, its dial at the default of its teacher."""
+    teachers = {learned.preset: learned.teacher for learned in LEARNED.values()}
+    default_rho = DEFAULT_RHO.get(teachers.get(name))
+    if default_rho is None:
+        return rule
+    return type(rule)(**{**rule.get_config(), "default_rho": default_rho})
 
 
 if __name__ == "__main__":

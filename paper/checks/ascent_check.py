@@ -19,6 +19,7 @@ import lrlearn
 from binaries import cli
 from lrlearn.evaluation import SharpnessEvaluator, Training
 from lrlearn.evaluation.stacked_sharpness import RADII, StackedSharpness
+from paper.grid.optimizers import LEARNED
 
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Number of seeds.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string("output", "paper/results", "Output directory.")
@@ -27,7 +28,7 @@ _TASKS = ("mnist/mlp", "mnist/mlp_relu")
 _TRAINING_STEPS = 500
 _STEPS = (3, 5, 10, 20)
 # With a teacher and without, as in the flatness ratios of the grid.
-_PRESETS = ("lstm_none", "lstm_sam", "mlp_none", "mlp_sam")
+_LEARNED = ("MLP none", "MLP SAM")
 _KEYS = ["task", "optimizer", "seed", "ball", "radius"]
 _MAXIMA = ["increase", "max_gradient_norm"]
 
@@ -68,7 +69,9 @@ def _ratios(name):
 def _trained(task):
     """Returns parameters and state by `(task, optimizer, seed)`."""
     optimizers = {"Adam": keras.optimizers.Adam(0.01)}
-    optimizers |= {p: lrlearn.LearnedOptimizer.from_preset(p) for p in _PRESETS}
+    for name in _LEARNED:
+        preset = LEARNED[name].preset
+        optimizers[name] = lrlearn.LearnedOptimizer.from_preset(preset)
     runs = {}
     for name, optimizer in optimizers.items():
         training = Training(task, optimizer)

@@ -1,15 +1,18 @@
 r"""Chooses the default of a dial, on validation data of the tasks of meta-training.
 
-    python -m paper.checks.dial_default --presets=runs/presets/lo_sam-2/preset
+    python -m paper.checks.dial_default \
+        --presets=paper/results/presets/lo_sam-0,paper/results/presets/lo_sam-1
 
-Trains the tasks with settings of the dial, for several lengths, and writes one row a
-run. The default is 0 up to a number of epochs, and from a larger one on its largest
-setting: those three numbers are chosen by the mean validation accuracy at the end, over
-tasks and lengths, linear between the settings that were run.
+Trains the tasks with settings of the dial, for several lengths, and writes a table for
+each preset, one row a run; a preset that has its table is not run again. The default is
+0 up to a number of epochs, and from a larger one on its largest setting: those three
+numbers are chosen for each teacher by the mean validation accuracy at the end, over its
+meta-seeds, tasks and lengths, linear between the settings that were run.
 """
 
 import itertools
 import json
+import pathlib
 
 import numpy as np
 import pandas as pd
@@ -19,10 +22,14 @@ from tqdm.auto import tqdm
 import lrlearn
 from binaries import cli
 from lrlearn.evaluation import Training
+from lrlearn.files import write_atomically
 from lrlearn.rules.run import DialDefault
 
 _PRESETS = flags.DEFINE_list(
-    "presets", None, "Presets or their directories.", required=True
+    "presets",
+    None,
+    "Directories of presets, named by teacher and meta-seed as lo_sam-0 is.",
+    required=True,
 )
 _COLLECTION = flags.DEFINE_string("collection", "small_images", "The tasks.")
 _SETTINGS = flags.DEFINE_list(
@@ -30,7 +37,7 @@ _SETTINGS = flags.DEFINE_list(
 )
 _STEPS = flags.DEFINE_list("steps", ["200", "700", "2000"], "Lengths of the runs.")
 _SEEDS = flags.DEFINE_integer("seeds", 2, "Number of seeds.")
-_OUTPUT = flags.DEFINE_string("output", "paper/results", "Output directory.")
+_OUTPUT = flags.DEFINE_string("output", "paper/results/dial_default", "Directory.")
 
 _KEYS = ["task", "steps", "epochs", "rho"]
 _FIRST, _LAST = (1, 2, 5, 10, 20), (10, 20, 50, 100)
@@ -38,18 +45,34 @@ _FIRST, _LAST = (1, 2, 5, 10, 20), (10, 20, 50, 100)
 
 def main():
     """Runs the check by the flags."""
+    paths = [pathlib.Path(preset) for preset in _PRESETS.value]
+    unnamed = [str(path) for path in paths if "-" not in path.name]
+    if unnamed:
+        raise ValueError(
+            f"Presets must be named as lo_sam-0 is. Received: --presets={unnamed}"
+        )
     output = cli.output_directory(_OUTPUT.value)
     # Before anything is written, which would make the tree look changed.
     provenance = json.dumps(cli.provenance(), indent=2)
     tasks = lrlearn.tasks.load_collection(_COLLECTION.value)
-    cases = list(itertools.product(_PRESETS.value, tasks))
-    rows = [row for case in tqdm(cases, unit="task") for row in _runs(*case)]
-    frame = pd.DataFrame(rows)
-    frame.to_csv(output / "dial_default.csv", index=False)
-    (output / "dial_default.json").write_text(provenance + "\n")
-    for preset, found in frame.groupby("preset"):
-        best = candidates(found).head(8).round(4)
-        print(f"\n{preset}\n{best.to_string(index=False)}")
+    for path in paths:
+        table = output / f"{path.name}.csv"
+        if not table.exists():
+            cases = tqdm(tasks, desc=path.name, unit="task")
+            runs = pd.DataFrame(row for task in cases for row in _runs(path, task))
+            table.with_suffix(".json").write_text(provenance + "\n")
+            write_atomically(table, runs.to_csv(index=False, float_format="%.6g"))
+    for teacher, runs in by_teacher(output).items():
+        best = candidates(runs).head(8).round(4)
+        print(f"\n{teacher}\n{best.to_string(index=False)}")
+
+
+def by_teacher(directory):
+    """Returns the runs of all meta-seeds of each teacher, frames by its name."""
+    frames = {}
+    for path in sorted(directory.glob("*.csv")):
+        frames.setdefault(path.stem.rpartition("-")[0], []).append(pd.read_csv(path))
+    return {name: pd.concat(found) for name, found in frames.items()}
 
 
 def candidates(runs):
@@ -84,7 +107,7 @@ def _runs(preset, task):
         training.start(seeds, steps=steps)
         optimizer.rho = float(rho)
         training.train(steps)
-        names = {"preset": preset, "task": task.name, "steps": steps}
+        names = {"task": task.name, "steps": steps}
         names |= {"epochs": optimizer.epochs, "rho": float(rho)}
         for seed, end in zip(seeds, training.evaluate(), strict=True):
             yield {**names, "seed": seed, **end}

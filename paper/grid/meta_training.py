@@ -16,7 +16,7 @@ def make_rule(learned, default_rho=0.05):
 
     Meta-training sets the dial itself; it has a default in `rule_in_use`.
     """
-    default_rho = default_rho if TEACHERS[learned.teacher] else None
+    default_rho = default_rho if learned.teacher in DEFAULT_RHO else None
     if learned.rule == "LSTM":
         return lrlearn.rules.ScheduledLSTM((10,), default_rho)
     return lrlearn.rules.ScheduledMLP(default_rho=default_rho)
@@ -24,7 +24,7 @@ def make_rule(learned, default_rho=0.05):
 
 def rule_in_use(learned):
     """Returns the update rule of a `Learned`, the dial at its default."""
-    return make_rule(learned, DEFAULT_RHO)
+    return make_rule(learned, DEFAULT_RHO.get(learned.teacher))
 
 
 def make_trainer(learned, meta_seed, meta_training):

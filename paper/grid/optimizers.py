@@ -196,7 +196,8 @@ TEACHERS = {
     "L2": L2(0.15),
     "held-out": None,
 }
-DEFAULT_RHO = ((1, 0.0), (10, 0.02))  # of the dial that teachers have, by epochs
+# Of the dial that a teacher has, by epochs.
+DEFAULT_RHO = dict.fromkeys(("SAM", "GSAM", "GAM", "L2"), ((1, 0.0), (10, 0.02)))
 RULES = ("MLP", "LSTM")
 
 

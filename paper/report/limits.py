@@ -163,8 +163,8 @@ def ascent(study):
     """Returns what the cheap search for sharpness misses, by its number of points.
 
     It is a list of dicts: `points`, the number of `runs`, by how much the search falls
-    `short` in %, and for each rule the factor by which its ratio of taught to untaught
-    is off, as text.
+    `short` in %, and `off`: for each LO the factor by which the ratio of that taught by
+    SAM to that without teacher is off, as text.
     """
     used = {s["measures"]["ascent_steps"] for s in _settings(study.rows).values()}
     table = pd.read_csv(RESULTS / "ascent_check.csv")
@@ -175,7 +175,11 @@ def ascent(study):
             "points": points,
             "runs": len(found),
             "short": 100 * (1 - found["increase_ratio"].min()),
-            **{rule: _factor(rule, found) for rule in labels.RULES},
+            "off": {
+                lo: _factor(rule, found)
+                for rule, lo in labels.RULES.items()
+                if f"{rule} SAM" in set(found["optimizer"])
+            },
         }
         for points, found in table.groupby("steps")
     ]
@@ -184,7 +188,7 @@ def ascent(study):
 def _factor(rule, found):
     """The cheap search's ratio of taught to untaught over the strong one's."""
     ratios = found.pivot_table("increase_ratio", ["task", "seed"], "optimizer")
-    logs = np.log(ratios[f"{rule.lower()}_sam"] / ratios[f"{rule.lower()}_none"])
+    logs = np.log(ratios[f"{rule} SAM"] / ratios[f"{rule} none"])
     mean, low, high = np.exp([logs.mean(), logs.min(), logs.max()])
     return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 

@@ -58,9 +58,11 @@ def test_the_median_is_the_better_one_of_two(program, count):
     assert found["meta_validation_score"] == MEDIANS[count]
 
 
-def test_dials_have_the_default(program, run, library, runs, monkeypatch):
+def test_dials_have_the_default_of_their_teacher(
+    program, run, library, runs, monkeypatch
+):
     default = [[2.0, 0.0], [20.0, 0.1]]
-    monkeypatch.setattr(program, "DEFAULT_RHO", default)
+    monkeypatch.setattr(program, "DEFAULT_RHO", {"SAM": default, "L2": 0.3})
     run(f"--runs={runs}")
     rules = [presets.load_preset(library / name)[0] for name in ("lo_sam", "mine-2")]
     assert rules[0].get_config() == {

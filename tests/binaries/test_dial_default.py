@@ -67,6 +67,20 @@ def test_presets_are_needed(run):
     assert "--presets" in run().err
 
 
+@pytest.mark.parametrize("preset", ["runs/preset", "lo_sam"])
+def test_presets_are_named_by_teacher_and_meta_seed(error, preset, tmp_path):
+    line = error(f"--presets=x/lo_sam-0,{preset}", f"--output={tmp_path}")
+    told = f"must be named as lo_sam-0 is. Received: --presets=['{preset}']"
+    assert told in line and not list(tmp_path.iterdir())
+
+
+def test_meta_seeds_of_a_teacher_are_together(program, tmp_path):
+    for name in ("lo_sam-0", "lo_sam-1", "lo_l2-0"):
+        pd.DataFrame({"preset": [name]}).to_csv(tmp_path / f"{name}.csv", index=False)
+    found = {k: list(v["preset"]) for k, v in program.by_teacher(tmp_path).items()}
+    assert found == {"lo_l2": ["lo_l2-0"], "lo_sam": ["lo_sam-0", "lo_sam-1"]}
+
+
 @pytest.fixture(name="preset")
 def _preset(tmp_path):
     """A preset whose weights are so large that its dial shows."""
@@ -75,19 +89,20 @@ def _preset(tmp_path):
     for name in theta:
         if "head/" in name:
             theta[name] = rng.normal(0, 0.3, theta[name].shape).astype("float32")
-    lrlearn.optimizers.presets.save_preset(tmp_path / "preset", rule, theta)
-    return tmp_path / "preset"
+    lrlearn.optimizers.presets.save_preset(tmp_path / "lo_mine-3", rule, theta)
+    return tmp_path / "lo_mine-3"
 
 
 @pytest.mark.long
 def test_runs_are_those_of_the_collection(run, preset, tmp_path):
     flags = "--collection=digits", "--settings=0,0.2", "--steps=3,6", "--seeds=2"
-    outcome = run(f"--presets={preset}", *flags, f"--output={tmp_path / 'out'}")
+    arguments = f"--presets={preset}", *flags, f"--output={tmp_path / 'out'}"
+    outcome = run(*arguments)
     assert outcome.code == 0
-    assert str(preset) in outcome.out and "from epochs" in outcome.out
-    provenance = json.loads((tmp_path / "out" / "dial_default.json").read_text())
+    assert "lo_mine\n" in outcome.out and "from epochs" in outcome.out
+    provenance = json.loads((tmp_path / "out" / "lo_mine-3.json").read_text())
     assert provenance["commit"] and "--collection=digits" in provenance["command"]
-    rows = pd.read_csv(tmp_path / "out" / "dial_default.csv")
+    rows = pd.read_csv(tmp_path / "out" / "lo_mine-3.csv")
     tasks = lrlearn.tasks.load_collection("digits")
     expected = itertools.product([t.name for t in tasks], (3, 6), (0.0, 0.2), (0, 1))
     cells = rows[["task", "steps", "rho", "seed"]].itertuples(index=False)
@@ -95,6 +110,10 @@ def test_runs_are_those_of_the_collection(run, preset, tmp_path):
     some = rows[(rows["steps"] == 6) & (rows["seed"] == 1)]
     for row in some[some["task"] == tasks[1].name].to_dict("records"):
         check(row, preset, tasks[1])
+    before = (tmp_path / "out" / "lo_mine-3.csv").stat().st_mtime_ns
+    again = run(*arguments)
+    assert "lo_mine\n" in again.out
+    assert (tmp_path / "out" / "lo_mine-3.csv").stat().st_mtime_ns == before
 
 
 def check(row, preset, task):

@@ -7,10 +7,10 @@ import keras
 import pytest
 
 import lrlearn
-from paper.grid import cells, meta_training
+from paper.grid import cells
 from paper.grid.cells import Jobs
 from paper.grid.grid import GRIDS, Grid, Measures, MetaTraining, TaskName
-from paper.grid.optimizers import BASES, LEARNED, OPTIMIZERS, TUNED
+from paper.grid.optimizers import BASES, DEFAULT_RHO, LEARNED, OPTIMIZERS, TUNED
 from tests.paper.small_grid import SMALL
 
 FOUR_TEACHERS = ("none", "SAM", "GSAM", "GAM")
@@ -197,7 +197,7 @@ def test_other_data_change_every_key():
 
 def test_a_change_of_the_default_of_the_dial_changes_runs(monkeypatch):
     before = keys(SMALL)
-    monkeypatch.setattr(meta_training, "DEFAULT_RHO", 0.07)
+    monkeypatch.setitem(DEFAULT_RHO, "SAM", 0.07)
     changed = {
         (job.kind, job.cell["teacher"])
         for job in Jobs(SMALL, data).all()
