@@ -3,11 +3,14 @@ r"""Chooses the default of a dial, on validation data of the tasks of meta-train
     python -m paper.checks.dial_default \
         --presets=paper/results/presets/lo_sam-0,paper/results/presets/lo_sam-1
 
-Trains the tasks with settings of the dial, for several lengths, and writes a table for
-each preset, one row a run; a preset that has its table is not run again. The default is
-0 up to a number of epochs, and from a larger one on its largest setting: those three
-numbers are chosen for each teacher by the mean validation accuracy at the end, over its
-meta-seeds, tasks and lengths, linear between the settings that were run.
+The tasks are those of meta-training, which are small, and those of the grid with the
+same images, which are of a size that people use. Trains them with settings of the dial,
+for several lengths, and writes a table for each preset, one row a run; a preset that
+has its table is not run again.
+
+The default is 0 up to a number of epochs, and from a larger one on its largest setting:
+those three numbers are chosen for each teacher by the mean validation accuracy at the
+end, over its meta-seeds, tasks and lengths, linear between the settings that were run.
 """
 
 import itertools
@@ -24,6 +27,9 @@ from binaries import cli
 from lrlearn.evaluation import Training
 from lrlearn.files import write_atomically
 from lrlearn.rules.run import DialDefault
+from lrlearn.tasks import load_collection
+from paper.grid.grid import GRIDS, MetaTraining
+from paper.grid.meta_training import load_task
 
 _PRESETS = flags.DEFINE_list(
     "presets",
@@ -31,12 +37,23 @@ _PRESETS = flags.DEFINE_list(
     "Directories of presets, named by teacher and meta-seed as lo_sam-0 is.",
     required=True,
 )
-_COLLECTION = flags.DEFINE_string("collection", "small_images", "The tasks.")
+_GRID_TASKS = {str(task): task for task in GRIDS["full"].tasks()}
+_COLLECTION = flags.DEFINE_string("collection", "small_images", "Tasks.")
+_TASKS = flags.DEFINE_list(
+    "tasks",
+    [name for name, task in _GRID_TASKS.items() if MetaTraining().saw(task)],
+    "Tasks of the grid besides.",
+)
+flags.register_validator(
+    "tasks",
+    lambda names: set(names) <= set(_GRID_TASKS),
+    f"--tasks must be of {', '.join(_GRID_TASKS)}.",
+)
 _SETTINGS = flags.DEFINE_list(
     "settings", ["0", "0.01", "0.02", "0.035", "0.05", "0.075", "0.1"], "Of the dial."
 )
 _STEPS = flags.DEFINE_list("steps", ["200", "700", "2000"], "Lengths of the runs.")
-_SEEDS = flags.DEFINE_integer("seeds", 2, "Number of seeds.")
+_SEEDS = flags.DEFINE_integer("seeds", 1, "Number of seeds.")
 _OUTPUT = flags.DEFINE_string("output", "paper/results/dial_default", "Directory.")
 
 _KEYS = ["task", "steps", "epochs", "rho"]
@@ -54,12 +71,13 @@ def main():
     output = cli.output_directory(_OUTPUT.value)
     # Before anything is written, which would make the tree look changed.
     provenance = json.dumps(cli.provenance(), indent=2)
-    tasks = lrlearn.tasks.load_collection(_COLLECTION.value)
+    tasks = {task.name: task for task in load_collection(_COLLECTION.value)}
+    tasks |= {name: load_task(_GRID_TASKS[name]) for name in _TASKS.value}
     for path in paths:
         table = output / f"{path.name}.csv"
         if not table.exists():
-            cases = tqdm(tasks, desc=path.name, unit="task")
-            runs = pd.DataFrame(row for task in cases for row in _runs(path, task))
+            cases = tqdm(tasks.items(), desc=path.name, unit="task")
+            runs = pd.DataFrame(row for case in cases for row in _runs(path, *case))
             table.with_suffix(".json").write_text(provenance + "\n")
             write_atomically(table, runs.to_csv(index=False, float_format="%.6g"))
     for teacher, runs in by_teacher(output).items():
@@ -97,7 +115,7 @@ def candidates(runs):
     return table.sort_values("validation_accuracy", ascending=False)
 
 
-def _runs(preset, task):
+def _runs(preset, name, task):
     """Yields the end of each run, a dict."""
     optimizer = lrlearn.LearnedOptimizer.from_preset(preset)
     training = Training(task, optimizer, count=_SEEDS.value)
@@ -107,7 +125,7 @@ def _runs(preset, task):
         training.start(seeds, steps=steps)
         optimizer.rho = float(rho)
         training.train(steps)
-        names = {"task": task.name, "steps": steps}
+        names = {"task": name, "steps": steps}
         names |= {"epochs": optimizer.epochs, "rho": float(rho)}
         for seed, end in zip(seeds, training.evaluate(), strict=True):
             yield {**names, "seed": seed, **end}

@@ -81,6 +81,10 @@ def test_meta_seeds_of_a_teacher_are_together(program, tmp_path):
     assert found == {"lo_l2": ["lo_l2-0"], "lo_sam": ["lo_sam-0", "lo_sam-1"]}
 
 
+def test_tasks_of_the_grid_are_checked(run):
+    assert "--tasks must be of small/mnist/mlp" in run("--tasks=mnist/mlp").err
+
+
 @pytest.fixture(name="preset")
 def _preset(tmp_path):
     """A preset whose weights are so large that its dial shows."""
@@ -95,8 +99,8 @@ def _preset(tmp_path):
 
 @pytest.mark.long
 def test_runs_are_those_of_the_collection(run, preset, tmp_path):
-    flags = "--collection=digits", "--settings=0,0.2", "--steps=3,6", "--seeds=2"
-    arguments = f"--presets={preset}", *flags, f"--output={tmp_path / 'out'}"
+    flags = "--collection=digits", "--tasks=", "--settings=0,0.2", "--steps=3,6"
+    arguments = f"--presets={preset}", *flags, "--seeds=2", f"--output={tmp_path}/out"
     outcome = run(*arguments)
     assert outcome.code == 0
     assert "lo_mine\n" in outcome.out and "from epochs" in outcome.out
