@@ -1,16 +1,17 @@
-r"""Chooses the default of a dial, on validation data of the tasks of meta-training.
+r"""Chooses the default of a dial, on validation data of images of meta-training.
 
     python -m paper.checks.dial_default \
         --presets=paper/results/presets/lo_sam-0,paper/results/presets/lo_sam-1
 
-The tasks are those of meta-training, which are small, and those of the grid with the
-same images, which are of a size that people use. Trains them with settings of the dial,
-for several lengths, and writes a table for each preset, one row a run; a preset that
-has its table is not run again.
+Trains tasks with settings of the dial, for several lengths, and writes a table for each
+preset, one row a run; a preset that has its table is not run again. The tasks are those
+of the grid with the same images as in meta-training, which are of a size that people
+use, and those of meta-training, which are smaller and want less of a teacher.
 
 The default is 0 up to a number of epochs, and from a larger one on its largest setting:
 those three numbers are chosen for each teacher by the mean validation accuracy at the
-end, over its meta-seeds, tasks and lengths, linear between the settings that were run.
+end, over its meta-seeds, tasks of the grid and lengths, linear between the settings
+that were run. What the tasks of meta-training would choose is printed besides.
 """
 
 import itertools
@@ -62,12 +63,7 @@ _FIRST, _LAST = (1, 2, 5, 10, 20), (10, 20, 50, 100)
 
 def main():
     """Runs the check by the flags."""
-    paths = [pathlib.Path(preset) for preset in _PRESETS.value]
-    unnamed = [str(path) for path in paths if "-" not in path.name]
-    if unnamed:
-        raise ValueError(
-            f"Presets must be named as lo_sam-0 is. Received: --presets={unnamed}"
-        )
+    paths = _paths()
     output = cli.output_directory(_OUTPUT.value)
     # Before anything is written, which would make the tree look changed.
     provenance = json.dumps(cli.provenance(), indent=2)
@@ -81,8 +77,21 @@ def main():
             table.with_suffix(".json").write_text(provenance + "\n")
             write_atomically(table, runs.to_csv(index=False, float_format="%.6g"))
     for teacher, runs in by_teacher(output).items():
-        best = candidates(runs).head(8).round(4)
-        print(f"\n{teacher}\n{best.to_string(index=False)}")
+        groups = np.where(runs["task"].isin(_GRID_TASKS), "the grid", "meta-training")
+        for group, found in runs.groupby(groups, sort=False):
+            best = candidates(found).head(8).round(4).to_string(index=False)
+            print(f"\n{teacher}, tasks of {group}\n{best}")
+
+
+def _paths():
+    """Returns the directories of the presets."""
+    paths = [pathlib.Path(preset) for preset in _PRESETS.value]
+    unnamed = [str(path) for path in paths if "-" not in path.name]
+    if unnamed:
+        raise ValueError(
+            f"Presets must be named as lo_sam-0 is. Received: --presets={unnamed}"
+        )
+    return paths
 
 
 def by_teacher(directory):
