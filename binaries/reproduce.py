@@ -23,7 +23,7 @@ _GRID = flags.DEFINE_enum(
     "grid",
     "digits",
     list(GRIDS),
-    "Grid to run: digits takes 6 CPU minutes, first_pass 5 core-hours, full 100.",
+    "Grid to run: digits takes 7 CPU minutes, first_pass 5 core-hours, full 100.",
 )
 _STORE = flags.DEFINE_string(
     "store",
