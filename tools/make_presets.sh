@@ -14,7 +14,8 @@ lstm="--rule=scheduled_lstm --units=10 --tasks=small_images"
 dial="--dial=0.01,0.2"
 sam="$dial --regularizer=sam --regularizer_args=rho=1,relative=true"
 gsam="$dial --regularizer=gsam --regularizer_args=rho=1,relative=true"
-gam="$dial --regularizer=gam --regularizer_args=rho=1,rho_perturb=1,relative=true"
+gam="$dial --regularizer=gam
+  --regularizer_args=rho=0.3,rho_perturb=0.3,relative=true"
 # The paper's rule, inputs and three tasks, for reproduction.
 paper="--tasks=mnist/mlp,mnist/mlp_relu,mnist/mlp_tanh --train_size=1000
   --label_noise=0.2 --batch_size=64 --coordinates=2000 --units=20,20 --steps=300

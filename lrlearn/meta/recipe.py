@@ -90,7 +90,7 @@ _SCHEDULED = Recipe(
     beta_2=0.99,
     settings={
         "unroll": 50,
-        "horizon": (100, 2000),
+        "horizon": (50, 2000),
         "optimizees_per_task": 16,
         "tasks_per_step": 1,
         "reparameterization": (3.0, 2.0),

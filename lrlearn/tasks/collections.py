@@ -19,12 +19,13 @@ class _Spec:
     Attributes:
         source: `"digits"`, `"synthetic"`, or MNIST pooled to so many pixels a side:
             `"mnist8"`, `"mnist14"`, `"mnist28"`.
-        units: Sizes of the hidden layers.
+        units: Sizes of the hidden layers; numbers of filters, if `convolutional`.
         activation: Name of their activation.
         batch_size: Examples in a batch.
         examples: Number of training examples, `None` for all.
         label_noise: Fraction of the training labels that are wrong.
         inverted: Whether pixels are inverted: so their mean is large.
+        convolutional: Whether the hidden layers are ReLU convolutions and pooling.
     """
 
     source: str
@@ -34,6 +35,13 @@ class _Spec:
     examples: int | None = None
     label_noise: float = 0.0
     inverted: bool = False
+    convolutional: bool = False
+
+    def build(self, image_shape):
+        """Returns a new network."""
+        if self.convolutional:
+            return networks.convolutional(image_shape, self.units)
+        return networks.dense(image_shape, self.units, self.activation)
 
 
 _COLLECTIONS = {
@@ -48,6 +56,8 @@ _COLLECTIONS = {
         _Spec("mnist14", (20,), "relu", 64, inverted=True),
         _Spec("mnist8", (20,), "sigmoid", 64, 1000, 0.2, inverted=True),
         _Spec("mnist28", (8,), "sigmoid", 64),
+        _Spec("mnist8", (6,), "relu", 32, 1000, 0.2, convolutional=True),
+        _Spec("mnist8", (4, 8), "relu", 32, inverted=True, convolutional=True),
     ),
     "digits": (
         _Spec("digits", (20,), "sigmoid", 64),
@@ -63,10 +73,10 @@ COLLECTIONS = tuple(_COLLECTIONS)
 def load_collection(name="small_images", *, data_dir=None, seed=0):
     """Returns the tasks of a collection, to meta-train on.
 
-    They are small, and differ in what an optimizer meets: depth, width, activation,
-    batch size, number of examples, label noise, number and mean of the inputs.
-    `"small_images"` has ten, of pooled MNIST, digits and synthetic data. `"digits"` has
-    five, of data that need no network.
+    They are small, and differ in what an optimizer meets: kind of layers, depth, width,
+    activation, batch size, number of examples, label noise, number and mean of the
+    inputs. `"small_images"` has twelve, of pooled MNIST, digits and synthetic data; two
+    have convolutions. `"digits"` has five dense ones, of data that need no network.
 
     Args:
         name: `"small_images"` or `"digits"`. Defaults to `"small_images"`.
@@ -100,9 +110,8 @@ def _task(spec, data_dir, seed):
     y = datasets.corrupt(y, spec.label_noise, _NUM_CLASSES, seed)
     if spec.inverted:
         x, validation = 255 - x, (255 - validation[0], validation[1])
-    shape = x.shape[1:]
     return Task(
-        functools.partial(networks.dense, shape, spec.units, spec.activation),
+        functools.partial(spec.build, x.shape[1:]),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         train=(x, y),
         validation=validation,
@@ -115,6 +124,7 @@ def _name(spec):
     """Returns a name that tells all of a `_Spec`."""
     units = "-".join(map(str, spec.units))
     parts = [f"{spec.source}/{units} {spec.activation}"]
+    parts += ["convolutional"] if spec.convolutional else []
     parts += [str(spec.examples)] if spec.examples else []
     parts += [f"noise {spec.label_noise}"] if spec.label_noise else []
     parts += ["inverted"] if spec.inverted else []

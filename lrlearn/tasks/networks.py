@@ -33,12 +33,7 @@ def build(name, image_shape, num_classes=10, largest=255, filters=(16, 32)):
     if name != "cnn":
         activation = _ACTIVATIONS[name]
         return dense(image_shape, (20,), activation, num_classes, largest)
-    inputs = keras.Input(image_shape, dtype="uint8")
-    x = layers.Rescaling(1 / largest)(inputs)
-    for n in filters:
-        x = layers.Conv2D(n, 3, padding="same", activation="relu")(x)
-        x = layers.MaxPooling2D()(x)
-    return keras.Model(inputs, layers.Dense(num_classes)(layers.Flatten()(x)))
+    return convolutional(image_shape, filters, num_classes, largest)
 
 
 def dense(image_shape, units, activation, num_classes=10, largest=255):
@@ -64,3 +59,30 @@ def dense(image_shape, units, activation, num_classes=10, largest=255):
     for size in units:
         x = layers.Dense(size, activation=activation)(x)
     return keras.Model(inputs, layers.Dense(num_classes)(x))
+
+
+def convolutional(image_shape, filters, num_classes=10, largest=255):
+    """Returns a new classifier with convolutions; its outputs are logits.
+
+    Each block is a 3x3 convolution, ReLU and 2x2 max-pooling; a dense layer follows.
+
+    Args:
+        image_shape: Tuple `(height, width, channels)`.
+        filters: Numbers of filters of the blocks.
+        num_classes: Number of outputs. Defaults to `10`.
+        largest: Largest pixel value: inputs are divided by it. Defaults to `255`.
+
+    Returns:
+        A `keras.Model` of uint8 images.
+
+    Example:
+        >>> from lrlearn.tasks import networks
+        >>> networks.convolutional((8, 8, 1), (8,)).count_params()
+        1370
+    """
+    inputs = keras.Input(image_shape, dtype="uint8")
+    x = layers.Rescaling(1 / largest)(inputs)
+    for n in filters:
+        x = layers.Conv2D(n, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    return keras.Model(inputs, layers.Dense(num_classes)(layers.Flatten()(x)))

@@ -55,11 +55,8 @@ class MetaTraining:
     settings: tuple = ()
 
     def saw(self, task):
-        """Returns whether rules saw the images of a `TaskName` in a like network.
-
-        Collections have dense networks only.
-        """
-        return task.dataset == self.dataset and task.network != "cnn"
+        """Returns whether rules saw the images of a `TaskName`."""
+        return task.dataset == self.dataset
 
 
 @dataclasses.dataclass(frozen=True)

@@ -192,7 +192,7 @@ TEACHERS = {
     "none": None,
     "SAM": SAM(1.0, relative=True),
     "GSAM": GSAM(1.0, relative=True),
-    "GAM": GAM(1.0, 1.0, relative=True),
+    "GAM": GAM(0.3, 0.3, relative=True),
     "L2": L2(0.15),
     "held-out": None,
 }

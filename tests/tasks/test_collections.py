@@ -40,7 +40,7 @@ def _wrong_labels(task, images, labels):
 def test_tasks_differ(digits, small_images):
     """In their names, which tell them apart in a history."""
     assert collections.COLLECTIONS == ("small_images", "digits")
-    assert len(digits) == 5 and len(small_images) == 10
+    assert len(digits) == 5 and len(small_images) == 12
     assert len({task.num_params for task in small_images.values()}) >= 6
     assert {task.batch_size for task in small_images.values()} == {32, 64, 128}
 
