@@ -94,7 +94,7 @@ class MetaStep:
                 group,
                 self._estimates[tasks[group[0]]].get_concrete_function(
                     theta,
-                    [local[index] for index in group],
+                    _stack([local[index] for index in group]),
                     tf.TensorSpec([len(group), 2], tf.int32),
                 ),
             )
@@ -129,10 +129,12 @@ class MetaStep:
         sums, after, valid = [], list(optimizees), [None] * len(optimizees)
         for group, estimate in estimates:
             seeds = tf.stack([fold_in(seed, index) for index in group])
-            given = [optimizees[index] for index in group]
+            # Outside of what XLA compiles, to which each slice is a kernel.
+            given = _stack([optimizees[index] for index in group])
             group_sums, ends, flags = estimate(theta, given, seeds)
             sums.append(group_sums)
-            for index, end, flag in zip(group, ends, tf.unstack(flags), strict=True):
+            each = zip(group, _unstack(ends), tf.unstack(flags), strict=True)
+            for index, end, flag in each:
                 after[index], valid[index] = end, flag
         total = tf.nest.map_structure(lambda *values: tf.add_n(values), *sums)
         return total, after, tf.stack(valid)
@@ -153,10 +155,9 @@ class MetaStep:
             for first in range(0, len(indices), _TOGETHER)
         ]
 
-    def _estimate(self, objective, theta, optimizees, seeds):
+    def _estimate(self, objective, theta, stacked, seeds):
         """Returns the `ReplicaSums` of optimizees, themselves and which are valid."""
         estimator, settings = self._problem.estimator, self._problem.settings
-        stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *optimizees)
         gradient, stacked, losses, meta_loss = estimator.estimate_together(
             objective, theta, stacked, seeds, settings.unroll
         )
@@ -169,12 +170,7 @@ class MetaStep:
             lambda value: _sum_where(valid, value),
             ReplicaSums(gradient, meta_loss, losses[:, -1], tf.ones_like(meta_loss)),
         )
-        leaves = (tf.unstack(leaf) for leaf in tf.nest.flatten(stacked))
-        ends = [
-            tf.nest.pack_sequence_as(optimizees[0], each)
-            for each in zip(*leaves, strict=True)
-        ]
-        return sums, ends, valid
+        return sums, stacked, valid
 
     def _split_replicas(self, structure):
         local = [
@@ -197,6 +193,19 @@ def local_replicas(strategy):
 
     strategy.experimental_distribute_values_from_function(note)
     return indices
+
+
+def _stack(structures):
+    """Returns structures of tensors as one of tensors `[K, ...]`."""
+    return tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *structures)
+
+
+def _unstack(structure):
+    """Returns what `_stack` was given."""
+    leaves = map(tf.unstack, tf.nest.flatten(structure))
+    return [
+        tf.nest.pack_sequence_as(structure, each) for each in zip(*leaves, strict=True)
+    ]
 
 
 def _all(flags):
