@@ -25,7 +25,7 @@ class _Spec:
         examples: Number of training examples, `None` for all.
         label_noise: Fraction of the training labels that are wrong.
         inverted: Whether pixels are inverted: so their mean is large.
-        convolutional: Whether the hidden layers are ReLU convolutions and pooling.
+        convolutional: Whether the hidden layers are strided convolutions, with ReLU.
     """
 
     source: str
@@ -40,7 +40,7 @@ class _Spec:
     def build(self, image_shape):
         """Returns a new network."""
         if self.convolutional:
-            return networks.convolutional(image_shape, self.units)
+            return networks.strided(image_shape, self.units)
         return networks.dense(image_shape, self.units, self.activation)
 
 
@@ -56,8 +56,8 @@ _COLLECTIONS = {
         _Spec("mnist14", (20,), "relu", 64, inverted=True),
         _Spec("mnist8", (20,), "sigmoid", 64, 1000, 0.2, inverted=True),
         _Spec("mnist28", (8,), "sigmoid", 64),
-        _Spec("mnist8", (6,), "relu", 32, 1000, 0.2, convolutional=True),
-        _Spec("mnist8", (4, 8), "relu", 32, inverted=True, convolutional=True),
+        _Spec("mnist8", (8, 16), "relu", 32, 1000, 0.2, convolutional=True),
+        _Spec("mnist14", (6,), "relu", 32, inverted=True, convolutional=True),
     ),
     "digits": (
         _Spec("digits", (20,), "sigmoid", 64),

@@ -33,7 +33,12 @@ def build(name, image_shape, num_classes=10, largest=255, filters=(16, 32)):
     if name != "cnn":
         activation = _ACTIVATIONS[name]
         return dense(image_shape, (20,), activation, num_classes, largest)
-    return convolutional(image_shape, filters, num_classes, largest)
+    inputs = keras.Input(image_shape, dtype="uint8")
+    x = layers.Rescaling(1 / largest)(inputs)
+    for n in filters:
+        x = layers.Conv2D(n, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    return keras.Model(inputs, layers.Dense(num_classes)(layers.Flatten()(x)))
 
 
 def dense(image_shape, units, activation, num_classes=10, largest=255):
@@ -61,14 +66,15 @@ def dense(image_shape, units, activation, num_classes=10, largest=255):
     return keras.Model(inputs, layers.Dense(num_classes)(x))
 
 
-def convolutional(image_shape, filters, num_classes=10, largest=255):
-    """Returns a new classifier with convolutions; its outputs are logits.
+def strided(image_shape, filters, num_classes=10, largest=255):
+    """Returns a new classifier with strided convolutions; its outputs are logits.
 
-    Each block is a 3x3 convolution, ReLU and 2x2 max-pooling; a dense layer follows.
+    Each is of 2x2 pixels with stride 2, and ReLU; a dense layer follows. They are
+    written as dense layers of patches, so that several networks are computed at once.
 
     Args:
         image_shape: Tuple `(height, width, channels)`.
-        filters: Numbers of filters of the blocks.
+        filters: Numbers of filters; each halves height and width.
         num_classes: Number of outputs. Defaults to `10`.
         largest: Largest pixel value: inputs are divided by it. Defaults to `255`.
 
@@ -77,12 +83,17 @@ def convolutional(image_shape, filters, num_classes=10, largest=255):
 
     Example:
         >>> from lrlearn.tasks import networks
-        >>> networks.convolutional((8, 8, 1), (8,)).count_params()
-        1370
+        >>> networks.strided((8, 8, 1), (8, 16)).count_params()
+        1218
     """
+    height, width, channels = image_shape
     inputs = keras.Input(image_shape, dtype="uint8")
     x = layers.Rescaling(1 / largest)(inputs)
     for n in filters:
-        x = layers.Conv2D(n, 3, padding="same", activation="relu")(x)
-        x = layers.MaxPooling2D()(x)
+        height, width = height // 2, width // 2
+        x = layers.Reshape((height, 2, width, 2, channels))(x)
+        x = layers.Permute((1, 3, 2, 4, 5))(x)
+        x = layers.Reshape((height, width, 4 * channels))(x)
+        x = layers.Dense(n, activation="relu")(x)
+        channels = n
     return keras.Model(inputs, layers.Dense(num_classes)(layers.Flatten()(x)))
