@@ -1,5 +1,6 @@
 """The ready-made networks have the published sizes."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -40,3 +41,29 @@ def test_dense_layers():
     hidden = np.tanh(np.tanh(images.reshape(7, 6) / 255 @ w1 + b1) @ w2 + b2)
     np.testing.assert_allclose(model(images), hidden @ w3 + b3, atol=1e-5)
     assert [w1.shape, w2.shape, w3.shape] == [(6, 5), (5, 4), (4, 3)]
+
+
+def test_strided_convolutions():
+    """They are Keras's, of 2x2 pixels with stride 2."""
+    model = networks.strided((8, 4, 3), (5, 7))
+    layers = keras.layers
+    convolutions = keras.Sequential(
+        [
+            keras.Input((8, 4, 3)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(5, 2, strides=2, activation="relu"),
+            layers.Conv2D(7, 2, strides=2, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(10),
+        ]
+    )
+    convolutions.set_weights(
+        [
+            value.reshape(variable.shape)
+            for value, variable in zip(
+                model.get_weights(), convolutions.weights, strict=True
+            )
+        ]
+    )
+    x = np.random.default_rng(0).integers(0, 256, (6, 8, 4, 3)).astype("uint8")
+    np.testing.assert_allclose(model(x), convolutions(x), rtol=1e-5, atol=1e-6)
