@@ -226,7 +226,7 @@ GRIDS = {
         horizons=(("*", (500,)),),
         optimizers=(
             *("SGD-M", "Adam", "RMSprop", "Adam linear", "untrained"),
-            *("MLP none", "MLP SAM", "MLP GSAM", "MLP GAM"),
+            *("MLP none", "MLP SAM", "MLP GAM"),
         ),
         meta_seeds=1,
         meta_training=MetaTraining(
@@ -249,10 +249,10 @@ GRIDS = {
     # The same at less cost: shorter runs of CNNs, fewer seeds, one update rule.
     "first_pass": Grid(
         "first_pass",
-        horizons=(("*/cnn", (60,)), *Grid.horizons),
+        horizons=(("*/cnn", (200,)), *Grid.horizons),
         optimizers=("[!L]*",),
         only=_ONLY,
-        meta_seeds=2,
+        meta_seeds=5,
         seeds=3,
         tuning_seeds=1,
         measures=_FIRST_MEASURES,
