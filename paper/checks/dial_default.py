@@ -52,7 +52,9 @@ flags.register_validator(
     f"--tasks must be of {', '.join(_GRID_TASKS)}.",
 )
 _SETTINGS = flags.DEFINE_list(
-    "settings", ["0", "0.01", "0.02", "0.035", "0.05", "0.075", "0.1"], "Of the dial."
+    "settings",
+    ["0", "0.01", "0.02", "0.035", "0.05", "0.075", "0.1", "0.15", "0.2"],
+    "Of the dial.",
 )
 _STEPS = flags.DEFINE_list("steps", ["200", "700", "2000"], "Lengths of the runs.")
 _SEEDS = flags.DEFINE_integer("seeds", 1, "Number of seeds.")
