@@ -3,7 +3,7 @@ r"""Meta-trains learned optimizers, compares them with others, measures flatness
     python -m binaries.reproduce
 
 runs a small grid on scikit-learn's digits: it meta-trains an update rule without
-teacher and with SAM, GSAM and GAM, trains three networks with them and with tuned SGD,
+teacher and with SAM and GAM, trains three networks with them and with tuned SGD,
 RMSprop and Adam, prints a table and writes a report.
 
     python -m binaries.reproduce --grid=first_pass --shard=1/2
@@ -23,7 +23,7 @@ _GRID = flags.DEFINE_enum(
     "grid",
     "digits",
     list(GRIDS),
-    "Grid to run: digits takes 7 CPU minutes, first_pass 5 core-hours, full 100.",
+    "Grid to run: digits takes 7 CPU minutes, first_pass 11 core-hours, full 100.",
 )
 _STORE = flags.DEFINE_string(
     "store",

@@ -54,6 +54,33 @@ def map_stacked(fn, elements, sequential=False):
     )
 
 
+def stack(structures):
+    """Returns K structures of tensors or variables as one, of tensors `[K, ...]`.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from lrlearn import stacking
+        >>> networks = [{"w": tf.constant(w)} for w in (1.0, 2.0)]
+        >>> stacking.stack(networks)["w"].numpy()
+        array([1., 2.], dtype=float32)
+    """
+    return tf.nest.map_structure(
+        lambda *leaves: tf.stack([tf.convert_to_tensor(leaf) for leaf in leaves]),
+        *structures,
+    )
+
+
+def unstack(structure, count=None):
+    """Returns the K structures that `stack` was given, as tensors.
+
+    `count` is K, where the tensors' shapes don't tell.
+    """
+    leaves = (tf.unstack(leaf, count) for leaf in tf.nest.flatten(structure))
+    return [
+        tf.nest.pack_sequence_as(structure, each) for each in zip(*leaves, strict=True)
+    ]
+
+
 def is_sequential(params):
     """Returns whether networks are computed faster one after another.
 

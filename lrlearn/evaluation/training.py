@@ -12,7 +12,7 @@ from lrlearn import regularizers
 from lrlearn.checks import check_count
 from lrlearn.optimizers.run_length import set_run_length
 from lrlearn.regularizers.gradients import value_and_gradients
-from lrlearn.stacking import is_sequential, map_stacked, scores
+from lrlearn.stacking import is_sequential, map_stacked, scores, stack, unstack
 from lrlearn.tasks.task import SPLITS
 
 _MAX_EXAMPLES = 2000
@@ -67,7 +67,7 @@ class Training:
         copies = [[_copies(group) for group in variables] for _ in range(1, count)]
         self._params, self._state = zip(variables, *copies, strict=True)
         # Draws of dropout, from seeds in the state, have no stacked form.
-        self._one_by_one = is_sequential(_stack(self._params)) or bool(self._state[0])
+        self._one_by_one = is_sequential(stack(self._params)) or bool(self._state[0])
         self.optimizer.build(_flat(self._params))
         self._fresh = [v.numpy() for v in self.optimizer.variables]
         self._steps, self._warm = tf.function(self._take_steps, autograph=False), set()
@@ -85,15 +85,15 @@ class Training:
         Of an optimizer with `use_ema` they are the averages that it would end with.
         """
         if not getattr(self.optimizer, "use_ema", False):
-            return _stack(self._params)
+            return stack(self._params)
         # Public only in SwapEMAWeights, which needs a model.
         averages = iter(self.optimizer._model_variables_moving_average)
-        return _stack([[next(averages) for _ in run] for run in self._params])
+        return stack([[next(averages) for _ in run] for run in self._params])
 
     @property
     def state(self):
         """The models' non-trainable variables, a list of tensors `[K, ...]`."""
-        return _stack(self._state)
+        return stack(self._state)
 
     def run(self, steps, seeds, learning_rate=None, record_every=None):
         """Trains from a fresh start, once for each seed, and evaluates on the way.
@@ -190,7 +190,7 @@ class Training:
         def body(step):
             fold_in = tf.random.experimental.stateless_fold_in
             batches = [self.task.batch("train", fold_in(s, step)) for s in seeds]
-            x, y = (tf.stack(part) for part in zip(*batches, strict=True))
+            x, y = stack(batches)
             self._apply(*self._differentiate(self._field(plain), x, y))
             return (step + 1,)
 
@@ -215,13 +215,12 @@ class Training:
             _, gradients = field(loss_fn, params)
             return gradients, states[0]
 
-        elements = (_stack(self._params), _stack(self._state), x, y)
+        elements = (stack(self._params), stack(self._state), x, y)
         return map_stacked(of_one, elements, self._one_by_one)
 
     def _apply(self, gradients, states):
         gradients, states = (
-            zip(*(tf.unstack(t, self.count) for t in stacked), strict=True)
-            for stacked in (gradients, states)
+            unstack(stacked, self.count) for stacked in (gradients, states)
         )
         self.optimizer.apply(_flat(gradients), _flat(self._params))
         for variable, value in zip(_flat(self._state), _flat(states), strict=True):
@@ -268,11 +267,4 @@ def _copies(variables):
     return [
         keras.Variable(v.numpy(), trainable=v.trainable, dtype=v.dtype)
         for v in variables
-    ]
-
-
-def _stack(runs):
-    return [
-        tf.stack([tf.convert_to_tensor(v) for v in same])
-        for same in zip(*runs, strict=True)
     ]

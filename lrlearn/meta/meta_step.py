@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from lrlearn.meta.unroll import fold_in
+from lrlearn.stacking import stack, unstack
 
 _TOGETHER = 8
 
@@ -94,7 +95,7 @@ class MetaStep:
                 group,
                 self._estimates[tasks[group[0]]].get_concrete_function(
                     theta,
-                    _stack([local[index] for index in group]),
+                    stack([local[index] for index in group]),
                     tf.TensorSpec([len(group), 2], tf.int32),
                 ),
             )
@@ -129,11 +130,11 @@ class MetaStep:
         sums, after, valid = [], list(optimizees), [None] * len(optimizees)
         for group, estimate in estimates:
             seeds = tf.stack([fold_in(seed, index) for index in group])
-            # Outside of what XLA compiles, to which each slice is a kernel.
-            given = _stack([optimizees[index] for index in group])
+            # Not in what XLA compiles: it would make a kernel of each slice.
+            given = stack([optimizees[index] for index in group])
             group_sums, ends, flags = estimate(theta, given, seeds)
             sums.append(group_sums)
-            each = zip(group, _unstack(ends), tf.unstack(flags), strict=True)
+            each = zip(group, unstack(ends), tf.unstack(flags), strict=True)
             for index, end, flag in each:
                 after[index], valid[index] = end, flag
         total = tf.nest.map_structure(lambda *values: tf.add_n(values), *sums)
@@ -193,19 +194,6 @@ def local_replicas(strategy):
 
     strategy.experimental_distribute_values_from_function(note)
     return indices
-
-
-def _stack(structures):
-    """Returns structures of tensors as one of tensors `[K, ...]`."""
-    return tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *structures)
-
-
-def _unstack(structure):
-    """Returns what `_stack` was given."""
-    leaves = map(tf.unstack, tf.nest.flatten(structure))
-    return [
-        tf.nest.pack_sequence_as(structure, each) for each in zip(*leaves, strict=True)
-    ]
 
 
 def _all(flags):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from lrlearn.stacking import map_stacked
+from lrlearn.stacking import map_stacked, stack
 
 
 class Record(NamedTuple):
@@ -135,7 +135,7 @@ def unroll_together(objective, thetas, optimizees, seeds, steps):
     def batches(s):
         # Outside of the map, in which random numbers cannot be drawn.
         drawn = [objective.batch(fold_in(seed, s)) for seed in seeds] * copies
-        return tf.nest.map_structure(lambda *x: tf.stack(x), *drawn)
+        return stack(drawn)
 
     def map_together(function, elements):
         return map_stacked(function, elements, not objective.stacks)

@@ -19,13 +19,14 @@ class _Spec:
     Attributes:
         source: `"digits"`, `"synthetic"`, or MNIST pooled to so many pixels a side:
             `"mnist8"`, `"mnist14"`, `"mnist28"`.
-        units: Sizes of the hidden layers; numbers of filters, if `convolutional`.
+        units: Sizes of the hidden layers; of convolutions, their numbers of filters.
         activation: Name of their activation.
         batch_size: Examples in a batch.
         examples: Number of training examples, `None` for all.
         label_noise: Fraction of the training labels that are wrong.
         inverted: Whether pixels are inverted: so their mean is large.
-        convolutional: Whether the hidden layers are strided convolutions, with ReLU.
+        convolutional: Whether the hidden layers are those of `networks.strided`, with
+            ReLU whatever the activation.
     """
 
     source: str

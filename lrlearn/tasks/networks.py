@@ -33,12 +33,11 @@ def build(name, image_shape, num_classes=10, largest=255, filters=(16, 32)):
     if name != "cnn":
         activation = _ACTIVATIONS[name]
         return dense(image_shape, (20,), activation, num_classes, largest)
-    inputs = keras.Input(image_shape, dtype="uint8")
-    x = layers.Rescaling(1 / largest)(inputs)
+    hidden = []
     for n in filters:
-        x = layers.Conv2D(n, 3, padding="same", activation="relu")(x)
-        x = layers.MaxPooling2D()(x)
-    return keras.Model(inputs, layers.Dense(num_classes)(layers.Flatten()(x)))
+        hidden.append(layers.Conv2D(n, 3, padding="same", activation="relu"))
+        hidden.append(layers.MaxPooling2D())
+    return _classifier(image_shape, [*hidden, layers.Flatten()], num_classes, largest)
 
 
 def dense(image_shape, units, activation, num_classes=10, largest=255):
@@ -59,27 +58,23 @@ def dense(image_shape, units, activation, num_classes=10, largest=255):
         >>> networks.dense((8, 8, 1), (32, 16), "tanh").count_params()
         2778
     """
-    inputs = keras.Input(image_shape, dtype="uint8")
-    x = layers.Flatten()(layers.Rescaling(1 / largest)(inputs))
-    for size in units:
-        x = layers.Dense(size, activation=activation)(x)
-    return keras.Model(inputs, layers.Dense(num_classes)(x))
+    hidden = [layers.Dense(size, activation=activation) for size in units]
+    return _classifier(image_shape, [layers.Flatten(), *hidden], num_classes, largest)
 
 
-def strided(image_shape, filters, num_classes=10, largest=255):
-    """Returns a new classifier with strided convolutions; its outputs are logits.
+def strided(image_shape, filters):
+    """Returns a new classifier with 2x2 convolutions of stride 2, each with ReLU.
 
-    Each is of 2x2 pixels with stride 2, and ReLU; a dense layer follows. They are
-    written as dense layers of patches, so that several networks are computed at once.
+    They are written as dense layers of patches: several such networks are then computed
+    at once, as other convolutions are not.
 
     Args:
         image_shape: Tuple `(height, width, channels)`.
-        filters: Numbers of filters; each halves height and width.
-        num_classes: Number of outputs. Defaults to `10`.
-        largest: Largest pixel value: inputs are divided by it. Defaults to `255`.
+        filters: Numbers of filters; each layer halves height and width, which must be
+            even.
 
     Returns:
-        A `keras.Model` of uint8 images.
+        A `keras.Model` of uint8 images with 10 outputs, logits.
 
     Example:
         >>> from lrlearn.tasks import networks
@@ -87,13 +82,22 @@ def strided(image_shape, filters, num_classes=10, largest=255):
         1218
     """
     height, width, channels = image_shape
-    inputs = keras.Input(image_shape, dtype="uint8")
-    x = layers.Rescaling(1 / largest)(inputs)
+    hidden = []
     for n in filters:
         height, width = height // 2, width // 2
-        x = layers.Reshape((height, 2, width, 2, channels))(x)
-        x = layers.Permute((1, 3, 2, 4, 5))(x)
-        x = layers.Reshape((height, width, 4 * channels))(x)
-        x = layers.Dense(n, activation="relu")(x)
+        hidden += [
+            layers.Reshape((height, 2, width, 2, channels)),
+            layers.Permute((1, 3, 2, 4, 5)),
+            layers.Reshape((height, width, 4 * channels)),
+            layers.Dense(n, activation="relu"),
+        ]
         channels = n
-    return keras.Model(inputs, layers.Dense(num_classes)(layers.Flatten()(x)))
+    return _classifier(image_shape, [*hidden, layers.Flatten()])
+
+
+def _classifier(image_shape, hidden, num_classes=10, largest=255):
+    inputs = keras.Input(image_shape, dtype="uint8")
+    x = layers.Rescaling(1 / largest)(inputs)
+    for layer in hidden:
+        x = layer(x)
+    return keras.Model(inputs, layers.Dense(num_classes)(x))

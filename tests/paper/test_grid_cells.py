@@ -13,8 +13,6 @@ from paper.grid.grid import GRIDS, Grid, Measures, MetaTraining, TaskName
 from paper.grid.optimizers import BASES, DEFAULT_RHO, LEARNED, OPTIMIZERS, TUNED
 from tests.paper.small_grid import SMALL
 
-FOUR_TEACHERS = ("none", "SAM", "GSAM", "GAM")
-
 
 def data(name, checksum=0):
     return {"name": name, "checksum": checksum}
@@ -245,6 +243,8 @@ def test_tasks_whose_images_were_seen_are_marked():
 def test_digits_are_few_with_wrong_labels():
     jobs = Jobs(GRIDS["digits"], data).all()
     runs = [job for job in jobs if job.kind == "run"]
+    learned = {job.cell["network"] for job in runs if job.settings["meta_trained"]}
+    assert learned == {"mlp", "mlp_relu", "cnn"}
     others = [job for job in jobs if job.kind != "meta"]
     assert all(job.settings["regime"]["train_size"] == 500 for job in others)
     assert all(job.settings["regime"]["label_noise"] == 0.2 for job in others)

@@ -45,6 +45,21 @@ def test_tasks_differ(digits, small_images):
     assert {task.batch_size for task in small_images.values()} == {32, 64, 128}
 
 
+def test_some_are_convolutional(small_images):
+    """Two, with kernels for the 2x2 pixels of a patch."""
+    shapes = {
+        name: [tuple(w.shape) for w in task.model.weights]
+        for name, task in small_images.items()
+        if "convolutional" in name
+    }
+    assert shapes == {
+        "mnist8/8-16 relu, convolutional, 1000, noise 0.2": [
+            *((4, 8), (8,), (32, 16), (16,), (64, 10), (10,))
+        ],
+        "mnist14/6 relu, convolutional, inverted": [*((4, 6), (6,), (294, 10), (10,))],
+    }
+
+
 def test_splits(digits):
     """Training and validation data; the test data stay unseen."""
     parts = datasets.splits("digits")
