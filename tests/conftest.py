@@ -2,6 +2,7 @@
 
 import signal
 
+import keras
 import pytest
 
 
@@ -11,3 +12,9 @@ def _interruptible():
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, previous)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Draws the same initial weights whatever ran before."""
+    keras.utils.set_random_seed(0)

@@ -48,8 +48,8 @@ def test_fit_is_a_loop_over_the_rule(make_optimizer, regression, name, mode):
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
     model.compile(make_optimizer(RULES[name]), "mse", **MODES[mode])
     before = model.get_weights()
-    model.fit(*regression, batch_size=16, epochs=2, shuffle=False, verbose=0)
-    expected = _regress_by_hand(RULES[name], *regression, *before, steps=6)
+    model.fit(*regression, batch_size=16, epochs=3, shuffle=False, verbose=0)
+    expected = _regress_by_hand(RULES[name], *regression, *before, steps=9)
     for start, received, value in zip(
         before, model.get_weights(), expected, strict=True
     ):
