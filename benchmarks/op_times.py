@@ -33,6 +33,11 @@ _STEPS = 5
 
 def main():
     """Profiles by the flags."""
+    if _COORDINATES.value is not None and _ESTIMATOR.value != "replay":
+        raise ValueError(
+            "--coordinates needs --estimator=replay. Received: "
+            f"--estimator={_ESTIMATOR.value}"
+        )
     machine.pin(_CORE.value)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -1,20 +1,6 @@
-"""The benchmarks' results as a file and as a table."""
-
-import json
+"""The benchmarks' results as tables."""
 
 import pandas as pd
-
-from lrlearn.files import write_atomically
-
-
-def write(path, content):
-    """Writes JSON so that a reader sees the whole file or the one before.
-
-    Args:
-        path: A `pathlib.Path`.
-        content: A JSON-able dict.
-    """
-    write_atomically(path, json.dumps(content, indent=1) + "\n")
 
 
 def tables(results):

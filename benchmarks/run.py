@@ -17,7 +17,7 @@ from benchmarks import cases, machine, report
 from benchmarks.collect import collect
 from binaries import cli
 
-_OUTPUT = flags.DEFINE_string("output", "benchmarks/results", "Output directory.")
+_OUTPUT = flags.DEFINE_string("output", "runs/benchmarks", "Output directory.")
 _NAME = flags.DEFINE_string("name", None, "Name of the file; default: the groups.")
 _GROUPS = flags.DEFINE_list("groups", list(cases.GROUPS), "Groups of cases.")
 _ONLY = flags.DEFINE_string("only", "", "Substring of <group>/<case> to be measured.")
@@ -38,7 +38,7 @@ def main():
         collect(chosen, _REPEATS.value), total=len(chosen) + 2, unit="process"
     )
     for results in progress:
-        report.write(path, {**origin, **results})
+        cli.write_json(path, {**origin, **results})
     print(report.tables(results))
     print(f"\nWritten: {path}")
 

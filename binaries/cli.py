@@ -50,6 +50,9 @@ def run(main):
         except ModuleNotFoundError as error:
             logging.debug("", exc_info=True)
             sys.exit(f"error: {error.name} must be installed: pip install '.[paper]'")
+        except ImportError as error:  # of another backend than TensorFlow, say
+            logging.debug("", exc_info=True)
+            sys.exit(f"error: {' '.join(str(error).split())}")
         except KeyboardInterrupt as interrupt:
             print(f"\n{str(interrupt) or 'Interrupted.'}", file=sys.stderr)
             sys.exit(130)
@@ -58,7 +61,7 @@ def run(main):
 
 
 def parse_arguments(pairs):
-    """Returns a dict of `name=value` strings: numbers as floats, true and false.
+    """Returns a dict of `name=value` strings: numbers, and true and false, as such.
 
     Args:
         pairs: A list of strings such as `"rho=0.05"` or `"variant=released"`.
@@ -107,6 +110,22 @@ def write_json(path, content):
     from lrlearn.files import write_atomically
 
     write_atomically(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_table(path, frame, origin, float_format=None):
+    """Writes a frame as a CSV file, and its origin as the JSON file of that name.
+
+    Args:
+        path: Path of the CSV file, a `pathlib.Path`.
+        frame: A `pandas.DataFrame`; its index is not written.
+        origin: What `provenance` returned before anything was written, which would make
+            the tree look changed.
+        float_format: As of `pandas.DataFrame.to_csv`.
+    """
+    from lrlearn.files import write_atomically
+
+    write_json(path.with_suffix(".json"), origin)
+    write_atomically(path, frame.to_csv(index=False, float_format=float_format))
 
 
 def provenance():
@@ -158,10 +177,10 @@ def _one_line(message, *_):
 def _parse(value):
     if value.lower() in ("true", "false"):
         return value.lower() == "true"
-    try:
-        return float(value)
-    except ValueError:
-        return value
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(value)
+    return value
 
 
 def _commit():

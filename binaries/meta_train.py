@@ -26,7 +26,13 @@ shared_flags.define_data()
 shared_flags.define_batch_size()
 shared_flags.define_regularizer("Teacher of the update rule")
 _RULES = ("lstm", "mlp", "scheduled_lstm", "scheduled_mlp")
-_RULE = flags.DEFINE_enum("rule", "lstm", _RULES, "Kind of update rule.")
+_RULE = flags.DEFINE_enum(
+    "rule",
+    "lstm",
+    _RULES,
+    "Update rule: CoordinatewiseLSTM, PerParameterMLP, ScheduledLSTM or ScheduledMLP, "
+    "which is the best one to start with.",
+)
 _UNITS = flags.DEFINE_list(
     "units", None, "Sizes of its hidden layers; default: 20,20, or 8 with an MLP."
 )
@@ -55,9 +61,15 @@ _COORDINATES = flags.DEFINE_integer(
     "coordinates", None, "Coordinates in a replay; default: all.", lower_bound=1
 )
 _SIGMA = flags.DEFINE_float(
-    "sigma", None, "Deviation of the perturbations of es, nres and pes; default: 0.01."
+    "sigma", None, "Deviation of the perturbations of es, nres and pes."
 )
-_STEPS = flags.DEFINE_integer("steps", None, "Number of meta-steps.", lower_bound=1)
+_STEPS = flags.DEFINE_integer(
+    "steps",
+    None,
+    "Number of meta-steps; it can't be changed later, as the learning rate decays over "
+    "them.",
+    lower_bound=1,
+)
 _LEARNING_RATE = flags.DEFINE_float(
     "learning_rate", None, "Adam's largest learning rate; it decays as a cosine."
 )
@@ -85,13 +97,13 @@ _SETTINGS = [
         "meta_split", None, ["train", "validation"], "Split that the meta-loss is of."
     ),
     flags.DEFINE_integer(
-        "validation_every", None, "Meta-steps between meta-validations."
+        "validation_every", None, "Meta-steps between meta-validations; 0: none."
     ),
     flags.DEFINE_integer(
         "validation_steps",
         None,
-        "Optimizee steps of a meta-validation; default: the geometric mean of "
-        "--horizon.",
+        "Optimizee steps of a meta-validation; default with --horizon: the geometric "
+        "mean of both.",
     ),
     flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0),
 ]
@@ -123,7 +135,7 @@ def main():
         ) from None
     _warn_if_diverged(trainer)
     _tell_if_not_better(trainer.history)
-    trainer.save_preset(
+    trainer.save_to_preset(
         output / "preset",
         description=_DESCRIPTION.value,
         # A collection's tasks have their own, in their names.
@@ -175,6 +187,8 @@ def _settings():
     for flag, kind in ((_HORIZON, int), (_INITIAL_SCALE, float), (_DIAL, float)):
         if flag.value is not None:
             settings[flag.name] = cli.numbers(flag, kind)
+    if settings.get("validation_every") == 0:
+        settings["validation_every"] = None
     if len(settings.get("horizon", ())) == 1:
         (settings["horizon"],) = settings["horizon"]
     return settings
@@ -245,10 +259,7 @@ def _refuse(name, prefix, *only):
 
 
 def _estimator(recipe):
-    from lrlearn.meta import estimators
-
-    name = _ESTIMATOR.value or recipe.estimator.name
-    arguments = {}
+    name, arguments = _ESTIMATOR.value or recipe.estimator.name, {}
     for flag, of in ((_COORDINATES, ("replay",)), (_SIGMA, ("es", "nres", "pes"))):
         if flag.value is None:
             continue
@@ -258,9 +269,7 @@ def _estimator(recipe):
                 f"--estimator={name}"
             )
         arguments[flag.name] = flag.value
-    if _ESTIMATOR.value is None and not arguments:
-        return recipe.estimator
-    return estimators.get(name, **arguments)
+    return recipe.get_estimator(name, **arguments)
 
 
 def _warn_if_diverged(trainer):

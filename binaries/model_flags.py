@@ -17,6 +17,9 @@ def define():
     flags.DEFINE_list(
         "model", None, "Saved models, .keras files, comma-separated.", required=True
     )
+    flags.register_validator(
+        "model", lambda paths: paths != [], "--model must name a .keras file."
+    )
     flags.DEFINE_enum(
         "split", "train", ["train", "validation", "test"], "Data that the loss is of."
     )

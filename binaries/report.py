@@ -6,9 +6,6 @@ writes `REPORT.md`, `report.html` and `figures/`. A grid that is not finished wi
 the report names what is missing.
 """
 
-import shlex
-import sys
-
 from absl import flags
 
 from binaries import cli
@@ -19,6 +16,11 @@ _STORE = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string("output", "runs/report", "Output directory.")
 _EXPORT = flags.DEFINE_string(
     "export", None, "Path of a .jsonl.gz file to write all rows to, to be committed."
+)
+flags.register_validator(
+    "export",
+    lambda path: path is None or path.endswith(".jsonl.gz"),
+    "--export must end with .jsonl.gz.",
 )
 
 
@@ -34,8 +36,7 @@ def main():
             f"Received: {_STORE.value}"
         )
     output = cli.output_directory(_OUTPUT.value)
-    command = shlex.join(["python", "-m", "binaries.report", *sys.argv[1:]])
-    paths = report.write(rows, output, command)
+    paths = report.write(rows, output, cli.provenance()["command"])
     print(f"{len(rows)} rows. Written: {output}/")
     print(f"  REPORT.md, report.html and {len(paths) - 2} figures")
     if _EXPORT.value is not None:

@@ -28,8 +28,8 @@ _GRID = flags.DEFINE_enum(
 _STORE = flags.DEFINE_string(
     "store",
     None,
-    "Directory of the grid's rows; default: runs/<grid>. A grid that is changed by "
-    "other flags needs one of its own.",
+    "Directory of the grid's rows; default: runs/<grid>, or runs/<grid>_changed if "
+    "other flags change it. Each such change needs one of its own.",
 )
 _OUTPUT = flags.DEFINE_string(
     "output", "runs/reproduce", "Directory of the report on a grid that is complete."
@@ -151,16 +151,19 @@ def verify_row(grid, directory, key):
 
 
 def _grid():
-    """Returns the grid of the flags."""
+    """Returns the grid of the flags; if they change it, it has another name."""
     grid = GRIDS[_GRID.value]
+    changes = {}
     if _META_STEPS.value is not None:
         how = dataclasses.replace(grid.meta_training, steps=_META_STEPS.value)
-        grid = dataclasses.replace(grid, meta_training=how)
+        changes["meta_training"] = how
     if _STEPS.value is not None:
-        grid = dataclasses.replace(grid, horizons=(("*", (_STEPS.value,)),))
+        changes["horizons"] = (("*", (_STEPS.value,)),)
     if _SEEDS.value is not None:
-        grid = dataclasses.replace(grid, seeds=_SEEDS.value)
-    return grid
+        changes["seeds"] = _SEEDS.value
+    if changes:
+        changes["name"] = f"{grid.name}_changed"
+    return dataclasses.replace(grid, **changes)
 
 
 def _shard(text):

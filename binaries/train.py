@@ -47,7 +47,9 @@ _SEED = flags.DEFINE_integer(
     "seed", 0, "Seed of the initial weights and the batches.", lower_bound=0
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", "runs/train/model.keras", "File of the model; replaced if it is there."
+    "output",
+    "runs/train/model.keras",
+    "File of the model; it and the .json file of that name are replaced.",
 )
 
 _CURE = "a smaller --learning_rate, or another --optimizer"

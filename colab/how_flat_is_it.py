@@ -5,7 +5,7 @@
 #
 # Sharpness-aware minimization (SAM) looks for flat minima, and learned optimizers can
 # be taught to. Whether they find any is a question of measurement. Here the same
-# network is trained in three ways, and looked at with four instruments: the rise of
+# network is trained in four ways, and looked at with four instruments: the rise of
 # the loss within a ball, by projected gradient ascent (PGA); the same relative to each
 # weight; the top eigenvalue of the Hessian; and the landscape on a plane. It takes a
 # minute on one CPU core.
@@ -30,11 +30,12 @@ import tensorflow as tf
 import lrlearn
 
 # %% [markdown]
-# ## Three minima
+# ## Four minima
 #
 # 500 images of digits, a fifth of them with wrong labels, and 500 steps, with the
 # learning rates and the radius that [quickstart](quickstart.ipynb) chose on validation
-# data. `no teacher` is a preset that was meta-trained with the plain loss alone.
+# data. `lo_none` is a preset that was meta-trained with the plain loss alone, `lo_sam`
+# one that had SAM as its teacher.
 
 # %%
 task = lrlearn.tasks.load("digits/mlp", train_size=500, label_noise=0.2, batch_size=64)

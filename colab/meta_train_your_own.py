@@ -171,14 +171,12 @@ summary = lrlearn.evaluation.summarize(
 optimizer = lrlearn.LearnedOptimizer(rule, taught)
 optimizer.save_to_preset(
     "my_preset",
-    {
-        "description": "LSTM rule taught by a penalty on the gradient's norm.",
-        "tasks": ["digits/mlp", "digits/mlp_relu"],
-        "regularizer": "GradientNorm",
-        "horizon": [100, 500],
-        "meta_steps": META_STEPS,
-        "limits": ["Made in a minute, from one meta-seed: for demonstration only."],
-    },
+    description="LSTM rule taught by a penalty on the gradient's norm.",
+    tasks=["digits/mlp", "digits/mlp_relu"],
+    regularizer="GradientNorm",
+    horizon=[100, 500],
+    meta_steps=META_STEPS,
+    limits=["Made in a minute, from one meta-seed: for demonstration only."],
 )
 model.compile(
     lrlearn.LearnedOptimizer.from_preset("my_preset"), task.loss, metrics=["accuracy"]

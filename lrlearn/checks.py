@@ -16,10 +16,34 @@ def check_count(name, count, minimum=1):
 
 
 def check_positive(name, value):
-    """Raises a `ValueError` unless `value` is a finite number > 0."""
+    """Returns a finite number > 0 as a `float`; raises a `ValueError` if it is none."""
     if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
         raise ValueError(
             f"`{name}` must be a positive number. Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def check_non_negative(name, value):
+    """Returns a finite number >= 0 as a `float`; raises a `ValueError` if it is none.
+
+    Example:
+        >>> from lrlearn.checks import check_non_negative
+        >>> check_non_negative("rho", 1)
+        1.0
+    """
+    if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
+        raise ValueError(
+            f"`{name}` must be a finite number, at least 0. Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def check_confidence(confidence):
+    """Raises a `ValueError` unless `confidence` is a number between 0 and 1."""
+    if not isinstance(confidence, numbers.Real) or not 0 < confidence < 1:
+        raise ValueError(
+            f"`confidence` must be between 0 and 1. Received: {confidence=!r}"
         )
 
 

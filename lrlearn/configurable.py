@@ -1,5 +1,7 @@
 """Objects that their constructor's arguments describe."""
 
+import inspect
+
 
 class Configurable:
     """An object that `get_config` describes, `from_config` makes and `repr` shows.
@@ -26,3 +28,38 @@ class Configurable:
             return super().__repr__()
         arguments = (f"{name}={value!r}" for name, value in config.items())
         return f"{type(self).__name__}({', '.join(arguments)})"
+
+
+def get_by_name(kind, base, classes, identifier, arguments):
+    """Returns an object given itself, or its name and arguments.
+
+    Args:
+        kind: What it is, for messages, such as `"regularizer"`.
+        base: The class that all such objects are of.
+        classes: A dict of names, in lower case, to classes.
+        identifier: An object, or a name in any case.
+        arguments: A dict of arguments of the named class.
+
+    Raises:
+        ValueError: If there is no such name, it does not take an argument, or arguments
+            come with an object.
+    """
+    if isinstance(identifier, base):
+        if arguments:
+            raise ValueError(
+                f"Arguments must come with a name, not with a {base.__name__}. "
+                f"Received: {sorted(arguments)}"
+            )
+        return identifier
+    name = identifier.lower() if isinstance(identifier, str) else None
+    if name not in classes:
+        raise ValueError(
+            f"`{kind}` must be a {base.__name__} or one of {tuple(classes)}. "
+            f"Received: {kind}={identifier!r}"
+        )
+    valid = list(inspect.signature(classes[name]).parameters)
+    if unknown := sorted(arguments.keys() - set(valid)):
+        raise ValueError(
+            f"Arguments of {name!r} must be among {valid}. Received: {unknown}"
+        )
+    return classes[name](**arguments)

@@ -93,8 +93,8 @@ def is_sequential(params):
 def scores(task, params, state, x, y):
     """Returns the losses and the accuracies, `[K]`, of K networks on the same examples.
 
-    Accuracies are NaN unless targets are classes. Of the networks, `params` and `state`
-    are lists of tensors `[K, ...]`.
+    Accuracies are NaN unless targets are classes, with an output for each. Of the
+    networks, `params` and `state` are lists of tensors `[K, ...]`.
     """
 
     def of_one(elements):
@@ -102,7 +102,8 @@ def scores(task, params, state, x, y):
         return loss, outputs
 
     loss, outputs = map_stacked(of_one, (params, state), is_sequential(params))
-    if not (y.dtype.is_integer and y.shape.rank == outputs.shape.rank - 2):
+    labels_only = y.dtype.is_integer and y.shape.rank == outputs.shape.rank - 2
+    if not labels_only or outputs.shape[-1] == 1:
         return loss, tf.fill(tf.shape(loss), float("nan"))
     labels = tf.broadcast_to(y, tf.shape(outputs)[:-1])
     right = keras.metrics.sparse_categorical_accuracy(labels, outputs)

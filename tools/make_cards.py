@@ -28,7 +28,7 @@ _ACCURACY = (
 )
 _COST = (
     "CPU time of a training step, Adam's being 1, in `model.fit` without XLA at batch "
-    "128 on one core. From `benchmarks/results` (ResNet-20: median of three runs)."
+    "128 on one core. From `benchmarks/results` (medians of the runs there)."
 )
 _SCALE = "Scale your inputs, images to [0, 1]: it was meta-trained on such inputs."
 _SCHEDULE = (
@@ -151,7 +151,7 @@ def _limits(name, rule, metadata):
         limits += [
             _against_no_teacher(name, means),
             "That it had a teacher does not show that it finds flatter minima; see "
-            "what was measured, in `paper/results/digits`.",
+            "what was measured, in `paper/results/REPORT.md`.",
         ]
     if isinstance(rule, CoordinatewiseLSTM):
         limits.append("An LSTM for each parameter takes memory, and time (see Cost).")

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lrlearn.checks import check_confidence, check_count
+
 
 class Interval(NamedTuple):
     """An estimate and its confidence interval.
@@ -176,6 +178,7 @@ def cell_counts(tasks, resamples, rng):
     This is a list of integer arrays `[1 + resamples, meta-seeds * seeds]`. The first
     row counts every cell once, which gives the estimate itself.
     """
+    resamples = check_count("resamples", resamples)
     meta_seeds = _draws(len(tasks[0]), resamples, rng)
     counts = []
     for task in tasks:
@@ -189,6 +192,7 @@ def cell_counts(tasks, resamples, rng):
 
 def interval_of(estimates, confidence):
     """Returns the `Interval` and the sample, of the estimate and the resampled ones."""
+    check_confidence(confidence)
     estimate, sample = estimates[0], estimates[1:]
     tail = (1 - confidence) / 2
     # Without interpolation, which fails between a number and infinity.

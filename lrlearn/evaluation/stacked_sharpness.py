@@ -81,7 +81,10 @@ class StackedSharpness:
             check_radii(name, radii)
         self._balls = [(ball, r) for ball, radii in self._radii.items() for r in radii]
         if not self._balls:
-            raise ValueError(f"There must be at least one radius. Received: {fixed=}")
+            raise ValueError(
+                "There must be at least one radius. Received: "
+                f"{fixed=}, {relative=}, {adaptive=}"
+            )
         self._steps = check_count("steps", steps)
         self._rows = tf.function(self._measure, autograph=False)
 

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import stats
 
+from lrlearn.checks import check_confidence
+
 
 def mean_interval(values, confidence=0.95):
     r"""Returns the mean and the half-width of its confidence interval.
@@ -23,6 +25,7 @@ def mean_interval(values, confidence=0.95):
         >>> round(mean, 2), round(half_width, 2)
         (2.0, 2.48)
     """
+    check_confidence(confidence)
     values = np.asarray(values, "float64")
     n = len(values)
     if n == 0:

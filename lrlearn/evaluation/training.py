@@ -58,6 +58,11 @@ class Training:
 
     def __init__(self, task, optimizer, regularizer=None, count=1):
         self.task, self.optimizer = task, keras.optimizers.get(optimizer)
+        if self.optimizer.built:
+            raise ValueError(
+                "`optimizer` must be new, as each run starts from its state. Received: "
+                f"{self.optimizer.name}, which has been used"
+            )
         self.regularizer = regularizers.get(regularizer)
         self.count, self.training_cpu_seconds = check_count("count", count), 0.0
         self.model = task.model_fn()
@@ -72,6 +77,7 @@ class Training:
         self._fresh = [v.numpy() for v in self.optimizer.variables]
         self._steps, self._warm = tf.function(self._take_steps, autograph=False), set()
         self._scores = tf.function(functools.partial(scores, task), autograph=False)
+        self._step = None
         self._data = {
             split: [tf.constant(a[:_MAX_EXAMPLES]) for a in data]
             for split in SPLITS
@@ -100,7 +106,8 @@ class Training:
 
         Args:
             steps: Number of steps.
-            seeds: An integer, or a list of them of which K at a time are trained.
+            seeds: An integer, or a list of a multiple of K, of which K at a time are
+                trained.
             learning_rate: See `start`.
             record_every: Steps between two evaluations. Defaults to `None`: only at the
                 start and at the end.
@@ -110,8 +117,15 @@ class Training:
             `step`, and the results of `evaluate`.
         """
         steps = check_count("steps", steps)
-        every = check_count("record_every", record_every or steps)
+        if record_every is None:
+            record_every = steps
+        every = check_count("record_every", record_every)
         rows, seeds = [], np.atleast_1d(seeds).tolist()
+        if len(seeds) % self.count:
+            raise ValueError(
+                f"`seeds` must be a multiple of {self.count} integers, as many runs as "
+                f"are trained at a time. Received: {seeds=}"
+            )
         for first in range(0, len(seeds), self.count):
             together = seeds[first : first + self.count]
             self.start(together, learning_rate, steps)
@@ -158,9 +172,12 @@ class Training:
         """Trains up to a step.
 
         Args:
-            until: Number of the last step, counted from `start`.
+            until: Number of the last step, counted from `start`; none is taken twice.
             plain: Whether to leave out the regularizer. Defaults to `False`.
         """
+        if self._step is None:
+            raise ValueError("`start` must be called before `train`.")
+        until = check_count("until", until, minimum=self._step)
         plain = plain or self.regularizer is None
         if plain not in self._warm:  # Taking no step compiles.
             self._steps(plain, self._seeds, tf.constant(0), tf.constant(0))
@@ -243,6 +260,11 @@ def tune_learning_rate(training, learning_rates, steps, seeds):
         A tuple `(learning_rate, trials)`: a float, and a `pandas.DataFrame` of
         `learning_rate`, `seed`, `validation_accuracy` and `validation_loss`.
     """
+    if training.task.validation is None:
+        raise ValueError(
+            "`training` must be of a task with validation data. Received: "
+            f"{training.task.name}"
+        )
     ends = [
         training.run(steps, seeds, rate)
         .groupby("seed")

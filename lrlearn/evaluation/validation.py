@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 
-def check_radius(radius):
+def check_radius(radius, name="radius"):
     """Raises a `ValueError` unless `radius` is a finite number >= 0."""
     if tf.is_symbolic_tensor(radius):
         return
@@ -17,7 +17,7 @@ def check_radius(radius):
         valid = False
     if not valid:
         raise ValueError(
-            f"`radius` must be a finite number >= 0. Received: {radius=!s}"
+            f"`{name}` must be a finite number >= 0. Received: {name}={radius!s}"
         )
 
 
@@ -26,7 +26,7 @@ def check_radii(name, radii):
     if np.ndim(radii) != 1:
         raise ValueError(f"`{name}` must be a list of numbers. Received: {radii!r}")
     for radius in radii:
-        check_radius(radius)
+        check_radius(radius, name)
 
 
 def warn_if_nan(values, cause="loss or its gradient", result="the result is NaN"):

@@ -34,7 +34,8 @@ def describe_task(task):
 def describe(part):
     """Returns the class and the arguments of a layer, loss or optimizer of Keras.
 
-    Names are left out: Keras numbers those that are made in one process.
+    Names are left out, for Keras numbers those that are made in one process; that of a
+    dtype policy is all that it is.
     """
     try:
         config = part.get_config()
@@ -52,7 +53,8 @@ def _layers(layer):
 
 def _without_names(config):
     if isinstance(config, dict):
-        return {k: _without_names(v) for k, v in config.items() if k != "name"}
+        kept = config if config.keys() == {"name"} else config.keys() - {"name"}
+        return {k: _without_names(v) for k, v in config.items() if k in kept}
     if isinstance(config, list):
         return [_without_names(value) for value in config]
     return config

@@ -5,7 +5,6 @@ import dataclasses
 import keras
 
 from lrlearn import regularizers
-from lrlearn.meta import estimators
 from lrlearn.meta.estimators import Estimator
 from lrlearn.meta.fingerprint import describe_task
 from lrlearn.meta.meta_objective import MetaObjective
@@ -44,7 +43,6 @@ class MetaProblem:
             raise ValueError(
                 f"`rule` must be an lrlearn.rules.UpdateRule. Received: {rule=}"
             )
-        estimator = estimators.get(estimator)
         regularizer = regularizers.get(regularizer)
         _check_tasks(tasks, settings)
         _check_teacher(regularizer, estimator)

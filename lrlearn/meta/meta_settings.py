@@ -42,8 +42,8 @@ class MetaSettings:
             `horizon`.
         score_split: Split whose loss they are scored by: `"validation"`, or `"train"`
             for what a rule without a teacher is asked for. Defaults to `"validation"`.
-        loss_limit: Training loss above which an optimizee has diverged. Defaults to
-            `100.0`.
+        loss_limit: Loss above which an optimizee has diverged; in meta-validation it
+            counts as no more. Defaults to `100.0`.
         seed: Integer seed of everything random. Defaults to `0`.
 
     Raises:

@@ -8,7 +8,6 @@ from lrlearn.meta.optimizee_pool import draw_rho
 from lrlearn.meta.unroll import run
 
 _VALIDATION_STREAM = 1
-_LARGEST_LOSS = 100.0
 _MAX_EXAMPLES = 2000
 
 
@@ -17,8 +16,8 @@ class MetaValidation:
 
     The score is the mean of log(loss + `loss_offset`) over the initializations, which
     are the same each time, on the first 2000 examples of the setting `score_split`; a
-    loss that is not finite, or above 100, counts as 100. For a rule with a dial, the
-    loss includes the teacher's penalty at the setting of the optimizee.
+    loss that is not finite, or above `loss_limit`, counts as that. For a rule with a
+    dial, the loss includes the teacher's penalty at the setting of the optimizee.
 
     Args:
         problem: A `MetaProblem`, whose tasks share the initializations evenly.
@@ -57,7 +56,8 @@ class MetaValidation:
                 theta, optimizee, seed
             )
             loss = float(evaluate(theta, optimizee, seed))
-            loss = min(loss, _LARGEST_LOSS) if np.isfinite(loss) else _LARGEST_LOSS
+            limit = self._settings.loss_limit
+            loss = min(loss, limit) if np.isfinite(loss) else limit
             scores.append(np.log(loss + self._settings.loss_offset))
         return float(np.mean(scores))
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import keras
 
+from lrlearn.meta import estimators
 from lrlearn.meta.estimators import NRES, Estimator, Replay
+from lrlearn.meta.meta_settings import MetaSettings
 from lrlearn.rules import ScheduledRule
 
 
@@ -50,6 +52,31 @@ class Recipe:
         estimator = {"name": self.estimator.name, **self.estimator.get_config()}
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return json.loads(json.dumps({**fields, "estimator": estimator}))
+
+    def get_estimator(self, identifier=None, **arguments):
+        """Returns an `Estimator`.
+
+        Args:
+            identifier: An `Estimator`, a name, or `None` for that of the recipe.
+            **arguments: Arguments of the named estimator. Default to the recipe's if it
+                is that of the recipe, then to its own.
+        """
+        name = self.estimator.name if identifier is None else identifier
+        if name == self.estimator.name:
+            arguments = {**self.estimator.get_config(), **arguments}
+        return estimators.get(name, **arguments)
+
+    def meta_settings(self, **settings):
+        """Returns the `MetaSettings` of this recipe.
+
+        Args:
+            **settings: Fields that replace the recipe's. With a `horizon`,
+                `validation_steps` follow from it, too.
+        """
+        own = dict(self.settings)
+        if "horizon" in settings:
+            own.pop("validation_steps", None)
+        return MetaSettings(**{**own, **settings})
 
     def meta_optimizer(self, steps=None, learning_rate=None):
         """Returns a new meta-optimizer.

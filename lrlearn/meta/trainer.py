@@ -41,9 +41,9 @@ class MetaTrainer:
             `None`.
         estimator: `"replay"`, `"full_tape"`, `"es"`, `"pes"`, `"nres"` or an
             `Estimator`. Defaults to `None`: that of the rule's `Recipe`.
-        meta_optimizer: Any new Keras optimizer. Defaults to `None`: that of the
-            `Recipe`, Adam at a constant rate and with the meta-gradient's norm clipped
-            to 1.
+        meta_optimizer: Any new Keras optimizer, or its name. Defaults to `None`: that
+            of the `Recipe`, Adam at a constant rate and with the meta-gradient's norm
+            clipped to 1.
         theta: Weights to start from. Defaults to `rule.init_theta(seed)`.
         strategy: A `tf.distribute.Strategy`, whose scope must not be entered; each
             replica runs optimizees of its own. Defaults to none.
@@ -97,15 +97,17 @@ class MetaTrainer:
         _refuse_scope()
         _check_names(settings)
         recipe = Recipe.of(rule)
-        self.settings = MetaSettings(**{**recipe.settings, **settings})
+        self.settings = recipe.meta_settings(**settings)
         problem = MetaProblem.of(
-            rule, tasks, regularizer, estimator or recipe.estimator, self.settings
+            rule, tasks, regularizer, recipe.get_estimator(estimator), self.settings
         )
         theta = rule.init_theta(self.settings.seed) if theta is None else theta
         theta = rule.standardize_theta(theta)
         strategy = strategy or tf.distribute.get_strategy()
         self.rule = rule
-        self.meta_optimizer = meta_optimizer or recipe.meta_optimizer()
+        self.meta_optimizer = keras.optimizers.get(
+            meta_optimizer or recipe.meta_optimizer()
+        )
         self.history = MetaHistory()
         self.stop_training = False
         self._weights = MetaWeights(theta, self.meta_optimizer, self.settings.ema_decay)
@@ -157,8 +159,8 @@ class MetaTrainer:
             checkpoint_dir: Directory for checkpoints and `history.csv`, or `None`.
                 Defaults to `None`.
             checkpoint_every: Meta-steps between checkpoints. Defaults to `100`.
-            callbacks: A list of `keras.callbacks.Callback`s. A meta-step is a batch to
-                them and a meta-validation is a test. Defaults to none.
+            callbacks: A `keras.callbacks.Callback`, or a list of them. A meta-step is a
+                batch to them and a meta-validation is a test. Defaults to none.
             verbose: `1` for a progress bar, `0` for none. Defaults to `1`.
 
         Returns:
@@ -175,7 +177,8 @@ class MetaTrainer:
         with deferred_interrupt() as interrupted:
             directory = self._open(checkpoint_dir)
             bar = [ProgressBar()] if verbose else []
-            callbacks = keras.callbacks.CallbackList([*callbacks, *bar], model=self)
+            callbacks = keras.tree.flatten([callbacks, bar])
+            callbacks = keras.callbacks.CallbackList(callbacks, model=self)
             callbacks.set_params({"steps": steps, "initial": self.step})
             self.stop_training = False
             callbacks.on_train_begin()
@@ -185,7 +188,7 @@ class MetaTrainer:
                 callbacks.on_train_end()
         return self.history
 
-    def save_preset(self, directory, **metadata):
+    def save_to_preset(self, directory, **metadata):
         """Writes the rule, `theta` and a model card with the recipe as a preset.
 
         `LearnedOptimizer.from_preset(directory)` then makes the optimizer.

@@ -56,14 +56,13 @@ def unroll(
     optimizee,
     seed,
     steps,
-    evaluate,
     records=None,
     through_features=False,
     **options,
 ):
     """Returns the optimizee after `steps` steps of the rule, and what was recorded.
 
-    One `tf.while_loop`, differentiable in `theta`, for graphs with and without XLA.
+    It uses the teacher's field, and is differentiable in `theta`.
 
     Args:
         objective: A `MetaObjective`.
@@ -71,8 +70,6 @@ def unroll(
         optimizee: The `Optimizee` to start from.
         seed: Integer tensor `[2]` that determines every batch.
         steps: Number of steps, a Python integer.
-        evaluate: Which part of the teacher to use: `objective.evaluate_field` or
-            `objective.evaluate_penalty`.
         records: A dict of names to `Record`s, beside the losses. Defaults to none.
         through_features: Whether derivatives flow through the rule's features. Defaults
             to `False`, which holds them constant (Andrychowicz et al., 2016).
@@ -84,38 +81,31 @@ def unroll(
     """
     records = {**_LOSSES, **(records or {})}
 
-    def body(s, optimizee, g, arrays):
+    def step(s, carry):
+        optimizee, g = carry
         optimizee, *x = take_step(
             objective, theta, optimizee, g, through_features, **options
         )
-        evaluation = evaluate(optimizee, objective.batch(fold_in(seed, s + 1)))
-        arrays = {
-            name: arrays[name].write(
-                s // record.every, record.function(optimizee, evaluation, *x)
-            )
+        evaluation = objective.evaluate_field(
+            optimizee, objective.batch(fold_in(seed, s + 1))
+        )
+        values = {
+            name: record.function(optimizee, evaluation, *x)
             for name, record in records.items()
         }
         optimizee = optimizee._replace(model_state=evaluation.model_state)
-        return s + 1, optimizee, evaluation.g, arrays
+        return (optimizee, evaluation.g), values
 
-    arrays = {
-        name: tf.TensorArray(tf.float32, -(-steps // r.every), element_shape=r.shape)
-        for name, r in records.items()
-    }
     g, _ = objective.gradient(optimizee, objective.batch(fold_in(seed, 0)))
-    _, optimizee, _, arrays = tf.while_loop(
-        lambda s, *_: s < steps,
-        body,
-        (tf.zeros((), tf.int32), optimizee, g, arrays),
-        maximum_iterations=steps,
-    )
-    return optimizee, {name: array.stack() for name, array in arrays.items()}
+    kept = {name: (record.shape, record.every) for name, record in records.items()}
+    (optimizee, _), recorded = _advance(step, (optimizee, g), steps, kept)
+    return optimizee, recorded
 
 
 def unroll_together(objective, thetas, optimizees, seeds, steps):
-    """Returns the optimizees after an `unroll` each, and their losses.
+    """Returns the optimizees after an unroll each, and their losses.
 
-    It differentiates nothing, and uses the teacher's penalty. All are computed at once
+    It uses the teacher's penalty, and differentiates nothing. All are computed at once
     if the task lends itself to it.
 
     Args:
@@ -140,48 +130,76 @@ def unroll_together(objective, thetas, optimizees, seeds, steps):
     def map_together(function, elements):
         return map_stacked(function, elements, not objective.stacks)
 
-    def step(elements):
+    def one_step(elements):
         theta, optimizee, g, batch = elements
         (optimizee,) = take_step(objective, theta, optimizee, g)
         evaluation = objective.evaluate_penalty(optimizee, batch)
         optimizee = optimizee._replace(model_state=evaluation.model_state)
         return optimizee, evaluation.g, evaluation.loss, evaluation.meta_loss
 
-    def body(s, optimizees, g, loss, meta_loss):
-        elements = thetas, optimizees, g, batches(s + 1)
-        optimizees, g, *values = map_together(step, elements)
-        loss, meta_loss = (
-            array.write(s, value)
-            for array, value in zip((loss, meta_loss), values, strict=True)
+    def step(s, carry):
+        *carry, loss, meta_loss = map_together(
+            one_step, (thetas, *carry, batches(s + 1))
         )
-        return s + 1, optimizees, g, loss, meta_loss
+        return tuple(carry), {"loss": loss, "meta_loss": meta_loss}
 
     g = map_together(
         lambda elements: objective.gradient(*elements)[0], (optimizees, batches(0))
     )
-    loss, meta_loss = (
-        tf.TensorArray(tf.float32, steps, element_shape=g.shape[:1]) for _ in range(2)
-    )
-    _, optimizees, _, loss, meta_loss = tf.while_loop(
-        lambda s, *_: s < steps,
-        body,
-        (tf.zeros((), tf.int32), optimizees, g, loss, meta_loss),
-        maximum_iterations=steps,
-    )
-    return optimizees, tf.transpose(loss.stack()), tf.transpose(meta_loss.stack())
+    kept = dict.fromkeys(_LOSSES, (g.shape[:1], 1))
+    (optimizees, _), losses = _advance(step, (optimizees, g), steps, kept)
+    return optimizees, *(tf.transpose(losses[name]) for name in _LOSSES)
 
 
 def run(objective, theta, optimizee, seed, steps):
-    """Returns the optimizee after an `unroll` without a teacher; arguments as there."""
+    """Returns the optimizee after an unroll without a teacher, arguments as there."""
 
-    def body(s, optimizee):
+    def step(s, optimizee):
         batch = objective.batch(fold_in(seed, s))
         g, model_state = objective.gradient(optimizee, batch)
         (optimizee,) = take_step(objective, theta, optimizee, g)
-        return s + 1, optimizee._replace(model_state=model_state)
+        return optimizee._replace(model_state=model_state), {}
 
-    start = (tf.zeros((), tf.int32), optimizee)
-    return tf.while_loop(lambda s, *_: s < steps, body, start)[1]
+    return _advance(step, optimizee, steps, {})[0]
+
+
+def _advance(step, carry, steps, kept):
+    """Returns the carry after some steps, and what was kept on the way.
+
+    One `tf.while_loop`, for graphs with and without XLA.
+
+    Args:
+        step: Function of the step's number, from 0, and the carry, a structure of
+            tensors; returns the next carry and a dict of float32 tensors to keep.
+        carry: What the first step starts from.
+        steps: Number of steps, a Python integer.
+        kept: A dict of the names to keep to tuples `(shape, every)`: of each `every`
+            tensors the last one is kept.
+
+    Returns:
+        A tuple `(carry, recorded)`; the latter has tensors
+        `[ceil(steps / every), ...]`.
+    """
+    arrays = {
+        name: tf.TensorArray(tf.float32, -(-steps // every), element_shape=shape)
+        for name, (shape, every) in kept.items()
+    }
+
+    def body(s, carry, arrays):
+        carry, values = step(s, carry)
+        arrays = {
+            name: arrays[name].write(s // kept[name][1], value)
+            for name, value in values.items()
+        }
+        return s + 1, carry, arrays
+
+    _, carry, arrays = tf.while_loop(
+        lambda s, *_: s < steps,
+        body,
+        (tf.zeros((), tf.int32), carry, arrays),
+        maximum_iterations=steps,
+    )
+    return carry, {name: array.stack() for name, array in arrays.items()}
 
 
 def fold_in(seed, *numbers):

@@ -31,6 +31,7 @@ class FlatState:
         in_blocks = isinstance(rule, CoordinatewiseRule)
         self._blocks = Blocks(self._n) if in_blocks else None
         self._structure = rule.initial_state(1)
+        _check_statistics(rule, self._structure, self._initial())
         # In the order of the paths, so that one backend's files fit another.
         self._variables = {
             path: add_variable(
@@ -123,6 +124,16 @@ class FlatState:
             else coordinates
             for path in self._variables
         }
+
+
+def _check_statistics(rule, state, initial):
+    """Raises a `ValueError` if a rule has other statistics in its two methods."""
+    found = [sorted(each["statistics"]) for each in (state, initial)]
+    if found[0] != found[1]:
+        raise ValueError(
+            f"`init_statistics` of {type(rule).__name__} must have the statistics of "
+            f"`initial_state`, {found[0]}. Received: {found[1]}"
+        )
 
 
 def _leaves(state):

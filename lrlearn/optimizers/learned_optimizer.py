@@ -150,15 +150,15 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         rule, theta, _ = presets.load_preset(preset)
         return cls(rule, theta, **kwargs)
 
-    def save_to_preset(self, directory, metadata=None):
+    def save_to_preset(self, directory, **metadata):
         """Writes rule and weights, and a model card, as a preset; see `from_preset`.
 
-        After meta-training, `MetaTrainer.save_preset` also writes the recipe.
+        After meta-training, `MetaTrainer.save_to_preset` also writes the recipe.
 
         Args:
             directory: Path of the preset; one that is already there is replaced.
-            metadata: JSON-able dict, from which the card is written, for instance of a
-                `"description"` and a `"licence"`. Defaults to `None`.
+            **metadata: What the card is written from, as JSON types, such as
+                `description` and `licence`.
 
         Raises:
             ValueError: If the optimizer is untrained.
@@ -257,10 +257,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     def get_config(self):
         """Returns the configuration, with the name of the built-in preset if any."""
-        told = {name: getattr(self, name) for name in self.rule.run_inputs}
         return {
             **super().get_config(),
-            **told,
+            **self._run_inputs.get_config(),
             "rule": keras.saving.serialize_keras_object(self.rule),
             "preset": presets.name_of(self.rule, self._theta.numpy()),
         }

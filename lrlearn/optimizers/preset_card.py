@@ -6,19 +6,15 @@ from pathlib import Path
 
 import keras
 
-_SETTINGS = (
-    "unroll",
-    "horizon",
-    "optimizees_per_task",
-    "tasks_per_step",
-    "initial_scale",
-    "reparameterization",
-    "dial",
-    "meta_loss",
-    "loss_offset",
-    "late_weight",
-    "meta_split",
-    "seed",
+# Of a `MetaTrainer.config`; all others are its settings.
+_PARTS = (
+    "rule",
+    "tasks",
+    "regularizer",
+    "estimator",
+    "theta",
+    "meta_optimizer",
+    "replicas",
 )
 
 
@@ -49,20 +45,23 @@ def recipe(config):
     Args:
         config: A `MetaTrainer`'s `config`.
     """
-    tasks, estimator = config["tasks"], config["estimator"]
+    tasks, estimator = config["tasks"], dict(config["estimator"])
     teacher = config["regularizer"] or {"class_name": "none", "config": {}}
+    optimizer = config["meta_optimizer"]
+    rate = optimizer["config"].get("learning_rate")
+    own = {k: v for k, v in optimizer["config"].items() if k != "learning_rate"}
     return {
         "tasks": [task["name"] for task in tasks],
-        "loss": _common([_loss(**task["loss"]) for task in tasks]),
+        "loss": _common([_call("losses", task["loss"]) for task in tasks]),
         "train_size": _common([task["examples"]["train"] for task in tasks]),
         "batch_size": _common([task["batch_size"] for task in tasks]),
         "regularizer": teacher["class_name"].lower(),
-        "regularizer_args": [f"{k}={v}" for k, v in teacher["config"].items()],
-        "estimator": estimator["name"],
-        "coordinates": estimator.get("coordinates"),
-        "sigma": estimator.get("sigma"),
-        **{name: config[name] for name in _SETTINGS},
-        "learning_rate": _largest_rate(**config["meta_optimizer"]["config"]),
+        "regularizer_args": _arguments(teacher["config"]),
+        "estimator": estimator.pop("name"),
+        "estimator_args": _arguments(estimator),
+        **{name: value for name, value in config.items() if name not in _PARTS},
+        "meta_optimizer": _call("optimizers", {**optimizer, "config": own}),
+        "learning_rate": _largest(rate),
     }
 
 
@@ -71,29 +70,38 @@ def _common(values):
     return values[0] if all(value == values[0] for value in values) else None
 
 
-def _loss(**loss):
-    """Returns the Python expression of a Keras loss, the name of another one."""
-    name, config = loss["class"], loss["config"]
-    known = getattr(keras.losses, name, None)
+def _arguments(config):
+    return [f"{name}={value}" for name, value in config.items()]
+
+
+def _call(module, part):
+    """Returns the Python expression of a part of Keras, the name of another one.
+
+    Args:
+        module: `"losses"` or `"optimizers"`.
+        part: A dict of its `class` and `config`.
+    """
+    name, config = part["class"], part["config"]
+    known = getattr(getattr(keras, module), name, None)
     if known is None:
         return name
     if not inspect.isclass(known):
-        return f"keras.losses.{name}"
+        return f"keras.{module}.{name}"
     parameters = inspect.signature(known).parameters
     arguments = ", ".join(
         f"{key}={value!r}"
         for key, value in config.items()
         if key in parameters and value != parameters[key].default
     )
-    return f"keras.losses.{name}({arguments})"
+    return f"keras.{module}.{name}({arguments})"
 
 
-def _largest_rate(learning_rate=None, **_):
-    """Returns a Keras optimizer's learning rate before it decays, if it is known."""
-    if isinstance(learning_rate, dict):
-        config = learning_rate["config"]
+def _largest(rate):
+    """Returns a learning rate before it decays, if it is known."""
+    if isinstance(rate, dict):
+        config = rate["config"]
         return config.get("warmup_target") or config.get("initial_learning_rate")
-    return learning_rate
+    return rate
 
 
 def _is_table(value):

@@ -14,7 +14,7 @@ name of a directory in `$LRLEARN_HOME` (default `~/.lrlearn`), a directory, or t
 of a zip file with its hash. `LearnedOptimizer.presets` lists the first two. To publish
 a preset, pack it and put the zip file on any web server:
 
-    trainer.save_preset("mine", description="...", licence="...")
+    trainer.save_to_preset("mine", description="...", licence="...")
     lrlearn.optimizers.presets.pack_preset("mine")  # "mine.zip#sha256=5ae4..."
 
 Others then use `from_preset("https://.../mine.zip#sha256=5ae4...")`; a URL must be
@@ -89,7 +89,7 @@ def load_preset(identifier):
 def save_preset(directory, rule, theta, metadata=None):
     """Writes a preset; if this fails, the directory stays as it was.
 
-    After meta-training, `MetaTrainer.save_preset` calls this with the recipe.
+    After meta-training, `MetaTrainer.save_to_preset` calls this with the recipe.
 
     Args:
         directory: Path of the preset. A preset that is there is replaced, with its

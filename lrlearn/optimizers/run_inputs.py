@@ -50,6 +50,13 @@ class RunInputs:
         if name in self._variables:
             self._variables[name].assign(value)
 
+    def get_config(self):
+        """Returns what was told, a dict; `None` where nothing was."""
+        with backends.outside_graph():
+            told = {name: float(v.numpy()) for name, v in self._variables.items()}
+        unknown = Run._field_defaults
+        return {n: None if v == unknown[n] else v for n, v in told.items()}
+
     def run(self):
         """Returns the `Run`."""
         return Run(**self._variables)

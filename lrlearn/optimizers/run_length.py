@@ -39,7 +39,8 @@ class RunLength(keras.callbacks.Callback):
             steps = self.params["steps"]
             if steps is None and self._before:
                 steps = batches[i] - self._before[i]  # of the last epoch
-            _set_length(optimizer, batches[i], steps, self.params["epochs"] - epoch)
+            epochs = self.params["epochs"] - epoch
+            set_run_length(optimizer, *_length(optimizer, batches[i], steps, epochs))
         self._before = batches
 
 
@@ -66,15 +67,14 @@ def _told(optimizer):
             yield each
 
 
-def _set_length(optimizer, batches, steps, epochs):
-    """Sets the length: some batches so far, then epochs of some steps each."""
-    told = optimizer.rule.run_inputs
+def _length(optimizer, batches, steps, epochs):
+    """Returns `total_steps` and `epochs`: some batches so far, then epochs of steps.
+
+    If `steps` is `None`, they are those that were set, unless that run is over.
+    """
     if steps:
         total = batches + steps * epochs
-        if "total_steps" in told:
-            total //= optimizer.gradient_accumulation_steps or 1
-            optimizer.total_steps = total
-        if "epochs" in told:
-            optimizer.epochs = batches / steps + epochs
-    elif (optimizer.total_steps or 0) <= optimizer.iterations:
-        optimizer.total_steps = None  # it was that of another run
+        updates = total // (optimizer.gradient_accumulation_steps or 1)
+        return updates, batches / steps + epochs
+    over = (optimizer.total_steps or 0) <= optimizer.iterations
+    return (None, None) if over else (optimizer.total_steps, optimizer.epochs)

@@ -1,7 +1,6 @@
 """Regularizers as gradient fields: SAM, ASAM, GSAM, GAM, L2 and custom ones."""
 
-import inspect
-
+from lrlearn.configurable import get_by_name
 from lrlearn.regularizers.asam import ASAM
 from lrlearn.regularizers.gam import GAM
 from lrlearn.regularizers.gradients import gradient_norm, value_and_gradients
@@ -25,15 +24,6 @@ __all__ = [
     "value_and_gradients",
 ]
 
-_NAMES = {
-    "none": None,
-    "sam": SAM,
-    "asam": ASAM,
-    "gsam": GSAM,
-    "gam": GAM,
-    "l2": L2,
-}
-
 
 def names():
     """Returns the names that `get` knows."""
@@ -56,24 +46,13 @@ def get(identifier, **arguments):
         >>> lrlearn.regularizers.get("sam").rho
         0.05
     """
-    if isinstance(identifier, Regularizer):
-        if arguments:
-            raise ValueError(
-                "Arguments must come with a name, not with a Regularizer. "
-                f"Received: {sorted(arguments)}"
-            )
-        return identifier
-    name = "none" if identifier is None else identifier
-    name = name.lower() if isinstance(name, str) else name
-    if not isinstance(name, str) or name not in _NAMES:
-        raise ValueError(
-            "`regularizer` must be an lrlearn.regularizers.Regularizer, None or one of "
-            f"{tuple(_NAMES)}. Received: regularizer={identifier!r}"
-        )
-    cls = _NAMES[name]
-    valid = list(inspect.signature(cls).parameters) if cls else []
-    if unknown := sorted(arguments.keys() - set(valid)):
-        raise ValueError(
-            f"Arguments of {name!r} must be among {valid}. Received: {unknown}"
-        )
-    return cls(**arguments) if cls else None
+    identifier = "none" if identifier is None else identifier
+    return get_by_name("regularizer", Regularizer, _NAMES, identifier, arguments)
+
+
+def _none():
+    """The class, as it were, of no regularizer."""
+    return None
+
+
+_NAMES = {"none": _none, "sam": SAM, "asam": ASAM, "gsam": GSAM, "gam": GAM, "l2": L2}

@@ -3,7 +3,7 @@
 from keras import ops
 from keras.saving import register_keras_serializable
 
-from lrlearn.regularizers.regularizer import non_negative
+from lrlearn.checks import check_non_negative
 from lrlearn.regularizers.sam import SAM
 from lrlearn.regularizers.vectors import add, unit
 
@@ -47,7 +47,7 @@ class ASAM(SAM):
 
     def __init__(self, rho=0.5, eta=0.01):
         super().__init__(rho)
-        self.eta = non_negative(eta=eta)
+        self.eta = check_non_negative("eta", eta)
 
     def perturb(self, params, g):
         r"""Returns $w + \rho\,T_w^2 g/|T_w g|$; see `SAM.perturb`."""

@@ -5,8 +5,9 @@ import functools
 from keras import ops
 from keras.saving import register_keras_serializable
 
+from lrlearn.checks import check_non_negative
 from lrlearn.regularizers.gradients import gradient_norm, value_and_gradients
-from lrlearn.regularizers.regularizer import Regularizer, non_negative
+from lrlearn.regularizers.regularizer import Regularizer
 from lrlearn.regularizers.vectors import add, ascend, combine, norm, perpendicular
 
 _VARIANTS = ("algorithm2", "released", "hvp")
@@ -78,11 +79,11 @@ class GAM(Regularizer):
         variant="algorithm2",
         relative=False,
     ):
-        self.rho = non_negative(rho=rho)
-        self.rho_perturb = non_negative(rho_perturb=rho_perturb)
-        self.alpha = non_negative(alpha=alpha)
-        self.beta = non_negative(beta=beta)
-        self.gamma = non_negative(gamma=gamma)
+        self.rho = check_non_negative("rho", rho)
+        self.rho_perturb = check_non_negative("rho_perturb", rho_perturb)
+        self.alpha = check_non_negative("alpha", alpha)
+        self.beta = check_non_negative("beta", beta)
+        self.gamma = check_non_negative("gamma", gamma)
         if variant not in _VARIANTS:
             raise ValueError(
                 f"`variant` must be one of {_VARIANTS}. Received: {variant=}"

@@ -2,7 +2,7 @@
 
 from keras.saving import register_keras_serializable
 
-from lrlearn.regularizers.regularizer import non_negative
+from lrlearn.checks import check_non_negative
 from lrlearn.regularizers.sam import SAM
 from lrlearn.regularizers.vectors import add, perpendicular
 
@@ -46,7 +46,7 @@ class GSAM(SAM):
 
     def __init__(self, rho=0.05, alpha=0.4, relative=False):
         super().__init__(rho, relative)
-        self.alpha = non_negative(alpha=alpha)
+        self.alpha = check_non_negative("alpha", alpha)
 
     def field(self, loss_fn, params, loss, g):
         """See `Regularizer`."""

@@ -3,7 +3,8 @@
 from keras import ops
 from keras.saving import register_keras_serializable
 
-from lrlearn.regularizers.regularizer import Regularizer, non_negative
+from lrlearn.checks import check_non_negative
+from lrlearn.regularizers.regularizer import Regularizer
 from lrlearn.regularizers.vectors import add, dot
 
 
@@ -36,7 +37,7 @@ class L2(Regularizer):
     """
 
     def __init__(self, weight=1e-4):
-        self.weight = non_negative(weight=weight)
+        self.weight = check_non_negative("weight", weight)
 
     def field(self, loss_fn, params, loss, g):
         """See `Regularizer`."""

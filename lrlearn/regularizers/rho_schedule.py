@@ -3,11 +3,12 @@
 from keras import ops
 from keras.saving import register_keras_serializable
 
-from lrlearn.regularizers.regularizer import non_negative
+from lrlearn.checks import check_non_negative
+from lrlearn.configurable import Configurable
 
 
 @register_keras_serializable(package="lrlearn")
-class RhoSchedule:
+class RhoSchedule(Configurable):
     r"""A perturbation radius that is linear in the learning rate $\eta_t$.
 
     $$\rho_t = \max\!\left(0,\ \rho_{\min} + (\rho_{\max} - \rho_{\min})
@@ -35,10 +36,10 @@ class RhoSchedule:
     """
 
     def __init__(self, rho_min, rho_max, lr_min=0.0, lr_max=1.0):
-        self.rho_min = non_negative(rho_min=rho_min)
-        self.rho_max = non_negative(rho_max=rho_max)
-        self.lr_min = non_negative(lr_min=lr_min)
-        self.lr_max = non_negative(lr_max=lr_max)
+        self.rho_min = check_non_negative("rho_min", rho_min)
+        self.rho_max = check_non_negative("rho_max", rho_max)
+        self.lr_min = check_non_negative("lr_min", lr_min)
+        self.lr_max = check_non_negative("lr_max", lr_max)
         if self.lr_max <= self.lr_min:
             raise ValueError(
                 f"`lr_max` must be above `lr_min`. Received: {lr_max=}, {lr_min=}"
@@ -57,8 +58,3 @@ class RhoSchedule:
             "lr_min": self.lr_min,
             "lr_max": self.lr_max,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        """Returns the schedule of a `get_config` dict."""
-        return cls(**config)

@@ -3,8 +3,9 @@
 from keras import ops, saving
 from keras.optimizers.schedules import LearningRateSchedule
 
+from lrlearn.checks import check_non_negative
 from lrlearn.regularizers.gradients import value_and_gradients
-from lrlearn.regularizers.regularizer import Regularizer, non_negative
+from lrlearn.regularizers.regularizer import Regularizer
 from lrlearn.regularizers.rho_schedule import RhoSchedule
 from lrlearn.regularizers.vectors import ascend, norm
 
@@ -46,7 +47,9 @@ class SAM(Regularizer):
 
     def __init__(self, rho=0.05, relative=False):
         self.relative = relative
-        self.rho = rho if isinstance(rho, _SCHEDULES) else non_negative(rho=rho)
+        self.rho = (
+            rho if isinstance(rho, _SCHEDULES) else check_non_negative("rho", rho)
+        )
 
     def field(self, loss_fn, params, loss, g):
         """See `Regularizer`."""
@@ -96,7 +99,7 @@ class SAM(Regularizer):
         if isinstance(self.rho, _SCHEDULES):
             raise ValueError(
                 "`rho` must be a number here; call `resolve` first. "
-                f"Received: rho={type(self.rho).__name__}({self.rho.get_config()})"
+                f"Received: rho={self.rho!r}"
             )
         return self.rho
 

@@ -3,14 +3,16 @@
 import numpy as np
 from keras import ops
 
+from lrlearn.checks import check_count
+
 
 def check_units(units):
     """Returns layers' sizes as a tuple; raises a `ValueError` if they are none."""
-    if not units or not all(isinstance(size, int) and size > 0 for size in units):
+    if not isinstance(units, tuple | list) or not units:
         raise ValueError(
-            f"`units` must be positive integers, one a layer. Received: {units=}"
+            f"`units` must be a tuple of integers, one a layer. Received: {units=}"
         )
-    return tuple(units)
+    return tuple(check_count("units", size) for size in units)
 
 
 def shapes(units, inputs):

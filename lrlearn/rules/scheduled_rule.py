@@ -87,6 +87,8 @@ class ScheduledRule(UpdateRule):
 
     def dial(self, run):
         """See `UpdateRule`: the rule's default if it is not told."""
+        if self._default is None:
+            return super().dial(run)
         return ops.where(run.rho < 0, self._default(run.epochs), run.rho)
 
     def init_memory(self, n):

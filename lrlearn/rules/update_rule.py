@@ -26,7 +26,8 @@ class UpdateRule(Configurable):
     along the last axis (`[n]`, `[features, n]`, `[units, n]`): on a CPU this is the
     fast layout. All computation is in float32.
 
-    Subclasses implement `init_theta`, `initial_state`, `update` and `get_config`.
+    Subclasses implement `init_theta`, `initial_state`, `update` and `get_config`, and
+    `init_statistics` if the state has statistics of whole tensors.
     `CoordinatewiseRule` is for those that take each coordinate by itself.
 
     Attributes:

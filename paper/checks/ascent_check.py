@@ -1,13 +1,11 @@
 """Compares the cheap search for sharp points with the thorough one.
 
-    python -m paper.checks.ascent_check --output=paper/results
+    python -m paper.checks.ascent_check
 
 Trains networks on 1,000 images with 20 % wrong labels, and compares `StackedSharpness`
 with `SharpnessEvaluator`. Writes `ascent_check.csv`, one row a run, number of steps and
 ball, its ratios cheap to thorough, and `ascent_check.json` (command, commit, versions).
 """
-
-import json
 
 import keras
 import numpy as np
@@ -22,7 +20,7 @@ from lrlearn.evaluation.stacked_sharpness import RADII, StackedSharpness
 from paper.grid.optimizers import LEARNED
 
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Number of seeds.", lower_bound=1)
-_OUTPUT = flags.DEFINE_string("output", "paper/results", "Output directory.")
+_OUTPUT = flags.DEFINE_string("output", "runs/checks", "Output directory.")
 
 _TASKS = ("mnist/mlp", "mnist/mlp_relu")
 _TRAINING_STEPS = 500
@@ -37,10 +35,9 @@ def main():
     """Trains, measures and writes by the flags."""
     output = cli.output_directory(_OUTPUT.value)
     # Before anything is written, which would make the tree look changed.
-    provenance = json.dumps(cli.provenance(), indent=2)
+    origin = cli.provenance()
     frame = pd.concat([_ratios(name) for name in _TASKS], ignore_index=True)
-    frame.to_csv(output / "ascent_check.csv", index=False, float_format="%.6g")
-    (output / "ascent_check.json").write_text(provenance + "\n")
+    cli.write_table(output / "ascent_check.csv", frame, origin, "%.6g")
     columns = [f"{name}_ratio" for name in _MAXIMA]
     groups = frame.groupby(["steps", "ball", "radius"], sort=False)[columns]
     print(groups.agg(["median", "min"]).round(3).to_string())

@@ -15,7 +15,6 @@ that were run. What the tasks of meta-training would choose is printed besides.
 """
 
 import itertools
-import json
 import pathlib
 
 import numpy as np
@@ -26,7 +25,6 @@ from tqdm.auto import tqdm
 import lrlearn
 from binaries import cli
 from lrlearn.evaluation import Training
-from lrlearn.files import write_atomically
 from lrlearn.rules.run import DialDefault
 from lrlearn.tasks import load_collection
 from paper.grid.grid import GRIDS, MetaTraining
@@ -58,7 +56,7 @@ _SETTINGS = flags.DEFINE_list(
 )
 _STEPS = flags.DEFINE_list("steps", ["200", "700", "2000"], "Lengths of the runs.")
 _SEEDS = flags.DEFINE_integer("seeds", 1, "Number of seeds.")
-_OUTPUT = flags.DEFINE_string("output", "paper/results/dial_default", "Directory.")
+_OUTPUT = flags.DEFINE_string("output", "runs/dial_default", "Directory.")
 
 _KEYS = ["task", "steps", "epochs", "rho"]
 _FIRST, _LAST = (1, 2, 5, 10, 20), (10, 20, 50, 100)
@@ -69,16 +67,18 @@ def main():
     paths = _paths()
     output = cli.output_directory(_OUTPUT.value)
     # Before anything is written, which would make the tree look changed.
-    provenance = json.dumps(cli.provenance(), indent=2)
+    origin = cli.provenance()
+    steps, settings = cli.numbers(_STEPS, int), cli.numbers(_SETTINGS)
     tasks = {task.name: task for task in load_collection(_COLLECTION.value)}
     tasks |= {name: load_task(_GRID_TASKS[name]) for name in _TASKS.value}
     for path in paths:
         table = output / f"{path.name}.csv"
         if not table.exists():
             cases = tqdm(tasks.items(), desc=path.name, unit="task")
-            runs = pd.DataFrame(row for case in cases for row in _runs(path, *case))
-            table.with_suffix(".json").write_text(provenance + "\n")
-            write_atomically(table, runs.to_csv(index=False, float_format="%.6g"))
+            runs = pd.DataFrame(
+                row for case in cases for row in _runs(path, *case, steps, settings)
+            )
+            cli.write_table(table, runs, origin, "%.6g")
     for teacher, runs in by_teacher(output).items():
         groups = np.where(runs["task"].isin(_GRID_TASKS), "the grid", "meta-training")
         for group, found in runs.groupby(groups, sort=False):
@@ -127,18 +127,17 @@ def candidates(runs):
     return table.sort_values("validation_accuracy", ascending=False)
 
 
-def _runs(preset, name, task):
+def _runs(preset, name, task, lengths, settings):
     """Yields the end of each run, a dict."""
     optimizer = lrlearn.LearnedOptimizer.from_preset(preset)
     training = Training(task, optimizer, count=_SEEDS.value)
     seeds = list(range(_SEEDS.value))
-    for steps, rho in itertools.product(_STEPS.value, _SETTINGS.value):
-        steps = int(steps)
+    for steps, rho in itertools.product(lengths, settings):
         training.start(seeds, steps=steps)
-        optimizer.rho = float(rho)
+        optimizer.rho = rho
         training.train(steps)
         names = {"task": name, "steps": steps}
-        names |= {"epochs": optimizer.epochs, "rho": float(rho)}
+        names |= {"epochs": optimizer.epochs, "rho": rho}
         for seed, end in zip(seeds, training.evaluate(), strict=True):
             yield {**names, "seed": seed, **end}
 

@@ -1,6 +1,6 @@
 r"""Measures how often intervals of `hierarchical_bootstrap` contain the true mean.
 
-    python -m paper.checks.interval_coverage --output=paper/results
+    python -m paper.checks.interval_coverage
 
 Simulates paired differences on nine tasks, at 2, 3, 5 and 10 meta-seeds with as many
 seeds (3 at least), whose true mean over tasks is 0:
@@ -9,8 +9,6 @@ all parts standard normal times the square root of their share of the variance. 
 `crossed` a meta-seed matters on each task anew, in `shared` on all tasks alike. Writes
 `interval_coverage.csv` and `interval_coverage.json` (command, commit, versions).
 """
-
-import json
 
 import numpy as np
 import pandas as pd
@@ -22,7 +20,7 @@ from lrlearn.evaluation.bootstrap import hierarchical_bootstrap
 
 _COUNT = flags.DEFINE_integer("count", 2000, "Simulated grids.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the simulation.", lower_bound=0)
-_OUTPUT = flags.DEFINE_string("output", "paper/results", "Output directory.")
+_OUTPUT = flags.DEFINE_string("output", "runs/checks", "Output directory.")
 
 _TASKS = 9
 _SIZES = ((2, 3), (3, 3), (5, 5), (10, 10))
@@ -34,7 +32,7 @@ def main():
     """Simulates and writes by the flags."""
     output = cli.output_directory(_OUTPUT.value)
     # Before anything is written, which would make the tree look changed.
-    provenance = json.dumps(cli.provenance(), indent=2)
+    origin = cli.provenance()
     rng = np.random.default_rng(_SEED.value)
     rows = [
         {"variance": name, "meta_seeds": m, "seeds": s, "count": _COUNT.value}
@@ -43,8 +41,7 @@ def main():
         for m, s in tqdm(_SIZES, desc=name)
     ]
     frame = pd.DataFrame(rows)
-    frame.to_csv(output / "interval_coverage.csv", index=False, float_format="%.3f")
-    (output / "interval_coverage.json").write_text(provenance + "\n")
+    cli.write_table(output / "interval_coverage.csv", frame, origin, "%.3f")
     print(frame.to_string(index=False))
 
 

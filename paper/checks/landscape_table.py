@@ -6,8 +6,6 @@ Writes `table.csv`, one row a run, and `table.json` (settings and versions), and
 the rows of the table in `paper/results/landscape/README.md`.
 """
 
-import json
-
 import keras
 import pandas as pd
 import tensorflow as tf
@@ -29,14 +27,14 @@ _SEEDS = (0, 1, 2)
 def main():
     """Trains and measures by the flags."""
     output = cli.output_directory(_OUTPUT.value)
+    # Before anything is written, which would make the tree look changed.
+    origin = cli.provenance()
     task = lrlearn.tasks.load("digits/mlp", train_size=500, label_noise=0.2)
     rows = []
     for name, training in tqdm(_trainings(task).items(), unit="optimizer"):
         rows += [{"optimizer": name, **_measure(training, seed)} for seed in _SEEDS]
     frame = pd.DataFrame(rows)
-    frame.to_csv(output / "table.csv", index=False)
-    provenance = json.dumps(cli.provenance(), indent=2)
-    (output / "table.json").write_text(provenance + "\n")
+    cli.write_table(output / "table.csv", frame, origin)
     print(*_table(frame), sep="\n")
 
 

@@ -6,8 +6,6 @@ Each preset runs once told the length, and once not. Writes one row a record.
 """
 
 import itertools
-import json
-import pathlib
 
 import numpy as np
 import pandas as pd
@@ -21,20 +19,18 @@ from lrlearn.evaluation import Training
 _TASKS = flags.DEFINE_list("tasks", ["mnist/mlp", "mnist/mlp_relu"], "Tasks.")
 _PRESETS = flags.DEFINE_list("presets", None, "Presets or directories; default: all.")
 _STEPS = flags.DEFINE_integer("steps", 10_000, "Number of steps.")
-_OUTPUT = flags.DEFINE_string("output", "paper/results", "Output directory.")
+_OUTPUT = flags.DEFINE_string("output", "runs/checks", "Output directory.")
 
 
 def main():
     """Runs the check by the flags."""
-    # Before anything is written: results are a part of the tree.
-    provenance = json.dumps(cli.provenance(), indent=2)
+    output = cli.output_directory(_OUTPUT.value)
+    # Before anything is written, which would make the tree look changed.
+    origin = cli.provenance()
     presets = _PRESETS.value or sorted(lrlearn.LearnedOptimizer.presets)
     cases = list(itertools.product(_TASKS.value, presets))
     frame = pd.concat([run(*case) for case in tqdm(cases)], ignore_index=True)
-    output = pathlib.Path(_OUTPUT.value)
-    output.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(output / "long_runs.csv", index=False)
-    (output / "long_runs.json").write_text(provenance + "\n")
+    cli.write_table(output / "long_runs.csv", frame, origin)
     groups = frame.groupby(["task", "preset", "told"])
     summary = groups.agg(
         largest_train_loss=("train_loss", lambda loss: np.max(loss.fillna(np.inf))),

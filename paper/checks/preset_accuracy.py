@@ -7,9 +7,6 @@ r"""Accuracy of every preset on MNIST beside Adam, at its default and tuned.
 Writes a CSV file with one row a run and record, and prints means over seeds.
 """
 
-import json
-import pathlib
-
 import keras
 import pandas as pd
 from absl import flags
@@ -26,7 +23,7 @@ _LABEL_NOISE = flags.DEFINE_float("label_noise", 0.0, "Fraction of wrong labels.
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Batch size.")
 _STEPS = flags.DEFINE_list("steps", ["200", "1000"], "Steps at which to evaluate.")
 _SEEDS = flags.DEFINE_integer("seeds", 5, "Number of seeds.")
-_OUTPUT = flags.DEFINE_string("output", "paper/results", "Output directory.")
+_OUTPUT = flags.DEFINE_string("output", "runs/checks", "Output directory.")
 _NAME = flags.DEFINE_string("name", "preset_accuracy", "Name of the files.")
 
 _DEFAULT_RATE = 0.001  # Keras's
@@ -36,9 +33,11 @@ _TUNING_SEEDS = (1000, 1001)
 
 def main():
     """Runs the benchmark by the flags."""
-    # Before anything is written: results are a part of the tree.
-    provenance = json.dumps(cli.provenance(), indent=2)
+    output = cli.output_directory(_OUTPUT.value)
+    # Before anything is written, which would make the tree look changed.
+    origin = cli.provenance()
     presets = _PRESETS.value or sorted(lrlearn.LearnedOptimizer.presets)
+    steps = cli.numbers(_STEPS, int)
     rows = []
     for name in _TASKS.value:
         task = lrlearn.tasks.load(
@@ -47,27 +46,24 @@ def main():
             label_noise=_LABEL_NOISE.value,
             batch_size=_BATCH_SIZE.value,
         )
-        rows += _adam(task)
+        rows += _adam(task, steps)
         for preset in tqdm(presets, desc=name, unit="preset"):
             optimizer = lrlearn.LearnedOptimizer.from_preset(preset)
-            rows += _runs(task, preset, Training(task, optimizer), _steps())
+            rows += _runs(task, preset, Training(task, optimizer), steps)
     frame = pd.concat(rows, ignore_index=True)
-    output = pathlib.Path(_OUTPUT.value)
-    output.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(output / f"{_NAME.value}.csv", index=False)
-    (output / f"{_NAME.value}.json").write_text(provenance + "\n")
+    cli.write_table(output / f"{_NAME.value}.csv", frame, origin)
     metrics = ["validation_accuracy", "test_accuracy", "train_loss"]
     summary = summarize(frame, ["task", "step", "optimizer"], metrics)
     print(summary.round(4).to_string())
 
 
-def _adam(task):
+def _adam(task, steps):
     """Adam at its default learning rate, and tuned for each number of steps."""
     training = Training(task, keras.optimizers.Adam())
-    rows = _runs(task, "adam_default", training, _steps(), _DEFAULT_RATE)
-    for steps in _steps():
-        rate, _ = tune_learning_rate(training, _RATES, steps, _TUNING_SEEDS)
-        rows += _runs(task, "adam", training, [steps], rate)
+    rows = _runs(task, "adam_default", training, steps, _DEFAULT_RATE)
+    for number in steps:
+        rate, _ = tune_learning_rate(training, _RATES, number, _TUNING_SEEDS)
+        rows += _runs(task, "adam", training, [number], rate)
     return rows
 
 
@@ -75,10 +71,6 @@ def _runs(task, name, training, steps, rate=None):
     keys = {"task": task.name, "optimizer": name, "learning_rate": rate}
     tables = [training.run(number, range(_SEEDS.value), rate) for number in steps]
     return [table[table["step"] > 0].assign(**keys) for table in tables]
-
-
-def _steps():
-    return [int(steps) for steps in _STEPS.value]
 
 
 if __name__ == "__main__":

@@ -198,10 +198,10 @@ TEACHERS = {
 }
 # Of the dial that a teacher has, by epochs; chosen by `paper.checks.dial_default`.
 DEFAULT_RHO = {
-    "SAM": ((10, 0.0), (100, 0.1)),
-    "GSAM": ((20, 0.0), (100, 0.075)),
-    "GAM": ((20, 0.0), (100, 0.02)),
-    "L2": ((10, 0.0), (100, 0.05)),
+    "SAM": ((20, 0.0), (100, 0.1)),
+    "GSAM": ((10, 0.0), (100, 0.075)),
+    "GAM": ((10, 0.0), (50, 0.2)),
+    "L2": ((10, 0.0), (50, 0.1)),
 }
 RULES = ("MLP", "LSTM")
 

@@ -24,6 +24,18 @@ def provenance(rows):
     return {name: list(dict.fromkeys(texts)) for name, texts in values.items()}
 
 
+def meta_trained_by(rows):
+    """Returns commits and commands of meta-trainings that were read from presets.
+
+    They are a dict of lists, `"commit"` and `"command"`, of distinct values.
+    """
+    origins = [row["meta_trained_by"] for row in rows if "meta_trained_by" in row]
+    return {
+        name: list(dict.fromkeys(origin[name] for origin in origins))
+        for name in ("commit", "command")
+    }
+
+
 def missing(study):
     """Returns the number of runs of the whole grid, and which of them are missing.
 

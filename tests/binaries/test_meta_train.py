@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from absl import flags
+from absl.testing import flagsaver
 
 import lrlearn
 
@@ -189,6 +191,29 @@ def test_the_mlp_rule_by_pes(meta_train, tmp_path):
     assert outcome.code == 0
     optimizer = lrlearn.LearnedOptimizer.from_preset(tmp_path / "run" / "preset")
     assert optimizer.rule.get_config() == {"units": 2, "horizon": 4}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sigma"), [(["--estimator=nres"], 0.02), (["--sigma=0.1"], 0.1)]
+)
+def test_flags_change_the_recipe_and_leave_the_rest(program, arguments, sigma):
+    """The estimator of the recipe keeps its other arguments."""
+    with flagsaver.flagsaver():
+        flags.FLAGS(["meta_train", "--rule=scheduled_mlp", *arguments])
+        estimator = program._estimator(lrlearn.meta.Recipe.of(program._rule({})))
+    assert estimator.get_config() == {"sigma": sigma, "limit": 1.0}
+
+
+def test_names_of_estimators_are_those_of_the_library(program):
+    """They stand twice, for the library takes seconds to import."""
+    names = flags.FLAGS["estimator"].parser.enum_values
+    assert names == lrlearn.meta.estimators.names()
+
+
+def test_meta_validation_may_be_left_out(meta_train, tmp_path):
+    assert meta_train("--validation_every=0", "--steps=1").code == 0
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert len(history) == 1 and history.get("score", history["skipped"]).sum() == 0
 
 
 def test_one_number_is_least_and_most(meta_train, tmp_path):

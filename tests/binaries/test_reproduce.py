@@ -84,9 +84,13 @@ def test_flags_that_change_a_grid(run, calls, reports):
     digits = GRIDS["digits"]
     how = dataclasses.replace(digits.meta_training, steps=7)
     expected = dataclasses.replace(
-        digits, meta_training=how, horizons=(("*", (8,)),), seeds=2
+        digits,
+        name="digits_changed",
+        meta_training=how,
+        horizons=(("*", (8,)),),
+        seeds=2,
     )
-    assert [call[0] for call in calls] == [expected]
+    assert [call[:2] for call in calls] == [(expected, "runs/digits_changed")]
 
 
 def test_operations_run_one_at_a_time(run, calls, reports, monkeypatch):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lrlearn.evaluation import mean_interval, summarize
+from lrlearn.evaluation import hierarchical_bootstrap, mean_interval, summarize
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.95])
@@ -29,6 +29,15 @@ def test_interval_covers_the_mean():
     intervals = (mean_interval(sample) for sample in samples)
     covered = np.mean([abs(mean - 3.0) <= width for mean, width in intervals])
     assert covered == pytest.approx(0.95, abs=0.015)  # three standard errors
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95, math.nan, "0.95"])
+def test_confidence_is_a_fraction(confidence):
+    message = f"`confidence` must be between 0 and 1. Received: {confidence=!r}"
+    for function in (mean_interval, hierarchical_bootstrap):
+        with pytest.raises(ValueError) as error:
+            function([1.0, 2.0], confidence)
+        assert str(error.value) == message
 
 
 def test_single_value_has_no_interval():

@@ -45,6 +45,20 @@ def make_task(model_fn=dense, **data):
     )
 
 
+def test_one_output_has_no_accuracy():
+    """Whole numbers are no classes there: an accuracy would count the zeros."""
+    data = np.ones((20, 3), "float32"), np.arange(20) % 2
+    task = lrlearn.tasks.Task(
+        lambda: keras.Sequential([keras.Input([3]), keras.layers.Dense(1)]),
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        train=data,
+        batch_size=5,
+    )
+    records = Training(task, "sgd").run(2, seeds=0)
+    assert records["train_accuracy"].isna().all()
+    assert np.isfinite(records["train_loss"]).all()
+
+
 def batches(task, steps, seed):
     """Returns the batches that a run is documented to draw."""
     for step in range(steps):

@@ -136,7 +136,7 @@ def test_seeds_must_be_as_many_as_runs():
         training.start([0])
 
 
-def test_any_number_of_seeds_is_run_in_groups():
+def test_seeds_are_run_in_groups():
     task = make_task()
     together = Training(task, OPTIMIZERS["adam"](), count=2)
     alone = Training(task, OPTIMIZERS["adam"]())
@@ -144,6 +144,30 @@ def test_any_number_of_seeds_is_run_in_groups():
     expected = expected.sort_values(["seed", "step"], ignore_index=True)
     found = found.sort_values(["seed", "step"], ignore_index=True)
     np.testing.assert_allclose(found, expected, rtol=2e-5)
+
+
+def test_groups_of_seeds_are_whole():
+    """That is said before anything is trained."""
+    training = Training(make_task(), "sgd", count=2)
+    with pytest.raises(ValueError, match="must be a multiple of 2 integers"):
+        training.run(3, [5, 6, 7])
+    with pytest.raises(ValueError, match="`start` must be called before `train`"):
+        training.train(3)
+
+
+def test_no_step_is_taken_twice():
+    training = Training(make_task(), "sgd")
+    training.start([0])
+    training.train(3)
+    with pytest.raises(ValueError, match="must be an integer >= 3. Received: until=2"):
+        training.train(2)
+
+
+def test_an_optimizer_is_new():
+    optimizer = OPTIMIZERS["sgd"]()
+    Training(make_task(), optimizer)
+    with pytest.raises(ValueError, match="`optimizer` must be new"):
+        Training(make_task(), optimizer)
 
 
 def test_names_will_do_for_an_optimizer_and_a_regularizer():
@@ -165,8 +189,10 @@ def test_arguments_must_be_valid(arguments, message):
         Training(make_task(), "sgd", **arguments)
 
 
-@pytest.mark.parametrize("argument", ["steps", "record_every"])
-def test_counts_of_steps_must_be_valid(argument):
+@pytest.mark.parametrize(
+    ("argument", "value"), [("steps", -1), ("record_every", -1), ("record_every", 0)]
+)
+def test_counts_of_steps_must_be_valid(argument, value):
     arguments = {"steps": 4, "seeds": 0, argument: -1}
     with pytest.raises(ValueError, match=f"`{argument}` must be an integer >= 1"):
         Training(make_task(), "sgd").run(**arguments)

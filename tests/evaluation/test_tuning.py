@@ -1,6 +1,7 @@
 """Learning rates are chosen on validation data and on nothing else."""
 
 import math
+import types
 
 import keras
 import numpy as np
@@ -13,6 +14,8 @@ from lrlearn.evaluation import Training, tune_learning_rate
 
 class Recorded:
     """Stands for a `Training`: the outcome of a run is looked up."""
+
+    task = types.SimpleNamespace(validation=())
 
     def __init__(self, outcomes):
         self.outcomes, self.calls = outcomes, []
@@ -55,6 +58,14 @@ def test_choice(outcomes, best):
     assert training.calls == [(7, [0, 1], r) for r in (0.1, 0.2)]
     assert len(trials) == 4
     assert list(trials["learning_rate"]) == [0.1, 0.1, 0.2, 0.2]
+
+
+def test_a_task_needs_validation_data():
+    """That is said before anything is trained."""
+    training = Recorded({})
+    training.task = types.SimpleNamespace(validation=None, name="mine")
+    with pytest.raises(ValueError, match="with validation data. Received: mine"):
+        tune_learning_rate(training, [0.1], 7, [0])
 
 
 def test_a_task_without_test_data_can_be_tuned():

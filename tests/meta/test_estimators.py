@@ -301,7 +301,7 @@ def test_get():
     assert estimators.names() == ["es", "full_tape", "nres", "pes", "replay"]
     with pytest.raises(ValueError, match=r"one of \['es', .*'replay'\].*'tape'"):
         estimators.get("tape")
-    with pytest.raises(ValueError, match="`coordinates` must be positive or None"):
+    with pytest.raises(ValueError, match="`coordinates` must be an integer >= 1"):
         Replay(0)
-    with pytest.raises(ValueError, match="`segment` must be positive or None"):
+    with pytest.raises(ValueError, match="`segment` must be an integer >= 1"):
         Replay(segment=0)

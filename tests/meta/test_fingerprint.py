@@ -11,8 +11,8 @@ from lrlearn.tasks import Task
 from tests.meta.problems import X, Y, mlp
 
 
-def _dense(activation, units=4):
-    return lambda: keras.layers.Dense(units, activation)
+def _dense(activation, units=4, **kwargs):
+    return lambda: keras.layers.Dense(units, activation, **kwargs)
 
 
 def _nested(activation):
@@ -47,8 +47,9 @@ def test_same_task():
         mlp(_dense("tanh"), batch_size=16),
         mlp(_dense("tanh"), validation=False),
         mlp(_dense("tanh"), loss="mae"),
+        mlp(_dense("tanh", dtype="mixed_bfloat16")),
     ],
-    ids=["activation", "units", "name", "batch size", "validation", "loss"],
+    ids=["activation", "units", "name", "batch size", "validation", "loss", "dtype"],
 )
 def test_other_task(other):
     """Each difference shows."""

@@ -227,7 +227,7 @@ def test_the_field_is_taken_on_the_meta_split():
 
 def _unroll(p, steps, start=None):
     start = start_of(p) if start is None else start
-    return unroll(p, theta_of(RULE), start, SEED, steps, p.evaluate_field)
+    return unroll(p, theta_of(RULE), start, SEED, steps)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,15 @@ def test_a_trainer_follows_the_recipe_of_its_rule(rule, estimator):
     assert other.settings.unroll == FAST["unroll"]
 
 
+def test_meta_validation_is_as_long_as_a_given_horizon():
+    """Not as the recipe's own, in which the rule would be past its horizon."""
+    recipe = Recipe.of(ScheduledMLP())
+    assert recipe.meta_settings().validation_steps == 1000
+    assert recipe.meta_settings(horizon=(50, 200)).validation_steps == 100
+    both = recipe.meta_settings(horizon=(50, 200), validation_steps=7)
+    assert both.validation_steps == 7
+
+
 def test_the_learning_rate_warms_up_and_decays():
     """From 0 to the largest in 50 meta-steps, then as a cosine to 2 % of it."""
     recipe = Recipe.of(ScheduledMLP())

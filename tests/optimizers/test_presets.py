@@ -78,7 +78,7 @@ def test_names_come_before_directories(home, directory, monkeypatch, rule):
 def test_round_trip(make_optimizer, tmp_path):
     """What was saved comes back: rule, weights, metadata; not the other arguments."""
     optimizer = make_optimizer(learning_rate=0.1)
-    optimizer.save_to_preset(tmp_path / "deep" / "er", METADATA)
+    optimizer.save_to_preset(tmp_path / "deep" / "er", **METADATA)
     copy = LearnedOptimizer.from_preset(tmp_path / "deep" / "er", clipnorm=1.0)
     assert copy.rule.get_config() == optimizer.rule.get_config()
     assert (float(copy.learning_rate), copy.clipnorm) == (1.0, 1.0)

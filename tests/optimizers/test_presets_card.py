@@ -12,7 +12,6 @@ METADATA = {
     "tasks": ["digits/mlp", "digits/cnn"],
     "horizon": [10, 30],
     "label_noise": 0.0,
-    "coordinates": None,
     "estimator": "pes",
     "licence": "MIT",
     "results": {"about": "Accuracy.", "rows": [{"steps": 5, "accuracy": 0.25}] * 2},
@@ -56,7 +55,7 @@ def test_what_a_card_says():
         "- Commit, + if the tree was changed: abc",
     ):
         assert line in lines, line
-    assert not any("not shown" in line or "Coordinates" in line for line in lines)
+    assert not any("not shown" in line for line in lines)
     assert "## Cost" not in lines and not any("RunLength" in line for line in lines)
 
 
@@ -125,7 +124,10 @@ def test_recipe(warm_up):
     config = _config(
         [("a", CROSSENTROPY, 40), ("b", CROSSENTROPY, 50)],
         regularizer={"class_name": "SAM", "config": {"rho": 0.3}},
-        meta_optimizer={"class": "Adam", "config": {"learning_rate": rate}},
+        meta_optimizer={
+            "class": "Adam",
+            "config": {"learning_rate": rate, "beta_1": 0.9, "beta_2": 0.9},
+        },
     )
     expected = {
         "tasks": ["a", "b"],
@@ -135,8 +137,8 @@ def test_recipe(warm_up):
         "regularizer": "sam",
         "regularizer_args": ["rho=0.3"],
         "estimator": "replay",
-        "coordinates": 9,
-        "sigma": None,
+        "estimator_args": ["coordinates=9"],
+        "meta_optimizer": "keras.optimizers.Adam(beta_2=0.9)",
         "horizon": [10, 30],
         "tasks_per_step": 4,
         "dial": [0.01, 0.1],
@@ -191,7 +193,7 @@ def test_rows_that_differ():
 def test_metadata_of_any_form(make_optimizer, tmp_path, results):
     """They are the user's: a card shows them as they are."""
     metadata = {key: results for key in ("results", "cost", "limits", "tasks")}
-    make_optimizer().save_to_preset(tmp_path / "mine", metadata)
+    make_optimizer().save_to_preset(tmp_path / "mine", **metadata)
     assert "# mine" in (tmp_path / "mine" / "README.md").read_text()
     assert presets.load_preset(tmp_path / "mine")[2]["results"] == results
 
@@ -201,5 +203,5 @@ def test_a_card_may_be_edited(directory):
     written = (directory / "README.md").read_text(encoding="utf-8")
     (directory / "README.md").write_bytes(b"\xff edited")
     optimizer = LearnedOptimizer.from_preset(directory)
-    optimizer.save_to_preset(directory, presets.load_preset(directory)[2])
+    optimizer.save_to_preset(directory, **presets.load_preset(directory)[2])
     assert (directory / "README.md").read_text(encoding="utf-8") == written

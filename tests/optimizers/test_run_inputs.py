@@ -201,6 +201,15 @@ def test_config(told):
     assert not TOLD.keys() & LearnedOptimizer(CoordinatewiseLSTM()).get_config().keys()
 
 
+def test_a_copy_has_the_default_of_the_dial():
+    """Not what it comes to for the epochs that are known by now."""
+    rule = ScheduledMLP(units=4, default_rho=[(10, 0.1), (100, 0.2)])
+    optimizer = LearnedOptimizer.from_config(LearnedOptimizer(rule).get_config())
+    assert optimizer.rho == pytest.approx(0.1)
+    optimizer.epochs = 100
+    assert optimizer.rho == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize(
     "duplicate",
     [copy.copy, copy.deepcopy, lambda optimizer: pickle.loads(pickle.dumps(optimizer))],
@@ -293,6 +302,24 @@ class _Norms(UpdateRule):
 
     def get_config(self):
         return {}
+
+
+class _Forgetful(_Norms):
+    """Lacks a method: its statistics are in `initial_state` alone."""
+
+    def initial_state(self, shapes):
+        return {**super().initial_state(shapes), "statistics": {"n": ops.zeros((1, 1))}}
+
+    def init_statistics(self, shapes):
+        return {}
+
+
+def test_statistics_are_those_of_the_state():
+    rule = _Forgetful()
+    optimizer = LearnedOptimizer(rule, rule.init_theta())
+    message = r"`init_statistics` of _Forgetful must .*\['n'\]. Received: \[\]"
+    with pytest.raises(ValueError, match=message):
+        optimizer.build([keras.Variable([1.0, 2.0])])
 
 
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")

@@ -105,6 +105,14 @@ def test_unknown_length_again(train, unknown):
     assert first is None and others == [(5 * STEPS, 5)] * 2
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_nothing_of_a_run_that_is_over_is_left(train, unknown):
+    """Its epochs would set the dial."""
+    optimizer = _optimizer(total_steps=1, epochs=1)
+    train(optimizer, data=unknown, epochs=2)
+    assert train(optimizer, data=unknown, epochs=2)[0] == (None, None)
+
+
 def test_second_fit(train):
     """What is done counts."""
     optimizer = _optimizer()

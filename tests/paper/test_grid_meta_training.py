@@ -73,7 +73,7 @@ def test_a_preset_stands_for_its_meta_training(tmp_path):
     learned, how = LEARNED["MLP SAM"], SMALL.meta_training
     trainer, steps = meta_training.make_trainer(learned, 1, how)
     trainer.fit(steps, verbose=0)
-    trainer.save_preset(tmp_path / learned.preset, command="by hand")
+    trainer.save_to_preset(tmp_path / learned.preset, command="by hand")
     found = meta_training.trained(tmp_path / learned.preset, learned, 1, how)
     assert found["theta"] == meta_training.pack(trainer.theta)
     assert found["score"] == trainer.history.best["score"]

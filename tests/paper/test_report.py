@@ -175,13 +175,31 @@ def test_sentences_that_must_be_there(text):
     assert "| LSTM-LO + SAM | LSTM SAM |" in found["Appendix G. Names"]
 
 
-def test_provenance(text, rows):
+def test_provenance(text):
     found = sections(text)["Appendix H. Provenance"]
     for part in ("0123456789", "2026-01-01", "keras 3", "Grid: made_up"):
         assert part in found
-    key = re.search(r"--grid=made_up --store=DIR --verify=(\S+)", found)[1]
-    assert key in {row["key"] for row in rows if row["kind"] == "run"}
     assert "python -m binaries.report" in found
+    assert "--verify" not in found  # nobody knows the grid
+    assert "Presets" not in found
+
+
+def test_provenance_of_presets_and_of_a_grid_that_is_known():
+    part = {"rules": ("LSTM",), **ADAM, "teachers": ("none",)}
+    rows = [{**row, "grid": "digits"} for row in make_rows(**SMALL, **part)]
+    origin = {"commit": "fedcba", "command": "python -m binaries.meta_train"}
+    rows = [
+        {**row, "meta_trained_by": origin} if row["kind"] == "meta" else row
+        for row in rows
+    ]
+    found = sections(text_of(rows))
+    provenance = found["Appendix H. Provenance"]
+    key = re.search(r"--grid=digits --store=DIR --verify=(\S+)", provenance)[1]
+    assert key in {row["key"] for row in rows if row["kind"] == "run"}
+    assert "meta-trained at fedcba" in provenance
+    assert origin["command"] in provenance.splitlines()
+    costs = found["Appendix E. Budgets and costs"]
+    assert "the seconds are those of reading" in costs
 
 
 def test_claims_that_are_one_are_named(text):

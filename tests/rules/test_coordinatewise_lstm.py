@@ -127,11 +127,12 @@ def test_an_untrained_adam_head_descends():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"units": ()}, "`units` must be positive integers"),
+        ({"units": ()}, "`units` must be a tuple of integers"),
+        ({"units": 20}, "`units` must be a tuple of integers.*Received: units=20"),
         ({"output_scale": float("nan")}, "`output_scale` must be a finite number"),
         ({"output_scale": "1"}, "`output_scale` must be .*Received: output_scale='1'"),
-        ({"units": (4, 0)}, r"`units` must be .* Received: units=\(4, 0\)"),
-        ({"units": (2.5,)}, "`units` must be positive integers"),
+        ({"units": (4, 0)}, "`units` must be an integer >= 1. Received: units=0"),
+        ({"units": (2.5,)}, "`units` must be an integer >= 1. Received: units=2.5"),
         ({"features": "raw"}, r"one of \('log', 'normalized'\).*features='raw'"),
         ({"output": "sgd"}, r"one of \('scaled', 'adam'\).*output='sgd'"),
         ({"output": "adam"}, "needs `features=\"normalized\"`.*features='log'"),

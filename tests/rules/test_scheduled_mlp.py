@@ -261,6 +261,8 @@ def test_the_dial(make):
         assert rule.theta_shapes()["schedule/kernel"] == (16, inputs)
         dial = () if default_rho is None else ("rho",)
         assert rule.run_inputs == ("total_steps", "epochs", *dial)
+        setting = float(rule.dial(Run().resolve(1)[0]))
+        assert setting == pytest.approx(default_rho or 0.0)
 
 
 @pytest.mark.parametrize(

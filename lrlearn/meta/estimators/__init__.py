@@ -1,5 +1,6 @@
 """Estimators of the meta-gradient."""
 
+from lrlearn.configurable import get_by_name
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
 from lrlearn.meta.estimators.evolution import ES, NRES, PES
 from lrlearn.meta.estimators.full_tape import FullTape
@@ -19,20 +20,13 @@ def get(identifier, **arguments):
     """Returns an `Estimator`.
 
     Args:
-        identifier: An `Estimator` or a name.
+        identifier: An `Estimator` or a name, in any case.
         **arguments: Arguments of the named estimator. Default to its own.
 
     Raises:
-        ValueError: If there is no such estimator.
+        ValueError: If there is no such estimator, or it does not take an argument.
     """
-    if isinstance(identifier, Estimator):
-        return identifier
-    if identifier not in names():
-        raise ValueError(
-            f"`estimator` must be an Estimator or one of {names()}. "
-            f"Received: {identifier!r}"
-        )
-    return _ESTIMATORS[identifier](**arguments)
+    return get_by_name("estimator", Estimator, _ESTIMATORS, identifier, arguments)
 
 
 __all__ = [

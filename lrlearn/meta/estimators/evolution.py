@@ -40,10 +40,8 @@ class _EvolutionStrategy(Estimator):
     together = True
 
     def __init__(self, sigma=0.01, limit=None):
-        check_positive("sigma", sigma)
-        if limit is not None:
-            check_positive("limit", limit)
-        self.sigma, self.limit = sigma, limit
+        self.sigma = check_positive("sigma", sigma)
+        self.limit = None if limit is None else check_positive("limit", limit)
 
     def estimate(self, objective, theta, optimizee, seed, steps):
         """See `Estimator`."""

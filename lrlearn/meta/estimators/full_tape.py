@@ -34,7 +34,6 @@ class FullTape(Estimator):
                 optimizee,
                 seed,
                 steps,
-                objective.evaluate_field,
                 {"product": Record(_product, ())},
                 self.through_features,
             )

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from lrlearn.checks import check_count
 from lrlearn.meta.estimators.estimator import Estimate, Estimator
 from lrlearn.meta.estimators.full_tape import FullTape
 from lrlearn.meta.unroll import Record, unroll
@@ -38,12 +39,11 @@ class Replay(Estimator):
     name = "replay"
 
     def __init__(self, coordinates=None, segment=None):
-        for name, value in (("coordinates", coordinates), ("segment", segment)):
-            if value is not None and value < 1:
-                raise ValueError(
-                    f"`{name}` must be positive or None. Received: {name}={value}"
-                )
-        self.coordinates, self.segment = coordinates, segment
+        counts = {"coordinates": coordinates, "segment": segment}
+        self.coordinates, self.segment = (
+            None if count is None else check_count(name, count)
+            for name, count in counts.items()
+        )
 
     def estimate(self, objective, theta, optimizee, seed, steps):
         """See `Estimator`."""
@@ -61,7 +61,6 @@ class Replay(Estimator):
             optimizee,
             seed,
             steps,
-            objective.evaluate_field,
             _records(take, x_shape, memory if segment < steps else {}, segment),
             return_features=True,
         )
