@@ -54,8 +54,8 @@ def get_by_name(kind, base, classes, identifier, arguments):
     name = identifier.lower() if isinstance(identifier, str) else None
     if name not in classes:
         raise ValueError(
-            f"`{kind}` must be a {base.__name__} or one of {tuple(classes)}. "
-            f"Received: {kind}={identifier!r}"
+            f"`{kind}` must be one of {tuple(classes)}, or an object of class "
+            f"{base.__name__}. Received: {kind}={identifier!r}"
         )
     valid = list(inspect.signature(classes[name]).parameters)
     if unknown := sorted(arguments.keys() - set(valid)):

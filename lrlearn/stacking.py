@@ -81,13 +81,18 @@ def unstack(structure, count=None):
     ]
 
 
-def is_sequential(params):
+def is_sequential(shapes, state=()):
     """Returns whether networks are computed faster one after another.
 
-    That holds for convolutions, whose stacked kernels have more than three axes:
-    stacked, they become grouped convolutions, several times as slow on CPUs.
+    That holds for convolutions: stacked, they become grouped convolutions, several
+    times as slow on CPUs. They are known by kernels of more than two axes. And random
+    draws, as of dropout, have no stacked form; their seeds are in the state.
+
+    Args:
+        shapes: Shapes of the parameters of one network.
+        state: Its other variables. Defaults to none.
     """
-    return any(w.shape.rank > 3 for w in params)
+    return any(len(shape) > 2 for shape in shapes) or len(state) > 0
 
 
 def scores(task, params, state, x, y):
@@ -101,7 +106,8 @@ def scores(task, params, state, x, y):
         loss, outputs, _ = task.evaluate_loss(*elements, x, y)
         return loss, outputs
 
-    loss, outputs = map_stacked(of_one, (params, state), is_sequential(params))
+    sequential = is_sequential([w.shape[1:] for w in params])
+    loss, outputs = map_stacked(of_one, (params, state), sequential)
     labels_only = y.dtype.is_integer and y.shape.rank == outputs.shape.rank - 2
     if not labels_only or outputs.shape[-1] == 1:
         return loss, tf.fill(tf.shape(loss), float("nan"))

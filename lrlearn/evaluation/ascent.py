@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lrlearn.evaluation.ball_model import new_direction, predict_gradient
 from lrlearn.evaluation.flat import increase, is_finite, project
-from lrlearn.regularizers.vectors import unit
+from lrlearn.vectors import unit
 
 _MOMENTUM = 0.75
 _PAIRS_ON_SPHERE, _PAIRS_AROUND_GRADIENT = 16, 4

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from lrlearn.regularizers.vectors import unit
+from lrlearn.vectors import unit
 
 _SHIFTS = np.geomspace(1e-10, 2.0, 500)
 

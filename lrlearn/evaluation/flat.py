@@ -4,7 +4,7 @@ import ml_dtypes
 import tensorflow as tf
 
 from lrlearn.regularizers.gradients import value_and_gradients
-from lrlearn.regularizers.vectors import flatten, norm
+from lrlearn.vectors import flatten, norm
 
 
 class Function:

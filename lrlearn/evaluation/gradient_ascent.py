@@ -8,7 +8,7 @@ from lrlearn.checks import check_count
 from lrlearn.evaluation import flat
 from lrlearn.evaluation.ascent import Ascent, AutoPGD
 from lrlearn.evaluation.validation import check_radius, warn_if_nan
-from lrlearn.regularizers.vectors import norm
+from lrlearn.vectors import norm
 
 _OBJECTIVES = ("loss", "gradient_norm")
 _METHODS = {"pga": Ascent, "apgd": AutoPGD}

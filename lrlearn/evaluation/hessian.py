@@ -10,7 +10,7 @@ from lrlearn.evaluation.measured_loss import model_loss
 from lrlearn.evaluation.power_iteration import power_iteration
 from lrlearn.evaluation.validation import warn_if_nan
 from lrlearn.models.training_loss import parameters
-from lrlearn.regularizers.vectors import unit
+from lrlearn.vectors import unit
 
 _CAUSE = "loss, its gradient or a product with its Hessian"
 

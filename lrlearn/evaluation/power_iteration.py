@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from lrlearn.evaluation import flat
-from lrlearn.regularizers.vectors import norm, unit
+from lrlearn.vectors import norm, unit
 
 # Factor of the tolerated residual: an eigenvalue so close need not be the top one.
 _MARGIN = 0.25

@@ -9,9 +9,9 @@ from lrlearn.evaluation.gradient_ascent import PGA
 from lrlearn.evaluation.measured_loss import model_loss
 from lrlearn.evaluation.validation import check_radii, warn_if_nan
 from lrlearn.models.training_loss import parameters
-from lrlearn.regularizers.vectors import unit
+from lrlearn.vectors import unit
 
-_RADII = (0.001, 0.005, 0.05, 0.1)
+FIXED_RADII = (0.001, 0.005, 0.05, 0.1)
 COLUMNS = (
     "clean_loss",
     "max_loss",
@@ -77,7 +77,7 @@ class SharpnessEvaluator:
         )
         self._rows = tf.function(self._measure, autograph=False)
 
-    def __call__(self, params, *args, radii=_RADII, relative=False, seed=0):
+    def __call__(self, params, *args, radii=FIXED_RADII, relative=False, seed=0):
         """Returns the sharpness around `params`.
 
         Args:
@@ -136,7 +136,7 @@ def sharpness(
     model,
     x,
     y=None,
-    radii=_RADII,
+    radii=FIXED_RADII,
     relative=False,
     loss=None,
     steps=20,

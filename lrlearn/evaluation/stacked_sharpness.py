@@ -6,12 +6,16 @@ import tensorflow as tf
 from lrlearn import stacking
 from lrlearn.checks import check_count
 from lrlearn.evaluation import flat
-from lrlearn.evaluation.sharpness_evaluator import COLUMNS, grow_with_radius
+from lrlearn.evaluation.sharpness_evaluator import (
+    COLUMNS,
+    FIXED_RADII,
+    grow_with_radius,
+)
 from lrlearn.evaluation.validation import check_radii, warn_if_nan
-from lrlearn.regularizers.vectors import flatten, norm, unit
+from lrlearn.vectors import flatten, norm, unit
 
 RADII = {
-    "fixed": (0.001, 0.005, 0.05, 0.1),
+    "fixed": FIXED_RADII,
     "relative": (0.005, 0.02),
     "adaptive": (0.1,),
 }
@@ -111,7 +115,7 @@ class StackedSharpness:
 
     def _measure(self, params, state):
         """Returns the columns, `[K, balls, columns]`."""
-        sequential = stacking.is_sequential(params)
+        sequential = stacking.is_sequential([w.shape[1:] for w in params])
         f0, balls, centre, defects = stacking.map_stacked(
             self._start, (params, state), sequential
         )

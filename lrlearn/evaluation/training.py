@@ -71,8 +71,8 @@ class Training:
         variables = task.variables(self.model)
         copies = [[_copies(group) for group in variables] for _ in range(1, count)]
         self._params, self._state = zip(variables, *copies, strict=True)
-        # Draws of dropout, from seeds in the state, have no stacked form.
-        self._one_by_one = is_sequential(stack(self._params)) or bool(self._state[0])
+        shapes = [w.shape for w in self._params[0]]
+        self._one_by_one = is_sequential(shapes, self._state[0])
         self.optimizer.build(_flat(self._params))
         self._fresh = [v.numpy() for v in self.optimizer.variables]
         self._steps, self._warm = tf.function(self._take_steps, autograph=False), set()

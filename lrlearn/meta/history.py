@@ -44,12 +44,15 @@ class MetaHistory:
         """Returns the history as a `pandas.DataFrame`."""
         return pd.DataFrame(self.history)
 
-    def to_array(self):
-        """Returns a float64 array `[rows, columns]`."""
-        return np.array(list(self.history.values()), "float64").T.copy()
+    def arrays(self):
+        """Returns all of it, a dict of names to NumPy arrays."""
+        rows = np.array(list(self.history.values()), "float64").T.copy()
+        return {"history": rows, "untrained_score": np.array(self.untrained_score)}
 
-    @classmethod
-    def from_array(cls, array):
-        """Returns the history of a `to_array`."""
-        rows = [dict(zip(cls.COLUMNS, map(float, row), strict=True)) for row in array]
-        return cls(rows)
+    def restore(self, arrays):
+        """Takes what `arrays` returned."""
+        self.rows = [
+            dict(zip(self.COLUMNS, map(float, row), strict=True))
+            for row in arrays["history"]
+        ]
+        self.untrained_score = float(arrays["untrained_score"])

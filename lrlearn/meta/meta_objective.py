@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from lrlearn.regularizers.gradients import value_and_gradients
-from lrlearn.regularizers.vectors import flatten
 from lrlearn.rules import CoordinatewiseRule, Run
 from lrlearn.rules.update_rule import aligned
+from lrlearn.stacking import is_sequential
+from lrlearn.vectors import flatten
 
 # An LSTM of 2x10 units, 1,513 weights, gains a third: compiling takes 800 of its
 # meta-gradients to win back. The MLP rules gain more than half.
@@ -24,8 +25,8 @@ class Start(NamedTuple):
         steps: Number of steps of the run.
         initial_scale: Factor of the initial weights. Defaults to `1`.
         rho: Setting of the rule's dial. Defaults to `0`.
-        factor: Factor of the parameters as the model has them to those that the rule
-            sees. Defaults to `1`.
+        factor: The model's parameters divided by those that the rule sees. Defaults to
+            `1`.
         factor_range: Each tensor has a further factor, in `[1/r, r]`. Defaults to `1`.
     """
 
@@ -115,21 +116,15 @@ class MetaObjective:
 
     @property
     def stacks(self):
-        """Whether several optimizees are computed faster at once than in turn.
-
-        Convolutions are not, and random draws, as of dropout, have no stacked form.
-        """
-        return self._dense and not self.task.variables(self.task.model)[1]
+        """Whether several optimizees are computed faster at once than in turn."""
+        _, state = self.task.variables(self.task.model)
+        return not is_sequential(self.shapes, state)
 
     @property
     def suits_xla(self):
         """Whether XLA was measured to pay: not for convolutions and large rules."""
         theta = sum(math.prod(shape) for shape in self.rule.theta_shapes().values())
-        return self._dense and theta <= _LARGEST_THETA
-
-    @property
-    def _dense(self):
-        return all(len(shape) <= 2 for shape in self.shapes)
+        return theta <= _LARGEST_THETA and not is_sequential(self.shapes)
 
     def start(self, start):
         """Returns the `Optimizee` of a new initialization.

@@ -9,6 +9,7 @@ from lrlearn.meta.estimators import Estimator
 from lrlearn.meta.fingerprint import describe_task
 from lrlearn.meta.meta_objective import MetaObjective
 from lrlearn.meta.meta_settings import MetaSettings
+from lrlearn.meta.recipe import Recipe
 from lrlearn.regularizers import Regularizer
 from lrlearn.rules import UpdateRule
 from lrlearn.tasks import Task
@@ -43,6 +44,7 @@ class MetaProblem:
             raise ValueError(
                 f"`rule` must be an lrlearn.rules.UpdateRule. Received: {rule=}"
             )
+        estimator = Recipe.of(rule).get_estimator(estimator)
         regularizer = regularizers.get(regularizer)
         _check_tasks(tasks, settings)
         _check_teacher(regularizer, estimator)

@@ -1,7 +1,11 @@
 """The numbers and choices of a meta-training run."""
 
 import dataclasses
+import functools
 import math
+import numbers
+
+from lrlearn.checks import check_count, check_non_negative, check_positive
 
 META_LOSSES = ("log", "loss")
 META_SPLITS = ("train", "validation")
@@ -40,8 +44,8 @@ class MetaSettings:
             one each. Defaults to `8`.
         validation_steps: Their number of steps. Defaults to the geometric mean of
             `horizon`.
-        score_split: Split whose loss they are scored by: `"validation"`, or `"train"`
-            for what a rule without a teacher is asked for. Defaults to `"validation"`.
+        score_split: Split whose loss they are scored by: `"validation"`, or `"train"`,
+            which scores a rule by how well it trains. Defaults to `"validation"`.
         loss_limit: Loss above which an optimizee has diverged; in meta-validation it
             counts as no more. Defaults to `100.0`.
         seed: Integer seed of everything random. Defaults to `0`.
@@ -77,38 +81,59 @@ class MetaSettings:
     def __post_init__(self):
         """Fills in what follows from other values, and checks all."""
         single = not isinstance(self.horizon, tuple | list)
-        horizon = (self.horizon, self.horizon) if single else tuple(self.horizon)
-        object.__setattr__(self, "horizon", horizon)
-        intervals = ["horizon", "initial_scale"] + ["dial"] * (self.dial is not None)
-        for name in intervals:
-            bounds = _pair(getattr(self, name))
-            valid = bounds is not None and 0 < bounds[0] <= bounds[1] < math.inf
-            self._require(name, valid, "two positive numbers, the smaller first")
+        self._set("horizon", (self.horizon, self.horizon) if single else self.horizon)
+        for name in ("horizon", "initial_scale", "dial"):
+            self._check_interval(name)
+        self._check_factors()
         if self.validation_steps is None:
-            steps = round(math.sqrt(horizon[0] * horizon[1]))
-            object.__setattr__(self, "validation_steps", steps)
+            steps = math.sqrt(self.horizon[0] * self.horizon[1])
+            self._set("validation_steps", round(steps))
+        self._check_counts()
+        self._require("unroll", self.unroll <= self.horizon[0], "at most `horizon`")
+        self._check_numbers()
+        splits = dict.fromkeys(("meta_split", "score_split"), META_SPLITS)
+        for name, valid in {"meta_loss": META_LOSSES, **splits}.items():
+            self._require(name, getattr(self, name) in valid, f"one of {valid}")
+
+    def _check_interval(self, name):
+        pair = getattr(self, name)
+        if name == "dial" and pair is None:
+            return
+        valid = _are_two_numbers(pair) and 0 < pair[0] <= pair[1] < math.inf
+        self._require(name, valid, "two positive numbers, the smaller first")
+        plain = functools.partial(check_count, name) if name == "horizon" else float
+        self._set(name, tuple(map(plain, pair)))
+
+    def _check_factors(self):
+        pair = self.reparameterization
+        valid = _are_two_numbers(pair) and 1 <= min(pair) <= max(pair) < math.inf
+        self._require("reparameterization", valid, "two numbers, at least 1")
+        self._set("reparameterization", tuple(map(float, pair)))
+
+    def _check_counts(self):
         for name in (
             "unroll",
             "optimizees_per_task",
             "validation_optimizees",
             "validation_steps",
         ):
-            self._require(name, getattr(self, name) >= 1, "at least 1")
-        factors = _pair(self.reparameterization)
-        valid = factors is not None and 1 <= min(factors) <= max(factors) < math.inf
-        self._require("reparameterization", valid, "two numbers, at least 1")
-        at_once, every = self.tasks_per_step, self.validation_every
-        self._require("tasks_per_step", at_once is None or at_once >= 1, "None or >= 1")
-        self._require("loss_offset", self.loss_offset > 0, "positive")
-        self._require("late_weight", 0 <= self.late_weight <= 1, "in [0, 1]")
-        self._require("validation_every", every is None or every >= 1, "None or >= 1")
-        self._require("unroll", self.unroll <= horizon[0], "at most `horizon`")
-        self._require("ema_decay", 0 <= self.ema_decay < 1, "in [0, 1)")
-        self._require("loss_limit", self.loss_limit > 0, "positive")
-        self._require("seed", 0 <= self.seed < 2**31, "in [0, 2**31)")
-        splits = dict.fromkeys(("meta_split", "score_split"), META_SPLITS)
-        for name, valid in {"meta_loss": META_LOSSES, **splits}.items():
-            self._require(name, getattr(self, name) in valid, f"one of {valid}")
+            self._set(name, check_count(name, getattr(self, name)))
+        for name in ("tasks_per_step", "validation_every"):
+            if getattr(self, name) is not None:
+                self._set(name, check_count(name, getattr(self, name)))
+        self._set("seed", check_count("seed", self.seed, minimum=0))
+        self._require("seed", self.seed < 2**31, "less than 2**31")
+
+    def _check_numbers(self):
+        for name in ("loss_offset", "loss_limit"):
+            self._set(name, check_positive(name, getattr(self, name)))
+        for name in ("late_weight", "ema_decay"):
+            self._set(name, check_non_negative(name, getattr(self, name)))
+        self._require("late_weight", self.late_weight <= 1, "in [0, 1]")
+        self._require("ema_decay", self.ema_decay < 1, "in [0, 1)")
+
+    def _set(self, name, value):
+        object.__setattr__(self, name, value)  # the way of frozen dataclasses
 
     def _require(self, name, holds, rule):
         if not holds:
@@ -117,7 +142,10 @@ class MetaSettings:
             )
 
 
-def _pair(value):
-    """Returns a tuple of two numbers, `None` if the value is no such pair."""
-    pair = tuple(value) if isinstance(value, tuple | list) else ()
-    return pair if len(pair) == 2 else None
+def _are_two_numbers(value):
+    """Returns whether a value is a tuple or list of two real numbers."""
+    return (
+        isinstance(value, tuple | list)
+        and len(value) == 2
+        and all(isinstance(each, numbers.Real) for each in value)
+    )

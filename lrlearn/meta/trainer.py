@@ -2,7 +2,9 @@
 
 import dataclasses
 import difflib
+import functools
 import inspect
+import operator
 
 import keras
 import numpy as np
@@ -56,8 +58,9 @@ class MetaTrainer:
     Attributes:
         rule: The update rule.
         settings: The `MetaSettings`.
-        config: All arguments as JSON types. A checkpoint directory is of one `config`,
-            and a preset's model card is written from it.
+        config: What determines the run, as JSON types: a checksum of `theta`, the
+            number of replicas, and all other arguments but `jit_compile`. A checkpoint
+            directory is of one `config`; a preset's model card is written from it.
         meta_optimizer: The Keras optimizer.
         history: The `MetaHistory`.
         stop_training: Whether to stop after this meta-step; for callbacks.
@@ -98,9 +101,7 @@ class MetaTrainer:
         _check_names(settings)
         recipe = Recipe.of(rule)
         self.settings = recipe.meta_settings(**settings)
-        problem = MetaProblem.of(
-            rule, tasks, regularizer, recipe.get_estimator(estimator), self.settings
-        )
+        problem = MetaProblem.of(rule, tasks, regularizer, estimator, self.settings)
         theta = rule.init_theta(self.settings.seed) if theta is None else theta
         theta = rule.standardize_theta(theta)
         strategy = strategy or tf.distribute.get_strategy()
@@ -262,18 +263,17 @@ class MetaTrainer:
         directory = CheckpointDirectory(checkpoint_dir, self.config, self._worker)
         arrays = directory.load()
         if arrays and len(arrays["history"]) > self.step:
-            self.history = MetaHistory.from_array(arrays["history"])
-            self.history.untrained_score = float(arrays["untrained_score"])
-            self._weights.restore(arrays)
-            self._pool.restore(arrays)
+            for part in self._parts():
+                part.restore(arrays)
         return directory
 
+    def _parts(self):
+        """Returns all that changes, and that a checkpoint holds."""
+        return self.history, self._weights, self._pool
+
     def _save(self, directory):
-        arrays = {
-            "history": self.history.to_array(),
-            "untrained_score": np.array(self.history.untrained_score),
-        }
-        directory.save(self.step, arrays | self._weights.arrays() | self._pool.arrays())
+        arrays = [part.arrays() for part in self._parts()]
+        directory.save(self.step, functools.reduce(operator.or_, arrays))
         directory.write_text("history.csv", self.history.frame().to_csv(index=False))
 
 

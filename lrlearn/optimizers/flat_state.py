@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from lrlearn.optimizers.blocks import Blocks
-from lrlearn.regularizers.vectors import flatten
 from lrlearn.rules import CoordinatewiseRule
+from lrlearn.vectors import flatten, split
 
 
 class FlatState:
@@ -74,17 +74,14 @@ class FlatState:
             new = {path: ops.where(masks[path], new[path], old[path]) for path in new}
         for path, variable in self._variables.items():
             assign(variable, new[path])
-        ends = np.cumsum(self._sizes)
-        return [
-            ops.reshape(d[end - size : end], shape)
-            for end, size, shape in zip(ends, self._sizes, self._shapes, strict=True)
-        ]
+        parts = zip(split(d, self._sizes), self._shapes, strict=True)
+        return [ops.reshape(part, shape) for part, shape in parts]
 
     def _in_blocks(self, fn, g, w, context, state):
         """Calls `fn` block by block, see `CoordinatewiseRule`; `state` is in blocks."""
-        split = self._blocks.split
-        context = keras.tree.map_structure(split, context)
-        blocks = split(g), split(w), context, state
+        to_blocks = self._blocks.split
+        context = keras.tree.map_structure(to_blocks, context)
+        blocks = to_blocks(g), to_blocks(w), context, state
         d, state = self._blocks.map(lambda block: fn(*block), blocks)
         return self._blocks.join(d), state
 

@@ -9,22 +9,10 @@ from keras import ops
 
 from lrlearn.optimizers import backends, presets
 from lrlearn.optimizers.flat_state import FlatState
+from lrlearn.optimizers.fused_optimizer import FusedOptimizer
 from lrlearn.optimizers.rule_weights import RuleWeights
-from lrlearn.optimizers.run_inputs import RunInputs
-from lrlearn.rules import Run, UpdateRule
-
-
-class _RunInput:
-    """Class attribute: a field of `Run`, as the optimizer's variables have it."""
-
-    def __set_name__(self, owner, name):
-        self._name = name
-
-    def __get__(self, optimizer, owner=None):
-        return self if optimizer is None else optimizer._run_inputs.get(self._name)
-
-    def __set__(self, optimizer, value):
-        optimizer._run_inputs.set(self._name, value)
+from lrlearn.optimizers.run_inputs import RunInput, RunInputs
+from lrlearn.rules import UpdateRule
 
 
 class _Presets:
@@ -35,7 +23,7 @@ class _Presets:
 
 
 @keras.saving.register_keras_serializable(package="lrlearn")
-class LearnedOptimizer(keras.optimizers.Optimizer):
+class LearnedOptimizer(FusedOptimizer):
     r"""Optimizer whose update rule was learned.
 
     Scale your inputs, for example images to [0, 1]. The presets were meta-trained on
@@ -96,7 +84,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     presets = _Presets()
 
-    total_steps, epochs, rho = (_RunInput() for _ in Run._fields)
+    total_steps = RunInput()
+    epochs = RunInput()
+    rho = RunInput()
 
     def __init__(
         self,
@@ -191,43 +181,18 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             ValueError: If the optimizer is untrained.
         """
         self._check_trained()
-        super().apply(backends.dense(grads), trainable_variables)
+        super().apply(grads, trainable_variables)
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        """Updates all variables at once, which takes fewer and larger operations."""
-        if keras.backend.backend() == "tensorflow":
-            # Reduces the gradients over replicas, and then calls the method below.
-            super()._backend_update_step(grads, trainable_variables, learning_rate)
-        else:
-            self._update(grads, trainable_variables, learning_rate)
-
-    def _distributed_tf_update_step(self, distribution, grads_and_vars, learning_rate):
-        grads, variables = zip(*grads_and_vars, strict=True)
-        distribution.extended.update(
-            variables[0],
-            lambda _, *args: self._update(*args),
-            args=(grads, variables, learning_rate),
-            group=False,
-        )
-
-    def _update(self, gradients, variables, learning_rate):
-        indices = [self._get_variable_index(v) for v in variables]
-        given = dict(zip(indices, gradients, strict=True))
-        # The variables passed are the replica's own.
-        values = dict(enumerate(self._trainable_variables)) | dict(
-            zip(indices, variables, strict=True)
-        )
-        updates = self._state.update(
+    def _updates(self, gradients, values):
+        """See `FusedOptimizer`."""
+        return self._state.update(
             self._theta.tensors(),
-            [given.get(index) for index in values],
-            list(values.values()),
+            gradients,
+            values,
             self.iterations + 1,
             self._run_inputs.run(),
             self.assign,
         )
-        for index, variable in zip(indices, variables, strict=True):
-            d = ops.cast(learning_rate, "float32") * updates[index]
-            self.assign_add(variable, ops.cast(d, variable.dtype))
 
     def set_weights(self, weights):
         """Sets all the optimizer's variables; see `keras.optimizers.Optimizer`.
@@ -291,17 +256,3 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                 "Take a preset (LearnedOptimizer.from_preset), pass `theta`, or load "
                 "weights. Received: theta=None"
             )
-
-
-class _BuiltIn:
-    """Stands for a built-in preset in Keras's registry of names."""
-
-    def __init__(self, name):
-        self._name = name
-
-    def from_config(self, config):
-        return LearnedOptimizer.from_preset(self._name, **config)
-
-
-for _name in presets.built_in():
-    keras.saving.get_custom_objects()[_name] = _BuiltIn(_name)

@@ -7,6 +7,19 @@ from lrlearn.optimizers import backends
 from lrlearn.rules.run import Run, check_run_input
 
 
+class RunInput:
+    """Class attribute: a field of `Run`, as the optimizer's variables have it."""
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __get__(self, optimizer, owner=None):
+        return self if optimizer is None else optimizer._run_inputs.get(self._name)
+
+    def __set__(self, optimizer, value):
+        optimizer._run_inputs.set(self._name, value)
+
+
 class RunInputs:
     """The values of a rule's `run_inputs`, in variables of its optimizer.
 

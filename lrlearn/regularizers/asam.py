@@ -5,7 +5,7 @@ from keras.saving import register_keras_serializable
 
 from lrlearn.checks import check_non_negative
 from lrlearn.regularizers.sam import SAM
-from lrlearn.regularizers.vectors import add, unit
+from lrlearn.vectors import add, unit
 
 
 @register_keras_serializable(package="lrlearn")

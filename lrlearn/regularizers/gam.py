@@ -8,7 +8,7 @@ from keras.saving import register_keras_serializable
 from lrlearn.checks import check_non_negative
 from lrlearn.regularizers.gradients import gradient_norm, value_and_gradients
 from lrlearn.regularizers.regularizer import Regularizer
-from lrlearn.regularizers.vectors import add, ascend, combine, norm, perpendicular
+from lrlearn.vectors import add, ascend, combine, norm, perpendicular
 
 _VARIANTS = ("algorithm2", "released", "hvp")
 

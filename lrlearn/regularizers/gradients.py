@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from lrlearn.regularizers.vectors import dot, unit
+from lrlearn.vectors import dot, unit
 
 
 def value_and_gradients(loss_fn, params):

@@ -4,7 +4,7 @@ from keras.saving import register_keras_serializable
 
 from lrlearn.checks import check_non_negative
 from lrlearn.regularizers.sam import SAM
-from lrlearn.regularizers.vectors import add, perpendicular
+from lrlearn.vectors import add, perpendicular
 
 
 @register_keras_serializable(package="lrlearn")

@@ -5,7 +5,7 @@ from keras.saving import register_keras_serializable
 
 from lrlearn.checks import check_non_negative
 from lrlearn.regularizers.regularizer import Regularizer
-from lrlearn.regularizers.vectors import add, dot
+from lrlearn.vectors import add, dot
 
 
 @register_keras_serializable(package="lrlearn")

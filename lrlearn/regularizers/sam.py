@@ -7,7 +7,7 @@ from lrlearn.checks import check_non_negative
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.regularizers.regularizer import Regularizer
 from lrlearn.regularizers.rho_schedule import RhoSchedule
-from lrlearn.regularizers.vectors import ascend, norm
+from lrlearn.vectors import ascend, norm
 
 _SCHEDULES = (RhoSchedule, LearningRateSchedule)
 

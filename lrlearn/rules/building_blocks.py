@@ -1,5 +1,7 @@
 """Parts of update rules: features, updates and untrained weights."""
 
+import math
+
 import numpy as np
 from keras import ops
 
@@ -38,7 +40,7 @@ def log_and_sign(g, p=P):
         >>> [float(x) for x in log], [float(x) for x in sign]
         ([0.0, -1.0], [1.0, 0.0])
     """
-    smallest = 2.718281828459045 ** (-p)
+    smallest = math.exp(-p)
     log = ops.log(ops.maximum(ops.abs(g), smallest)) / p
     return log, ops.clip(g / smallest, -1.0, 1.0)
 

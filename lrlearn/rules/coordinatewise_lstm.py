@@ -85,7 +85,7 @@ class CoordinatewiseLSTM(CoordinatewiseRule):
         return 2 if self.feature_set == "log" else 5
 
     def theta_shapes(self):
-        """See `CoordinatewiseRule`."""
+        """See `UpdateRule`."""
         shapes = lstm.shapes(self.units, self.num_features)
         outputs = 1 if self.output == "scaled" else 3
         shapes["head/kernel"] = outputs, self.units[-1]
@@ -125,7 +125,7 @@ class CoordinatewiseLSTM(CoordinatewiseRule):
         return adam_like(m_hat + o * g_hat, log_step, log_decay, w), new_memory
 
     def get_config(self):
-        """See `CoordinatewiseRule`."""
+        """See `UpdateRule`."""
         return {
             "units": list(self.units),
             "features": self.feature_set,

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from lrlearn.rules.update_rule import UpdateRule, sizes_and_shapes
+from lrlearn.rules.update_rule import UpdateRule, size_and_shapes
 
 
 class CoordinatewiseRule(UpdateRule):
@@ -82,7 +82,7 @@ class CoordinatewiseRule(UpdateRule):
 
     def initial_state(self, shapes):
         """See `UpdateRule`."""
-        n, shapes = sizes_and_shapes(shapes)
+        n, shapes = size_and_shapes(shapes)
         return {
             "statistics": self.init_statistics(shapes),
             "accumulators": self.init_accumulators(n),
@@ -123,7 +123,7 @@ class CoordinatewiseRule(UpdateRule):
         """
         g, w = ops.cast(gradient, "float32"), ops.cast(parameter, "float32")
         theta, state = keras.tree.map_structure(ops.convert_to_tensor, (theta, state))
-        _, shapes = sizes_and_shapes(g.shape[0] if shapes is None else shapes)
+        _, shapes = size_and_shapes(g.shape[0] if shapes is None else shapes)
         context, statistics = self.observe(g, state["statistics"], step, shapes)
 
         def each_coordinate(g, w, context, state):

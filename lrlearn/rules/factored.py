@@ -1,9 +1,10 @@
 """Second moments of whole tensors, by row and by column."""
 
-import itertools
 import math
 
 from keras import ops
+
+from lrlearn.vectors import split
 
 
 def init(shapes):
@@ -50,7 +51,7 @@ def second_moment(g, statistics, shapes, decay):
     sizes = [rows * columns for rows, columns in matrices]
     squares = [
         ops.reshape(part, matrix)
-        for part, matrix in zip(_split(ops.square(g), sizes), matrices, strict=True)
+        for part, matrix in zip(split(ops.square(g), sizes), matrices, strict=True)
     ]
     rows, columns = (
         decay * statistics[name] + (1.0 - decay) * ops.concatenate(means)[None]
@@ -62,8 +63,8 @@ def second_moment(g, statistics, shapes, decay):
     v = [
         ops.reshape(_outer(r, c), (-1,))
         for r, c in zip(
-            _split(rows[0], [_num_rows(matrix) for matrix in matrices]),
-            _split(columns[0], [columns for _, columns in matrices]),
+            split(rows[0], [_num_rows(matrix) for matrix in matrices]),
+            split(columns[0], [columns for _, columns in matrices]),
             strict=True,
         )
     ]
@@ -97,8 +98,3 @@ def _outer(r, c):
         return c
     # The ratio first: a product of second moments may overflow.
     return (r / ops.maximum(ops.mean(r), 1e-30))[:, None] * c[None]
-
-
-def _split(x, sizes):
-    ends = list(itertools.accumulate(sizes))
-    return [x[end - size : end] for size, end in zip(sizes, ends, strict=True)]

@@ -81,7 +81,7 @@ class PerParameterMLP(CoordinatewiseRule):
         self.horizon = check_count("horizon", horizon)
 
     def theta_shapes(self):
-        """See `CoordinatewiseRule`."""
+        """See `UpdateRule`."""
         return {
             "hidden/kernel": (self.units, self.num_features),
             "hidden/bias": (self.units, 1),
@@ -90,11 +90,11 @@ class PerParameterMLP(CoordinatewiseRule):
         }
 
     def init_theta(self, seed=0):
-        """See `CoordinatewiseRule`: Glorot kernels, a small output layer."""
+        """See `UpdateRule`: Glorot kernels, a small output layer."""
         return init_network(self.theta_shapes(), seed)
 
     def init_statistics(self, shapes):
-        """See `CoordinatewiseRule`: Adafactor's row and column averages."""
+        """See `UpdateRule`: Adafactor's row and column averages."""
         return factored.init(shapes)
 
     def observe(self, gradient, statistics, step, shapes):
@@ -153,7 +153,7 @@ class PerParameterMLP(CoordinatewiseRule):
         return adam_like(m_hat + direction, log_step, log_decay, w), memory
 
     def get_config(self):
-        """See `CoordinatewiseRule`."""
+        """See `UpdateRule`."""
         return {"units": self.units, "horizon": self.horizon}
 
     def _time(self, step):

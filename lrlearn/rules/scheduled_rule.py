@@ -1,6 +1,5 @@
 """The interface of update rules with a learned schedule."""
 
-import itertools
 import math
 
 import keras
@@ -17,7 +16,8 @@ from lrlearn.rules.tensor_statistics import (
     measure,
     rms,
 )
-from lrlearn.rules.update_rule import UpdateRule, sizes_and_shapes
+from lrlearn.rules.update_rule import UpdateRule, size_and_shapes
+from lrlearn.vectors import split
 
 _NUM_DIAL = 2
 _HIDDEN = 16
@@ -132,7 +132,7 @@ class ScheduledRule(UpdateRule):
 
     def initial_state(self, shapes):
         """See `UpdateRule`: three numbers a parameter, and the memory."""
-        n, _ = sizes_and_shapes(shapes)
+        n, _ = size_and_shapes(shapes)
         return {
             "statistics": {},
             "accumulators": tensor_statistics.zeros(n),
@@ -143,7 +143,7 @@ class ScheduledRule(UpdateRule):
         """See `UpdateRule`."""
         g, w = ops.cast(gradient, "float32"), ops.cast(parameter, "float32")
         theta, state = keras.tree.map_structure(ops.convert_to_tensor, (theta, state))
-        _, shapes = sizes_and_shapes(g.shape[0] if shapes is None else shapes)
+        _, shapes = size_and_shapes(g.shape[0] if shapes is None else shapes)
         shapes = [shape for shape in shapes if math.prod(shape) > 0]
         if not shapes:
             return g, state
@@ -209,11 +209,9 @@ def _exp(log):
 
 def _split(structure, shapes):
     """Returns the structure of each tensor: its part of the last axis."""
-    ends = itertools.accumulate(math.prod(shape) for shape in shapes)
-    parts = [
-        [x[..., end - math.prod(shape) : end] for x in keras.tree.flatten(structure)]
-        for shape, end in zip(shapes, ends, strict=True)
-    ]
+    sizes = [math.prod(shape) for shape in shapes]
+    leaves = [split(x, sizes) for x in keras.tree.flatten(structure)]
+    parts = zip(*leaves, strict=True)
     return [keras.tree.pack_sequence_as(structure, part) for part in parts]
 
 

@@ -88,9 +88,9 @@ class TensorStatistics:
     def features(self):
         r"""Returns what the rule sees of each coordinate, `[8, n]`.
 
-        $a_{0.9}$, $a_{0.99}$, $g/\sqrt v$, $m_{0.9}$, $g$ and $w$ over their
-        $\mathrm{rms}$, $m_{0.9}/\sqrt{v_f}$ with Adafactor's $v_f$, and $\log v$ less
-        its mean; all clipped to $\pm 5$.
+        $a_{0.9}$, $a_{0.99}$ and $g/\sqrt v$; $m_{0.9}$, $g$ and $w$, each over its
+        $\mathrm{rms}$; $m_{0.9}/\sqrt{v_f}$ with Adafactor's $v_f$; $\log v$ less its
+        mean. All are clipped to $\pm 5$.
         """
         rows, log_v = self._rows, self._rows[_LOG_V]
         x = [

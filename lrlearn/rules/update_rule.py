@@ -153,7 +153,7 @@ class UpdateRule(Configurable):
             )
 
 
-def sizes_and_shapes(shapes):
+def size_and_shapes(shapes):
     """Returns the number of coordinates and the shapes, given either."""
     if isinstance(shapes, int):
         return shapes, [(shapes,)]

@@ -70,6 +70,7 @@ def _last_product(op):
 
 def test_only_convolutions_are_sequential():
     """By the rank of one network's weights."""
-    dense, convolution = tf.zeros([2, 3, 4]), tf.zeros([2, 3, 3, 1, 4])
-    assert not stacking.is_sequential([dense, tf.zeros([2, 4])])
+    dense, convolution = (3, 4), (3, 3, 1, 4)
+    assert not stacking.is_sequential([dense, (4,)])
     assert stacking.is_sequential([dense, convolution])
+    assert stacking.is_sequential([dense], ["the seed of dropout"])

@@ -299,7 +299,7 @@ def test_get():
     replay = Replay(5)
     assert estimators.get(replay) is replay
     assert estimators.names() == ["es", "full_tape", "nres", "pes", "replay"]
-    with pytest.raises(ValueError, match=r"one of \['es', .*'replay'\].*'tape'"):
+    with pytest.raises(ValueError, match=r"one of \('es', .*'replay'\).*'tape'"):
         estimators.get("tape")
     with pytest.raises(ValueError, match="`coordinates` must be an integer >= 1"):
         Replay(0)

@@ -32,6 +32,7 @@ def test_array_round_trip():
     """Also of a history without rows."""
     for rows in (ROWS, []):
         history = MetaHistory(rows)
-        again = MetaHistory.from_array(history.to_array())
+        again = MetaHistory()
+        again.restore(history.arrays())
         assert again.frame().equals(history.frame()) or not rows
         assert len(again.rows) == len(rows)

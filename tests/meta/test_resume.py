@@ -29,7 +29,7 @@ def _state(trainer):
     """Everything that a run has come to, arrays as bytes."""
     arrays = {**trainer._weights.arrays(), **trainer._pool.arrays()}
     arrays |= {f"result/{name}": value for name, value in trainer.theta.items()}
-    arrays["history"] = trainer.history.to_array()
+    arrays |= trainer.history.arrays()
     return {name: value.tobytes() for name, value in arrays.items()}
 
 

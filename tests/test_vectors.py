@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from lrlearn.regularizers import vectors
+from lrlearn import vectors
 from tests.regularizers.problems import MODES, values
 
 

@@ -6,6 +6,7 @@ tensor.
 """
 
 import functools
+import itertools
 
 import keras
 from keras import ops
@@ -16,6 +17,19 @@ _TINY = 1.1754944e-38  # the smallest normal float32
 def flatten(a, dtype="float32"):
     """Returns the coordinates of all tensors, one after another, as a tensor `[n]`."""
     return ops.concatenate([ops.reshape(ops.cast(x, dtype), (-1,)) for x in a])
+
+
+def split(x, sizes):
+    """Returns the parts of some sizes along the last axis of a tensor, a list.
+
+    Example:
+        >>> import numpy as np
+        >>> from lrlearn import vectors
+        >>> [part.tolist() for part in vectors.split(np.array([1, 2, 3]), [1, 2])]
+        [[1], [2, 3]]
+    """
+    ends = itertools.accumulate(sizes)
+    return [x[..., end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def dot(a, b):
@@ -41,7 +55,7 @@ def unit(a):
 
     Example:
         >>> import numpy as np
-        >>> from lrlearn.regularizers import vectors
+        >>> from lrlearn import vectors
         >>> [x.numpy().tolist() for x in vectors.unit([np.array([3.0]), np.array(4.0)])]
         [[0.6], 0.8]
     """

@@ -1,0 +1,61 @@
+"""A Keras optimizer that updates all variables at once."""
+
+import keras
+from keras import ops
+
+from lrlearn.optimizers import backends
+
+
+class FusedOptimizer(keras.optimizers.Optimizer):
+    r"""A Keras optimizer that updates all variables at once.
+
+    Keras updates them one by one; a few large operations are faster than many small
+    ones. Subclasses implement `_updates`; then $w \leftarrow w + \eta\,d$.
+    """
+
+    def _updates(self, gradients, values):
+        """Returns the updates $d$ of all variables that the optimizer was built with.
+
+        Args:
+            gradients: A list of tensors, `None` for variables that stay as they are.
+            values: The variables' values, a list of tensors or variables.
+
+        Returns:
+            A list of float32 tensors like `values`.
+        """
+        raise NotImplementedError
+
+    def apply(self, grads, trainable_variables=None):
+        """Updates the variables; see `keras.optimizers.Optimizer.apply`."""
+        super().apply(backends.dense(grads), trainable_variables)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """Updates all variables at once, which takes fewer and larger operations."""
+        if keras.backend.backend() == "tensorflow":
+            # Reduces the gradients over replicas, and then calls the method below.
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+        else:
+            self._update(grads, trainable_variables, learning_rate)
+
+    def _distributed_tf_update_step(self, distribution, grads_and_vars, learning_rate):
+        grads, variables = zip(*grads_and_vars, strict=True)
+        distribution.extended.update(
+            variables[0],
+            lambda _, *args: self._update(*args),
+            args=(grads, variables, learning_rate),
+            group=False,
+        )
+
+    def _update(self, gradients, variables, learning_rate):
+        indices = [self._get_variable_index(v) for v in variables]
+        given = dict(zip(indices, gradients, strict=True))
+        # The variables passed are the replica's own.
+        values = dict(enumerate(self._trainable_variables)) | dict(
+            zip(indices, variables, strict=True)
+        )
+        updates = self._updates(
+            [given.get(index) for index in values], list(values.values())
+        )
+        for index, variable in zip(indices, variables, strict=True):
+            d = ops.cast(learning_rate, "float32") * updates[index]
+            self.assign_add(variable, ops.cast(d, variable.dtype))
