@@ -29,7 +29,8 @@ from lrlearn.evaluation.measured_loss import model_loss
 from lrlearn.evaluation.sharpness_evaluator import SharpnessEvaluator, sharpness
 from lrlearn.evaluation.stacked_sharpness import StackedSharpness
 from lrlearn.evaluation.statistics import mean_interval, summarize
-from lrlearn.evaluation.training import Training, tune_learning_rate
+from lrlearn.evaluation.training import Training
+from lrlearn.evaluation.tuning import tune_learning_rate
 from lrlearn.models.training_loss import parameters
 
 __all__ = [
