@@ -212,8 +212,10 @@ def test_names_of_estimators_are_those_of_the_library(program):
 
 def test_meta_validation_may_be_left_out(meta_train, tmp_path):
     assert meta_train("--validation_every=0", "--steps=1").code == 0
-    history = pd.read_csv(tmp_path / "run" / "history.csv")
-    assert len(history) == 1 and history.get("score", history["skipped"]).sum() == 0
+    preset = tmp_path / "run" / "preset"
+    _, _, metadata = lrlearn.optimizers.presets.load_preset(preset)
+    assert metadata["validation_every"] is None
+    assert metadata["untrained_score"] is None
 
 
 def test_one_number_is_least_and_most(meta_train, tmp_path):

@@ -2,8 +2,6 @@
 
 import dataclasses
 import os
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -170,8 +168,3 @@ def test_data_that_are_not_there(error, tmp_path, monkeypatch):
     line = error(f"--store={store_path}", f"--output={tmp_path}", "--grid=first_pass")
     assert "Data set mnist is neither there" in line
     assert not store_path.exists()
-
-
-def test_help_needs_no_tensorflow():
-    code = "import sys, binaries.reproduce; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

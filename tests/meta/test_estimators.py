@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lrlearn.meta import ES, PES, FullTape, Replay, estimators
+from lrlearn.meta import ES, NRES, PES, FullTape, Replay, estimators
 from lrlearn.meta.estimators.evolution import Pair
 from lrlearn.meta.meta_objective import Start
 from lrlearn.regularizers import GAM, GSAM, L2, SAM, value_and_gradients
@@ -36,6 +36,7 @@ ESTIMATORS = {
     "replay in segments": Replay(coordinates=50, segment=3),
     "es": ES(),
     "pes": PES(),
+    "nres": NRES(),
 }
 SEGMENTS = [1, 2, 3]  # of an unroll of 4 steps: 4, 2, and 2 of which one is filled up
 REGULARIZERS = {
@@ -103,7 +104,7 @@ def test_contract(estimator):
     assert relative_error(other.gradient, first.gradient) > 0.01
 
 
-@pytest.mark.parametrize("name", sorted(ESTIMATORS.keys() - {"pes"}))
+@pytest.mark.parametrize("name", sorted(ESTIMATORS.keys() - {"pes", "nres"}))
 def test_the_optimizee_runs_on_along_theta(name):
     """On the same path for all; those that differentiate log its losses."""
     p = objective(mlp(), regularizer=SAM())

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lrlearn import MetaTrainer
-from lrlearn.meta import PES
+from lrlearn.meta import NRES, PES
 from lrlearn.regularizers import SAM
 from lrlearn.rules import ScheduledMLP
 from tests.meta.problems import ADAM_RULE, FAST, mlp, quadratic
@@ -21,7 +21,7 @@ STEPS = 8
 
 
 def _trainer(rule=ADAM_RULE, tasks=TASKS, **changes):
-    settings = {"seed": 3, "optimizees_per_task": 2, **FAST, **changes}
+    settings = {**FAST, "seed": 3, "optimizees_per_task": 2, **changes}
     return MetaTrainer(rule, tasks, **settings)
 
 
@@ -101,7 +101,7 @@ def test_truncated_checkpoints(tmp_path, uninterrupted):
 
 
 @pytest.mark.parametrize(
-    "estimator", [pytest.param("es", marks=pytest.mark.slow), "pes"]
+    "estimator", [pytest.param("es", marks=pytest.mark.slow), "pes", "nres"]
 )
 def test_resume_in_the_middle_of_a_run(tmp_path, estimator):
     """With all that an estimator keeps of an optimizee."""
@@ -114,6 +114,15 @@ def test_resume_in_the_middle_of_a_run(tmp_path, estimator):
     _assert_same(resumed, _state(first))
 
 
+def test_a_trainer_ahead_of_its_directory_goes_on_from_where_it_is(tmp_path):
+    first, uninterrupted = _trainer(), _trainer()
+    first.fit(2, tmp_path, verbose=0)
+    first.fit(4, verbose=0)
+    first.fit(5, tmp_path, verbose=0)
+    uninterrupted.fit(5, verbose=0)
+    _assert_same(first, _state(uninterrupted))
+
+
 @pytest.mark.long
 def test_resume_of_a_rule_with_a_schedule_and_a_dial(tmp_path):
     """With tasks that take turns, in the middle of their runs."""
@@ -121,7 +130,7 @@ def test_resume_of_a_rule_with_a_schedule_and_a_dial(tmp_path):
         "rule": ScheduledMLP(units=3, default_rho=0.05),
         "tasks": [quadratic(), quadratic()],
         "regularizer": SAM(1.0, relative=True),
-        "estimator": PES(0.02, limit=1.0),
+        "estimator": NRES(0.02, limit=1.0),
         "dial": (0.01, 0.3),
         "tasks_per_step": 1,
         "reparameterization": (3.0, 2.0),

@@ -157,12 +157,13 @@ def test_meta_validation_score():
     assert validate(_resting_theta()) == score
 
 
-def test_meta_validation_bounds_the_loss():
-    """One that is not finite counts as 100, so that scores stay comparable."""
-    task = mlp(loss=lambda y, logits: np.nan * tf.reduce_sum(logits))
-    problem = meta_problem(task, validation_optimizees=1, validation_steps=1)
-    validate = MetaValidation(problem)
-    np.testing.assert_allclose(validate(_resting_theta()), np.log(100.0))
+@pytest.mark.parametrize("loss", [np.nan, 1e6])
+def test_meta_validation_bounds_the_loss(loss):
+    """One that is not finite, or larger, counts as the limit: scores compare."""
+    task = mlp(loss=lambda y, logits: loss + 0.0 * tf.reduce_sum(logits))
+    settings = {"validation_optimizees": 1, "validation_steps": 1, "loss_limit": 50.0}
+    validate = MetaValidation(meta_problem(task, **settings))
+    np.testing.assert_allclose(validate(_resting_theta()), np.log(50.0))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from tests.processes import run
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mirrored():
     """Each replica perturbs by itself, and all else is as without a regularizer."""
     output = run("tests.models.run_mirrored", KERAS_BACKEND="tensorflow")

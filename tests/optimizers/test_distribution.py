@@ -7,7 +7,7 @@ from tests import processes
 from tests.optimizers.conftest import GRADIENTS, RULES, W, assert_close, by_hand
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mirrored():
     """Losses are those of one device, and gradients of replicas add up."""
     output = processes.run("tests.optimizers.run_mirrored")

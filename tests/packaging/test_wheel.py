@@ -10,6 +10,7 @@ import zipfile
 import pytest
 
 import lrlearn
+from lrlearn.optimizers import presets
 
 pytestmark = pytest.mark.packaging
 ROOT = pathlib.Path(__file__).parents[2]
@@ -55,7 +56,12 @@ def test_contents(wheel):
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"lrlearn", f"lrlearn-{lrlearn.__version__}.dist-info"}
-    assert "lrlearn/optimizers/presets/lo_sam/theta.safetensors" in names
+    wanted = {
+        f"lrlearn/optimizers/presets/{preset}/{file}"
+        for preset in presets.built_in()
+        for file in ("README.md", "config.json", "theta.safetensors")
+    }
+    assert {"lrlearn/optimizers/card.md.j2", *wanted} <= set(names)
 
 
 def test_an_index_takes_it(wheel):

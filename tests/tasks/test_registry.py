@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import lrlearn
-from lrlearn.tasks import datasets, networks, tfds_reader
+from lrlearn.tasks import networks, tfds_reader
 
 
 def test_names_are_data_sets_by_networks():
@@ -113,6 +113,4 @@ def test_other_data_sets(name, shape, num_params, monkeypatch, tmp_path):
 
 
 def test_every_data_set_has_a_network_of_its_size():
-    for name in datasets.NAMES:
-        assert f"{name}/cnn" in lrlearn.tasks.names()
     assert lrlearn.tasks.load("digits/cnn").num_params == 1898
