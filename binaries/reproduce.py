@@ -113,8 +113,8 @@ def write_report(directory, output, command):
     """Prints the summary of a store, and writes it and the report."""
     from lrlearn.files import write_atomically
     from paper.grid import store
-    from paper.grid.summary import summary_table
     from paper.report import report
+    from paper.report.summary import summary_table
 
     rows = store.read(directory)
     table = summary_table(rows)
@@ -124,7 +124,7 @@ def write_report(directory, output, command):
     ]
     print(f"\n{table.droplevel(same).to_string()}\n")
     print(
-        "Mean ± half of the 95 % interval over runs. `increase r`: largest increase of"
+        "Mean ± half of the 95 % bootstrap interval. `increase r`: largest increase of"
     )
     print("the loss within radius r of the weights.")
     paths = [output / "summary.csv", *report.write(rows, output, command)]

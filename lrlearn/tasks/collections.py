@@ -105,6 +105,17 @@ def load_collection(name="small_images", *, data_dir=None, seed=0):
     return [_task(spec, data_dir, seed) for spec in _COLLECTIONS[name]]
 
 
+def collection_names(name):
+    """Returns the names of a collection's tasks, which tell all of them but the data.
+
+    Example:
+        >>> from lrlearn.tasks.collections import collection_names
+        >>> collection_names("digits")[:2]
+        ['digits/20 sigmoid', 'digits/24 relu, 500, noise 0.2']
+    """
+    return [_name(spec) for spec in _COLLECTIONS[name]]
+
+
 def _task(spec, data_dir, seed):
     train, validation = _source(spec.source, data_dir)
     x, y = datasets.subset(train, spec.examples, seed)

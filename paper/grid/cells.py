@@ -7,6 +7,7 @@ import json
 
 from lrlearn.evaluation.stacked_sharpness import RADII
 from lrlearn.meta import Recipe
+from lrlearn.tasks.collections import collection_names
 from paper.grid.grid import REGIMES
 from paper.grid.meta_training import make_rule, rule_in_use
 from paper.grid.optimizers import BASES, LEARNED, OPTIMIZERS, TEACHERS, TUNED
@@ -88,13 +89,19 @@ class Jobs:
         """Returns the meta-training of a learned optimizer."""
         learned, how = LEARNED[name], self._grid.meta_training
         rule, teacher = make_rule(learned), TEACHERS[learned.teacher]
+        recipe = Recipe.of(rule)
         cell = {"optimizer": learned.source, **_names(name, meta_seed)}
         settings = {
             "meta_training": dataclasses.asdict(how),
-            "recipe": Recipe.of(rule).get_config(),
+            "recipe": recipe.get_config(),
+            "meta_settings": dataclasses.asdict(
+                recipe.meta_settings(**dict(how.settings))
+            ),
+            "tasks": collection_names(how.collection)[: how.tasks],
             "rule": rule.get_config(),
             "teacher": teacher and [type(teacher).__name__, teacher.get_config()],
             "data": self._data(how.dataset),
+            "digits": self._data("digits"),  # in all collections
         }
         return Job("meta", (cell,), _json(settings))
 

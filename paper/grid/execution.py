@@ -108,6 +108,7 @@ class Executor:
         return [
             {
                 "hyperparameters": hyperparameters,
+                "dial": getattr(training.optimizer, "rho", None),
                 "diverged": _diverged(run, end),
                 "training_cpu_seconds": run[-1]["training_cpu_seconds"],
                 "records": run,

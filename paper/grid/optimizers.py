@@ -160,9 +160,9 @@ def _explicit(regularizer, passes, start_fraction=0.0):
     )
 
 
-def untrained(learning_rate):
+def untrained(learning_rate, units):
     """Returns the MLP rule as a Keras optimizer, before meta-training."""
-    rule = lrlearn.rules.ScheduledMLP()
+    rule = lrlearn.rules.ScheduledMLP(units)
     return lrlearn.LearnedOptimizer(rule, rule.init_theta(0), learning_rate)
 
 
@@ -180,7 +180,7 @@ TUNED = {
     "AdamW linear": _adam_w(decay=True),
     # Keras's default, and what meta-training starts from.
     "Adam default": Tuned("untuned", _rates(0.001), keras.optimizers.Adam),
-    "untrained": Tuned("untuned", _rates(1.0), untrained),
+    "untrained": Tuned("untuned", _rates(1.0), untrained, {"units": 8}),
     "SAM": _explicit(SAM, 2),
     "GSAM": _explicit(GSAM, 2),
     "GAM": _explicit(lambda: GAM(variant="released"), 4),

@@ -158,6 +158,8 @@ def _result(study, claim, rule, regime):
     def names(templates, task=None):
         if templates == BEST:
             return [study.best.get((task, regime))]
+        if templates == TAUGHT:
+            templates = [f"{{rule}} {teacher}" for teacher in study.teachers]
         return [name.format(rule=rule) for name in templates]
 
     tasks = _tasks(claim, study, regime)
@@ -195,7 +197,11 @@ def verdicts(results):
 def table(results, verdicts=None):
     """Returns effects as a table, one row a claim, rule and regime.
 
-    It has verdicts, or else the numbers of pairs that ratios rest on.
+    Ratios have the numbers of pairs that they rest on.
+
+    Args:
+        results: A list of `Result`s.
+        verdicts: What `verdicts` returned, to be shown. Defaults to `None`.
     """
     rows = []
     for result in results:
@@ -203,7 +209,7 @@ def table(results, verdicts=None):
         if effect and result.unit == "points":
             text = points(effect)
         elif effect:
-            text = ratio(effect, pairs=verdicts is None)
+            text = ratio(effect)
         if effect and effect.tasks < effect.all_tasks:
             text += f" ({effect.tasks} of {effect.all_tasks} tasks)"
         if verdicts is not None:
@@ -235,14 +241,13 @@ def points(effect):
     return interval_text(effect.interval, 1, sign="+")
 
 
-def ratio(effect, pairs=False):
+def ratio(effect):
     """Returns a ratio as text, from an effect of its logarithm.
 
-    `pairs` tells the number of matched pairs of all, `1.2 [0.3, 2.1] (6/7)`.
+    With the number of matched pairs of all, `1.2 [0.3, 2.1] (6/7)`.
     """
     text = interval_text(np.exp(effect.interval), 2, nothing=1.0)
-    counts = f" ({effect.pairs}/{effect.pairs + effect.left_out})"
-    return text + (counts if pairs else "")
+    return f"{text} ({effect.pairs}/{effect.pairs + effect.left_out})"
 
 
 def interval_text(interval, digits, nothing=0.0, sign=""):

@@ -149,20 +149,20 @@ def _of_crossed(runs, by):
 
 def _at_shared_meta_seeds(pairs):
     """The differences of pairs, crossed, at the meta-seeds that all of them have."""
-    tables = [crossed(part, "difference").dropna(how="all") for part in pairs]
+    tables = [crossed(part, "difference") for part in pairs]
     shared = set.intersection(*(set(table.index) for table in tables))
     return [table[table.index.isin(shared)] for table in tables]
 
 
 def _counts(tables):
-    """The least numbers of meta-seeds and seeds that a frame has, and their means."""
+    """The number of meta-seeds, the least one of seeds on a task, and the means."""
     there = [~np.isnan(array) for array in aligned(tables)]
     seeds = int(min(known.any(axis=0).sum() for known in there))
     if all(list(table.index) == [NO_META_SEED] for table in tables):
         return {"meta_seeds": None, "seeds": seeds}
     means = pd.concat([table.mean(axis="columns") for table in tables], axis="columns")
     return {
-        "meta_seeds": int(min(known.any(axis=1).sum() for known in there)),
+        "meta_seeds": int(np.any([known.any(axis=1) for known in there], axis=0).sum()),
         "seeds": seeds,
         "by_meta_seed": tuple(means.mean(axis="columns").sort_index()),
     }

@@ -40,7 +40,7 @@ def missing(study):
     """Returns the number of runs of the whole grid, and which of them are missing.
 
     These are a dict from optimizers, `"a, b"`, to what each of them lacks, a text. If
-    the grid is not one of `GRIDS`, the result is `(None, {})`.
+    the grid is not one of `GRIDS`, or had other cells then, the result is `(None, {})`.
     """
     grid = GRIDS.get(study.rows[0]["grid"])
     if grid is None:
@@ -48,6 +48,8 @@ def missing(study):
     jobs = Jobs(grid, lambda dataset: {}).all()
     cells = [cell for job in jobs if job.kind == "run" for cell in job.cells]
     there = {frozenset(r["cell"].items()) for r in study.rows if r["kind"] == "run"}
+    if not there <= {frozenset(cell.items()) for cell in cells}:
+        return None, {}
     lacking = collections.Counter(
         (cell["optimizer"], f"{cell['dataset']}/{cell['network']}", cell["regime"])
         for cell in cells
@@ -62,6 +64,32 @@ def missing(study):
         name = labels.OPTIMIZERS[optimizer]
         alike.setdefault(", ".join(tasks[optimizer]), []).append(name)
     return len(cells), {", ".join(names): text for text, names in alike.items()}
+
+
+def dials(study):
+    """Returns the settings of dials that runs had by default, a dict by regime.
+
+    Each is a text such as `"SAM 0 to 0.1, GSAM 0"`; there is none if rows do not tell.
+    """
+    found = {}
+    for row in study.rows:
+        cell = row["cell"]
+        own = cell["optimizer"] == f"{cell['rule']} {cell['teacher']}"
+        if row["kind"] == "run" and own and row.get("dial") is not None:
+            settings = found.setdefault(cell["regime"], {})
+            settings.setdefault(cell["teacher"], []).append(row["dial"])
+    return {
+        regime: ", ".join(
+            f"{teacher} {_range(found[regime][teacher])}"
+            for teacher in labels.in_order(found[regime], labels.TEACHERS)
+        )
+        for regime in labels.in_order(found, labels.REGIMES)
+    }
+
+
+def _range(values):
+    low, high = min(values), max(values)
+    return f"{low:.2g}" if low == high else f"{low:.2g} to {high:.2g}"
 
 
 def stuck(study):
@@ -97,6 +125,8 @@ def ends_of_ranges(rows):
     for row in tunings:
         name = "rho" if "rho" in row["chosen"] else "learning_rate"
         values = [trial[name] for trial in row["trials"]]
+        if row["chosen"][name] == 0.0:
+            continue  # a dial, which goes no lower
         for key, end in (("lowest", min(values)), ("highest", max(values))):
             if row["chosen"][name] == end:
                 found[key].append(row["cell"]["optimizer"])

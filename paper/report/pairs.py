@@ -73,7 +73,8 @@ def matched_ratios(sharpness, optimizer, reference, bracketed=False):
     are below $l^*$.
 
     An `increase` that is not finite at a finite loss counts as infinite; see
-    `log_ratio`. Losses that are not finite match nothing.
+    `log_ratio`. So does that of a run with a loss that is not finite, which matches
+    nothing.
 
     Args:
         sharpness: The frame of that name in `Frames`, of one ball and radius.
@@ -89,7 +90,20 @@ def matched_ratios(sharpness, optimizer, reference, bracketed=False):
     difference = log_ratio(*np.exp([pairs["x"], pairs["y"]]))
     if bracketed:
         difference = np.where(pairs["bracketed"], difference, np.nan)
-    return pairs.assign(difference=difference)
+    one, other = _failed(sharpness, pairs, optimizer, reference)
+    worst = log_ratio(*(np.where(failed, np.inf, 1.0) for failed in (one, other)))
+    return pairs.assign(difference=np.where(one | other, worst, difference))
+
+
+def _failed(sharpness, pairs, optimizer, reference):
+    """Whether each of the two runs of pairs has a loss that is not finite."""
+    lost = ~np.isfinite(sharpness["clean_loss"])
+    runs = sharpness.assign(failed=lost.groupby(sharpness["key"]).transform("any"))
+    runs = runs.drop_duplicates("key")
+    found = _paired(runs, "failed", optimizer, reference)
+    names = [*_TASK, "meta_seed", "seed"]
+    found = pairs[names].merge(found, on=names, how="left", validate="one_to_one")
+    return found["x"].to_numpy(bool), found["y"].to_numpy(bool)
 
 
 def _paired(rows, column, optimizer, reference):

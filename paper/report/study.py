@@ -16,6 +16,7 @@ class Study:
         every: `Frames` of all of them.
         frames: `Frames` of one horizon for each task and regime.
         regimes: Names of the regimes, in order.
+        teachers: Flatness teachers that rules were meta-trained with, in order.
         rules: Names of the update rules, in order.
         tasks: Dict from each regime to its tasks.
         meta_trained: Set of `(task, regime)` that rules were meta-trained on.
@@ -30,6 +31,9 @@ class Study:
             raise ValueError("The store must hold a run. Received: none")
         self.frames = with_one_horizon(self.every)
         runs = self.frames.runs
+        taught = {row["cell"]["teacher"] for row in rows if row["kind"] == "meta"}
+        known = labels.FLATNESS_TEACHERS
+        self.teachers = [name for name in known if name in taught] or list(known)
         self.regimes = labels.in_order(runs["regime"], labels.REGIMES)
         self.rules = labels.in_order(runs["rule"].dropna(), labels.RULES)
         self.tasks = {

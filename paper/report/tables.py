@@ -59,7 +59,7 @@ class Tables:
             for column, tasks in parts.items():
                 found = self._effect(measure, optimizer, reference, tasks)
                 if found:
-                    text = points(found) if measure == END else ratio(found, pairs=True)
+                    text = points(found) if measure == END else ratio(found)
                     cells[optimizer, column] = text
         return self._named(_layout(cells))
 
@@ -71,7 +71,7 @@ class Tables:
             for optimizer in self.learned:
                 found = self._effect((ball, radius), optimizer, "none", self._tasks)
                 if found:
-                    cells[optimizer, f"{ball} {radius:g}"] = ratio(found, pairs=True)
+                    cells[optimizer, f"{ball} {radius:g}"] = ratio(found)
         return _layout(cells)
 
     def times(self, unit):
@@ -82,7 +82,8 @@ class Tables:
         for key, found in times.groupby(["optimizer", "task"])[unit]:
             median, reached = np.median(found), np.isfinite(found).sum()
             middle = f"{median:.3g}" if unit.endswith("seconds") else f"{median:.0f}"
-            middle = middle if np.isfinite(median) else "never"
+            if not np.isfinite(median):
+                middle = "not by half" if reached else "never"
             cells[key] = f"{middle} ({reached}/{len(found)})"
         return self._named(_layout(cells))
 
@@ -96,7 +97,8 @@ class Tables:
         """Returns the label of each task's best tuned baseline, a dict."""
         places = [(task, self._regime) for task in self._tasks]
         best = self._study.best
-        return {self._study.task(*p): best[p] for p in places if p in best}
+        names = labels.OPTIMIZERS
+        return {self._study.task(*p): names[best[p]] for p in places if p in best}
 
     def aggregates(self):
         """Returns means, interquartile means and probabilities of improvement."""
@@ -109,8 +111,11 @@ class Tables:
         for name, own in tables.items():
             none = tables.get(f"{name.split()[0]} none", {})
             found = self._effect(END, name, "Adam", adam)
+            fewer = (
+                f" ({len(own)} of {len(adam)} tasks)" if len(own) < len(adam) else ""
+            )
             cells |= {
-                (name, "mean"): points(found) if found else None,
+                (name, "mean"): points(found) + fewer if found else None,
                 (name, "IQM"): _interquartile(own, adam),
                 (name, "P(above LO without teacher)"): _above(own, none),
                 (name, "P(above tuned Adam)"): _above(own, adam),

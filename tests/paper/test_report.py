@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from paper.grid.grid import GRIDS, Grid
 from paper.grid.optimizers import DIAL
 from paper.report import report
 from paper.report.claims import CLAIMS, CONTROLS, results
@@ -184,9 +185,18 @@ def test_provenance(text):
     assert "Presets" not in found
 
 
-def test_provenance_of_presets_and_of_a_grid_that_is_known():
+def test_provenance_of_presets_and_of_a_grid_that_is_known(monkeypatch):
     part = {"rules": ("LSTM",), **ADAM, "teachers": ("none",)}
-    rows = [{**row, "grid": "digits"} for row in make_rows(**SMALL, **part)]
+    rows = make_rows(**SMALL, **part, regimes=("small",))
+    grid = Grid(
+        "made_up",
+        datasets=SMALL["datasets"],
+        networks=SMALL["networks"],
+        regimes=("small",),
+        horizons=(("*", (100,)),),
+        optimizers=("Adam", "LSTM none"),
+    )
+    monkeypatch.setitem(GRIDS, "made_up", grid)
     origin = {"commit": "fedcba", "command": "python -m binaries.meta_train"}
     rows = [
         {**row, "meta_trained_by": origin} if row["kind"] == "meta" else row
@@ -194,12 +204,21 @@ def test_provenance_of_presets_and_of_a_grid_that_is_known():
     ]
     found = sections(text_of(rows))
     provenance = found["Appendix H. Provenance"]
-    key = re.search(r"--grid=digits --store=DIR --verify=(\S+)", provenance)[1]
+    key = re.search(r"--grid=made_up --store=DIR --verify=(\S+)", provenance)[1]
     assert key in {row["key"] for row in rows if row["kind"] == "run"}
     assert "meta-trained at fedcba" in provenance
     assert origin["command"] in provenance.splitlines()
     costs = found["Appendix E. Budgets and costs"]
     assert "the seconds are those of reading" in costs
+
+
+def test_the_teachers_are_those_of_the_grid():
+    """A claim about SAM, GSAM and GAM would not be measured without all of them."""
+    part = {"rules": ("LSTM",), **ADAM, "teachers": ("none", "SAM", "GAM")}
+    first, *_ = sections(text_of(make_rows(**SMALL, **part))).values()
+    assert "A flatness teacher (SAM or GAM) is shown" in first
+    assert "LSTM-LO small" in first.splitlines()[1]
+    assert "more accurate than the best tuned baseline in" in first
 
 
 def test_claims_that_are_one_are_named(text):

@@ -136,6 +136,28 @@ def test_missing_runs_are_listed(monkeypatch):
     }
 
 
+def test_a_grid_that_was_another_is_not_known(monkeypatch):
+    """Its cells are not those that are missing of today's."""
+    rows = make_rows(**PART, baselines=("Adam",), explicit=(), teachers=())
+    grid = Grid("made_up", **SMALL, horizons=(("*", (200,)),), optimizers=("Adam",))
+    monkeypatch.setitem(GRIDS, "made_up", grid)
+    assert limits.missing(Study(rows)) == (None, {})
+
+
+def test_dials_at_their_defaults():
+    axes = {**PART, "regimes": ("full", "small")}
+    rows = make_rows(**axes, teachers=("none", "SAM", "L2"))
+    assert limits.dials(Study(rows)) == {}  # rows do not tell
+    told = {("full", "SAM"): 0.0, ("small", "SAM"): 0.1, ("small", "L2"): 0.05}
+    for row in rows:
+        cell = row["cell"]
+        row["dial"] = told.get((cell.get("regime"), cell["teacher"]))
+        if row["dial"] and cell.get("seed"):
+            row["dial"] = 0.02
+    expected = {"full": "SAM 0", "small": "SAM 0.02 to 0.1, L2 0.02 to 0.05"}
+    assert limits.dials(Study(rows)) == expected
+
+
 def test_runs_shorter_than_those_of_the_full_grid():
     rows = make_rows(**PART)
     assert limits.shortened(Study(rows)) == {(100, 2000): "MNIST MLP† small"}

@@ -112,18 +112,20 @@ def test_a_failure_is_the_worst_there_is():
     assert ratio([1.0], [INF], [1.0], [NAN])[0] == pytest.approx(1.0)
 
 
-def test_a_diverged_run_is_matched_before_it_diverged():
-    found = ratio([2.0, 0.5, NAN], [8.0, 2.0, NAN], [2.0, 1.0, INF], [1.0, 1.0, INF])
-    assert found == (pytest.approx(4.0), 1.0)
-
-
-def test_no_loss_lies_between_a_number_and_infinity():
-    assert math.isnan(ratio([0.5, INF], [1.0, 1.0], [1.0], [1.0])[0])
+@pytest.mark.parametrize("lost", [INF, NAN])
+def test_a_run_that_diverged_is_the_worst_there_is(lost):
+    """Whatever it was before, and whether or not the other one has matched it."""
+    one = [2.0, 1.0, lost], [8.0, 8.0, NAN]
+    other = [2.0, 1.0, 0.5], [1.0, 1.0, 1.0]
+    assert ratio(*one, *other)[0] == pytest.approx(1e3)
+    assert ratio(*other, *one)[0] == pytest.approx(1e-3)
+    assert ratio(*one, *one)[0] == pytest.approx(1.0)
+    assert ratio([0.5, lost], [1.0, 1.0], [1.0], [1.0])[0] == pytest.approx(1e3)
 
 
 def test_without_a_finite_loss_nothing_matches():
     found, loss = ratio([NAN, NAN], [1.0, 1.0], [1.0, 0.5], [1.0, 1.0])
-    assert math.isnan(found) and loss == INF
+    assert found == pytest.approx(1e3) and loss == INF
 
 
 def test_two_learned_optimizers_are_paired_by_meta_seed():

@@ -2,21 +2,24 @@
 
 import pandas as pd
 
-from lrlearn.evaluation import summarize
+from paper.report.effects import intervals
 
-_BY = ["dataset", "network", "regime", "optimizer"]
+_BY = ["dataset", "network", "regime", "steps", "optimizer"]
+_RUN = [*_BY, "meta_seed", "seed"]
 
 
 def summary_table(rows):
     """Returns means ± half of the 95 % interval, by task and optimizer, as text.
 
     They are of test accuracy and training loss at the end, and of the largest increase
-    of the loss within each radius.
+    of the loss within each radius; intervals are those of `intervals`.
     """
     runs = pd.DataFrame([_ends(row) for row in rows if row["kind"] == "run"])
-    columns = [name for name in runs.columns if name not in _BY]
-    summary = summarize(runs, _BY, columns)
-    cells = {name: summary[name].apply(_cell, axis=1) for name in columns}
+    runs["meta_seed"] = runs["meta_seed"].astype("float64")
+    cells = {
+        name: intervals(runs, _BY, name).set_index(_BY).apply(_cell, axis=1)
+        for name in runs.columns.difference(_RUN, sort=False)
+    }
     return pd.DataFrame(cells).rename_axis(_BY)
 
 
@@ -25,7 +28,7 @@ def _ends(row):
     last = row["records"][-1]
     balls = [ball for ball in last["sharpness"] if ball["ball"] == "fixed"]
     return {
-        **{name: row["cell"][name] for name in _BY},
+        **{name: row["cell"][name] for name in _RUN},
         "test accuracy %": 100 * row["end"]["test_accuracy"],
         "train loss": last["train_loss"],
         **{f"increase r={ball['radius']:g}": ball["increase"] for ball in balls},
@@ -33,4 +36,4 @@ def _ends(row):
 
 
 def _cell(row):
-    return f"{row['mean']:.3g} ± {row['interval']:.2g}"
+    return f"{row['mean']:.3g} ± {row['half']:.2g}"
