@@ -14,6 +14,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 import lrlearn
+from lrlearn.meta.meta_objective import MetaObjective
 
 PROGRAM = "binaries.meta_train"
 SMALL = (
@@ -42,7 +43,10 @@ def options():
 
 
 @pytest.fixture
-def meta_train(run, tmp_path):
+def meta_train(run, tmp_path, monkeypatch):
+    """A function that meta-trains a little; to compile would take longer."""
+    monkeypatch.setattr(MetaObjective, "suits_xla", False)
+
     def meta_train(*arguments, output="run"):
         return run(f"--output={tmp_path / output}", *SMALL, *arguments)
 
