@@ -48,6 +48,12 @@ _PRESETS = flags.DEFINE_string(
     "Directory of presets that are not meta-trained again, such as "
     "paper/results/presets; default: all are meta-trained.",
 )
+_REUSE = flags.DEFINE_string(
+    "reuse",
+    None,
+    "Store or .jsonl.gz of another grid, whose rows are taken if all that determines "
+    "them is the same; default: none.",
+)
 _VERIFY = flags.DEFINE_string(
     "verify", None, "Key of a row, or its beginning: run it again and compare."
 )
@@ -97,7 +103,13 @@ def run_grid(grid, directory, shard):
     provenance = cli.provenance()
     try:
         missing = runner.run(
-            grid, directory, provenance, shard, _MINUTES.value, _PRESETS.value
+            grid,
+            directory,
+            provenance,
+            shard,
+            _MINUTES.value,
+            _PRESETS.value,
+            _REUSE.value,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

@@ -2,7 +2,8 @@
 # Meta-trains the presets that ship in lrlearn/optimizers/presets, all of them or those
 # named, several times each: tools/make_presets.sh [name...]. Started again, it goes on
 # where it stopped. MNIST comes from $TFDS_DATA_DIR, or is downloaded.
-# Then: python -m tools.choose_presets.
+# Then: python -m tools.choose_presets. lo_l2 and lo_held_out are controls of the study,
+# which do not ship.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${RUNS:-runs/presets}
@@ -42,6 +43,11 @@ for name in ${@:-lo_none lo_sam lo_gsam lo_gam lo_lstm_none lo_lstm_sam \
       $mlp $gsam ;;
     lo_gam) meta_train $name "MLP rule with a schedule and a dial, taught by GAM" \
       $mlp $gam ;;
+    lo_l2) meta_train $name "MLP rule with a schedule and a dial, taught by L2" \
+      $mlp $dial --regularizer=l2 --regularizer_args=weight=0.15 ;;
+    lo_held_out) meta_train $name \
+      "MLP rule with a schedule, meta-trained on held-out data" \
+      $mlp --meta_split=validation ;;
     lo_lstm_none) meta_train $name "LSTM rule with a schedule, no teacher" $lstm ;;
     lo_lstm_sam) meta_train $name \
       "LSTM rule with a schedule and a dial, taught by SAM" $lstm $sam ;;

@@ -24,6 +24,7 @@ def run(
     shard=(1, 1),
     minutes=None,
     presets=None,
+    reuse=None,
     verbose=1,
 ):
     """Runs the jobs of a shard that are not in the store yet.
@@ -41,14 +42,23 @@ def run(
         presets: Directory of presets that were meta-trained as the grid says, called
             `lo_sam-0` for meta-seed 0; they are not meta-trained again. Defaults to
             none.
+        reuse: A store or an export of another grid, whose rows are taken if they have
+            a key of this one: then nothing differs that determines them. Defaults to
+            none.
         verbose: `1` for progress bars, `0` for none.
 
     Returns:
         Number of rows that are still missing in the shard.
     """
     end = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    jobs = Jobs(grid, data_of).shard(*shard)
+    every = Jobs(grid, data_of)
+    jobs = every.shard(*shard)
     rows = {row["key"]: row for row in store.begin(directory, grid.describe())}
+    if reuse is not None:
+        keys = {key for job in every.all() for key in job.keys} - rows.keys()
+        found = [row for row in store.read(reuse) if row["key"] in keys]
+        store.append(directory, found)
+        rows |= {row["key"]: row for row in found}
     _check_settings(jobs, rows.values(), directory)
     checkpoints = pathlib.Path(directory) / "meta_training"
     execute = Executor(grid, rows, checkpoints, presets and pathlib.Path(presets))

@@ -47,9 +47,9 @@ def test_help(check_help):
 def test_without_flags_it_is_the_grid_of_digits(run, calls, tmp_path):
     outcome = run()
     assert outcome.code == 0
-    ((grid, directory, provenance, shard, minutes, presets),) = calls
+    ((grid, directory, provenance, shard, *others),) = calls
     assert (grid, directory) == (GRIDS["digits"], "runs/digits")
-    assert (shard, minutes, presets) == ((1, 1), None, None)
+    assert (shard, others) == ((1, 1), [None, None, None])
     assert provenance["commit"] and provenance["command"]
     for text in ("Adam", "±", "CPU seconds", "runs/reproduce", "REPORT.md"):
         assert text in outcome.out
@@ -64,10 +64,10 @@ def test_flags(run, calls, reports, tmp_path):
     arguments = ["--grid=first_pass", "--store=there", "--shard=2/3", "--minutes=1.5"]
     outcome = run(*arguments, "--output=out", f"--presets={tmp_path}")
     assert "0 rows are missing" in outcome.out and "there" in outcome.out
-    ((grid, directory, provenance, shard, minutes, presets),) = calls
+    ((grid, directory, provenance, shard, *others),) = calls
     assert (grid, directory) == (GRIDS["first_pass"], "there")
     assert "--shard=2/3" in provenance["command"]
-    assert (shard, minutes, presets) == ((2, 3), 1.5, str(tmp_path))
+    assert (shard, others) == ((2, 3), [1.5, str(tmp_path), None])
     assert reports == []
 
 

@@ -104,6 +104,21 @@ def test_what_is_missing_is_run_and_comes_out_the_same(directory, rows, tmp_path
     assert runner.differences(rows, again) == []
 
 
+def test_rows_of_another_grid_are_taken_if_nothing_differs(directory, rows, tmp_path):
+    """One of other optimizers has the same runs of those that both have."""
+    names = "Adam-EMA", "Adam linear", "RMSprop"
+    other = dataclasses.replace(TINY, optimizers=names)
+    store.export(directory, tmp_path / "rows.jsonl.gz")
+    arguments = {"minutes": 0, "reuse": tmp_path / "rows.jsonl.gz", "verbose": 0}
+    missing = runner.run(other, tmp_path / "store", SIGNATURE, **arguments)
+    found = store.read(tmp_path / "store")
+    names = {row["cell"]["optimizer"] for row in found}
+    assert names == {"Adam-EMA", "Adam linear"}
+    assert missing == 1 + TINY.seeds  # tuning and runs of RMSprop
+    keys = {row["key"]: row for row in rows}
+    assert all(row == keys[row["key"]] for row in found)
+
+
 def test_verify_finds_the_numbers_of_a_row(directory, rows):
     key = row_of(rows, "run", "late SAM")["key"]
     assert runner.differences(*runner.verify(TINY, directory, key[:20])) == []
