@@ -189,6 +189,23 @@ class MetaTrainer:
                 callbacks.on_train_end()
         return self.history
 
+    def score(self, theta=None):
+        """Returns the score of weights in meta-validation; lower is better.
+
+        Args:
+            theta: The rule's weights, a dict of arrays. Defaults to `None`: `theta`.
+
+        Raises:
+            ValueError: If the settings have no meta-validation.
+        """
+        if not self._validate:
+            raise ValueError(
+                "`validation_every` must be given for a score. Received: "
+                "validation_every=None"
+            )
+        theta = self.rule.standardize_theta(self.theta if theta is None else theta)
+        return self._validate({n: tf.convert_to_tensor(v) for n, v in theta.items()})
+
     def save_to_preset(self, directory, **metadata):
         """Writes the rule, `theta` and a model card with the recipe as a preset.
 

@@ -134,6 +134,17 @@ def test_best_theta_is_kept(untrained):
     assert history.untrained_score == untrained
 
 
+def test_score_of_weights():
+    """That of meta-validation; by default of the best weights."""
+    trainer = MetaTrainer(RULE, [mlp()], **{**FAST, "validation_every": 1})
+    history = trainer.fit(2, verbose=0)
+    assert trainer.score() == pytest.approx(history.best["score"], rel=1e-6)
+    untrained = trainer.score(RULE.init_theta(0))
+    assert untrained == pytest.approx(history.untrained_score, rel=1e-6)
+    with pytest.raises(ValueError, match="`validation_every` must be given"):
+        MetaTrainer(RULE, [mlp()], **QUICK).score()
+
+
 def _resting_theta():
     """A theta by which the rule does not move."""
     return {name: 0.0 * value for name, value in RULE.init_theta().items()}
