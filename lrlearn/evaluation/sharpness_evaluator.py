@@ -9,7 +9,7 @@ from lrlearn.evaluation.gradient_ascent import PGA
 from lrlearn.evaluation.measured_loss import model_loss
 from lrlearn.evaluation.validation import check_radii, warn_if_nan
 from lrlearn.models.training_loss import parameters
-from lrlearn.vectors import unit
+from lrlearn.vectors import norm, unit
 
 FIXED_RADII = (0.001, 0.005, 0.05, 0.1)
 COLUMNS = (
@@ -106,8 +106,8 @@ class SharpnessEvaluator:
             )
         params = flat.as_tensors(params)
         dtype = flat.dtype(params)
-        norm = tf.linalg.global_norm([tf.cast(w, dtype) for w in params])
-        absolute = tf.constant(radii, dtype) * (norm if relative else 1.0)
+        length = norm([tf.cast(w, dtype) for w in params]) if relative else 1.0
+        absolute = tf.constant(radii, dtype) * length
         rows = self._rows(params, args, absolute, tf.constant(seed, tf.int32)).numpy()
         warn_if_nan(rows[:, COLUMNS.index("max_loss")])
         table = pd.DataFrame(grow_with_radius(rows, radii), columns=COLUMNS)

@@ -172,10 +172,10 @@ def test_model_with_several_inputs(data):
     [
         ({"radii": []}, "`radii` must hold at least one. Received: radii="),
         ({"radii": 0.1}, "`radii` must be a list of numbers. Received: 0.1"),
-        ({"radii": ["far"]}, "finite number >= 0. Received: radius=far"),
+        ({"radii": ["far"]}, "finite number >= 0. Received: radii=far"),
         ({"method": "fgsm"}, "`method` must be one of .* Received: method='fgsm'"),
-        ({"radii": [0.1, -0.1]}, "finite number >= 0. Received: radius=-0.1"),
-        ({"radii": [float("nan")]}, "finite number >= 0. Received: radius=nan"),
+        ({"radii": [0.1, -0.1]}, "finite number >= 0. Received: radii=-0.1"),
+        ({"radii": [float("nan")]}, "finite number >= 0. Received: radii=nan"),
         ({"loss": None}, "`loss` must be given"),
         ({"loss": 3}, "`loss` must be|The loss must be"),
         ({"x": np.zeros((0, 6)), "y": np.zeros(0)}, "must .* Received: "),
