@@ -215,8 +215,8 @@ def test_is_about_as_high_as_the_thorough_search():
     ("arguments", "message"),
     [
         ({"fixed": (), "relative": (), "adaptive": ()}, "at least one radius"),
-        ({"fixed": (-1.0,)}, "finite number >= 0. Received: radius=-1.0"),
-        ({"adaptive": (float("nan"),)}, "finite number >= 0. Received: radius=nan"),
+        ({"fixed": (-1.0,)}, "finite number >= 0. Received: fixed=-1.0"),
+        ({"adaptive": (float("nan"),)}, "finite number >= 0. Received: adaptive=nan"),
         ({"steps": 0}, "`steps` must be an integer >= 1"),
     ],
 )

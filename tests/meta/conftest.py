@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _sums_in_order():
     """Keeps TensorFlow from adding up in whatever order its threads run."""
     before = tf.config.optimizer.get_experimental_options()
