@@ -21,7 +21,7 @@ def test_built_in_presets_train(name, make_model, fit):
     assert LearnedOptimizer.presets[name]["description"]
     model = make_model()
     model.compile(LearnedOptimizer.from_preset(name), "binary_crossentropy")
-    losses = fit(model, epochs=20)
+    losses = fit(model, epochs=10)
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
     assert all(np.isfinite(w).all() for w in model.get_weights())
 

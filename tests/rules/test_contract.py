@@ -152,7 +152,7 @@ def test_no_and_one_coordinate(rule, n):
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-12, 1e12, 1e30, np.inf])
-@pytest.mark.parametrize(("n", "steps"), [(N, 30), (3000, 3)])
+@pytest.mark.parametrize(("n", "steps"), [(N, 15), (3000, 3)])
 def test_extreme_gradients_then_normal_ones(rule, scale, n, steps):
     """Updates stay finite, and reasonable once the gradients are normal again."""
     signs = np.float32(np.arange(n) % 3 > 0) * 2 - 1
