@@ -34,8 +34,8 @@ def describe_task(task):
 def describe(part):
     """Returns the class and the arguments of a layer, loss or optimizer of Keras.
 
-    Names are left out, for Keras numbers those that are made in one process; that of a
-    dtype policy is all that it is.
+    Names are left out: Keras numbers those that are made in one process. A dtype policy
+    keeps its name, which is all that it has.
     """
     try:
         config = part.get_config()

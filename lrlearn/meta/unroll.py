@@ -152,7 +152,7 @@ def unroll_together(objective, thetas, optimizees, seeds, steps):
 
 
 def run(objective, theta, optimizee, seed, steps):
-    """Returns the optimizee after an unroll without a teacher, arguments as there."""
+    """Returns the optimizee after an `unroll` without a teacher; arguments as there."""
 
     def step(s, optimizee):
         batch = objective.batch(fold_in(seed, s))

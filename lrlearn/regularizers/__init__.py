@@ -51,7 +51,7 @@ def get(identifier, **arguments):
 
 
 def _none():
-    """The class, as it were, of no regularizer."""
+    """Returns no regularizer, which the name `"none"` stands for."""
     return None
 
 
