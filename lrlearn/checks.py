@@ -50,14 +50,24 @@ def check_confidence(confidence):
 def differences(found, wanted, prefix=""):
     """Yields what differs between two nested dicts, as short texts.
 
+    Dicts in a list are told by their position in it.
+
     Example:
         >>> from lrlearn.checks import differences
         >>> list(differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "c": 2}}))
         ['a.b 1, not 3']
+        >>> list(differences({"tasks": [{"model": 1}]}, {"tasks": [{"model": 2}]}))
+        ['tasks.0.model 1, not 2']
     """
     for name in sorted(found.keys() | wanted.keys()):
-        one, other = found.get(name), wanted.get(name)
+        one, other = _by_position(found.get(name)), _by_position(wanted.get(name))
         if isinstance(one, dict) and isinstance(other, dict):
             yield from differences(one, other, f"{prefix}{name}.")
         elif one != other:
             yield f"{prefix}{name} {reprlib.repr(one)}, not {reprlib.repr(other)}"
+
+
+def _by_position(value):
+    """Returns a list of dicts as a dict; any other value as it is."""
+    dicts = isinstance(value, list) and all(isinstance(v, dict) for v in value)
+    return dict(enumerate(value)) if dicts and value else value

@@ -90,6 +90,15 @@ def test_other_configuration(tmp_path):
     assert _files(tmp_path) == before
 
 
+def test_other_task(tmp_path):
+    """What is told of long lists is the entry that differs."""
+    tasks = [{"name": f"task {i}", "model": i} for i in range(12)]
+    CheckpointDirectory(tmp_path, {"tasks": tasks})
+    tasks = [*tasks[:-1], {**tasks[-1], "model": 12}]
+    with pytest.raises(ValueError, match=r"with tasks\.11\.model 11, not 12$"):
+        CheckpointDirectory(tmp_path, {"tasks": tasks})
+
+
 def test_unreadable_or_missing_configuration(tmp_path):
     """A directory whose origin is unknown is refused."""
     _save(CheckpointDirectory(tmp_path, CONFIG), 1)
