@@ -1,6 +1,6 @@
 r"""Trains a network with a learned optimizer, a Keras optimizer, or a regularizer.
 
-    python -m binaries.train --task=digits/mlp --optimizer=lstm_none
+    python -m binaries.train --task=digits/mlp --optimizer=lo_none
     python -m binaries.train --optimizer=adam --learning_rate=0.01 \
         --regularizer=sam --regularizer_args=rho=0.05
 

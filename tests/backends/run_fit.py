@@ -9,7 +9,7 @@ import numpy as np
 
 import lrlearn
 
-PRESETS = ("lstm_sam", "lo_sam")
+PRESETS = ("lo_lstm_sam", "lo_sam")
 
 
 def data():

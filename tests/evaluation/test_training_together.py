@@ -35,7 +35,7 @@ OPTIMIZERS = {
     "adam": lambda: keras.optimizers.Adam(0.01),
     # Statistics of whole tensors must stay those of one run.
     "adafactor": lambda: keras.optimizers.Adafactor(0.05),
-    "lstm": learned("lstm_sam"),
+    "lstm": learned("lo_lstm_sam"),
     "mlp": learned("lo_sam"),
 }
 

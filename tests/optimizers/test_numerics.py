@@ -122,7 +122,7 @@ def test_large_gradients_among_others(make_optimizer, rule, large):
 
 
 @pytest.mark.usefixtures("checked")
-@pytest.mark.parametrize("preset", ["lo_sam", "lstm_sam", "lstm_paper_none"])
+@pytest.mark.parametrize("preset", ["lo_sam", "lo_lstm_sam", "lstm_paper_none"])
 def test_presets(preset):
     """Run."""
     apply(LearnedOptimizer.from_preset(preset), GRADIENTS)

@@ -13,14 +13,14 @@ from tests.optimizers.conftest import W
 pytestmark = pytest.mark.any_backend
 
 LossScaleOptimizer = keras.optimizers.LossScaleOptimizer
-PRESETS = ("lo_sam", "lstm_sam")
+PRESETS = ("lo_sam", "lo_lstm_sam")
 OTHERS = {
     "adam": keras.optimizers.Adam,
     "rmsprop": keras.optimizers.RMSprop,
     "sgd": keras.optimizers.SGD,
     "momentum": lambda: keras.optimizers.SGD(momentum=0.9),
     "lo_sam": lambda: LearnedOptimizer.from_preset("lo_sam"),
-    "lstm_sam": lambda: LearnedOptimizer.from_preset("lstm_sam"),
+    "lo_lstm_sam": lambda: LearnedOptimizer.from_preset("lo_lstm_sam"),
     "average": lambda: LearnedOptimizer.from_preset("lo_sam", use_ema=True),
 }
 
@@ -87,7 +87,7 @@ def test_another_optimizers_file_under_loss_scaling(make, tmp_path, other):
     _assert_same(optimizer, before)
 
 
-@pytest.mark.parametrize("other", ["adam", "momentum", "lstm_sam"])
+@pytest.mark.parametrize("other", ["adam", "momentum", "lo_lstm_sam"])
 def test_an_untrained_optimizer_takes_no_others_weights(make, tmp_path, other):
     """It stays untrained."""
     make(OTHERS[other]()).save_weights(tmp_path / "a.weights.h5")

@@ -240,7 +240,8 @@ def test_unknown_preset(identifier, tmp_path, monkeypatch, rule):
 
 
 @pytest.mark.parametrize(
-    "identifier, nearest", [("lo-sam", "lo_sam"), ("lstm", "lstm_sam"), ("xyz", None)]
+    "identifier, nearest",
+    [("lo-sam", "lo_sam"), ("lo_lstm", "lo_lstm_sam"), ("xyz", None)],
 )
 def test_the_nearest_preset_is_named(identifier, nearest):
     """If one is near."""
