@@ -149,7 +149,7 @@ def _limits(name, rule, metadata):
     ]
     if metadata["regularizer"] != "none":
         limits += [
-            _against_no_teacher(name, means),
+            *_against_no_teacher(name, means),
             "That it had a teacher does not show that it finds flatter minima; see "
             "what was measured, in `paper/results/REPORT.md`.",
         ]
@@ -184,16 +184,19 @@ def _against_adam(gain):
 
 
 def _against_no_teacher(name, means):
+    """Returns a sentence, or none if there is no such preset without a teacher."""
     base = f"{name.rpartition('_')[0]}_none"
+    if base not in means:
+        return []
     gain = (means[name] - means[base]).loc[_DATA[""]]
     points = [
         f"{points:+.1f} on {task} after {step:,} steps"
         for (task, step), points in gain.items()
     ]
-    return (
+    return [
         f"Points of test accuracy on {_DATA['']} against `{base}`, which had no "
         f"teacher: {', '.join(points)}."
-    )
+    ]
 
 
 if __name__ == "__main__":

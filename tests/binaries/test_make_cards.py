@@ -36,6 +36,8 @@ step,test_accuracy,task,optimizer,seed
 1000,0.80,net,mine_none,1
 1000,0.70,net,mine_sam,0
 1000,0.70,net,mine_sam,1
+100,0.70,net,lone_sam,0
+1000,0.70,net,lone_sam,0
 """
 METADATA = {"tasks": ["net", "other"], "horizon": [5, 1234], "regularizer": "sam"}
 
@@ -87,6 +89,15 @@ def test_limits_follow_the_results(program, results):
         *limits[:2],
         limits[2].replace("0 of 2", "2 of 2"),
         limits[3],
+    ]
+
+
+def test_without_a_preset_that_had_no_teacher_nothing_is_compared(program, results):
+    """The others' sentences stay."""
+    assert program._limits("lone_sam", PerParameterMLP(), METADATA) == [
+        limit
+        for limit in program._limits("mine_sam", PerParameterMLP(), METADATA)
+        if "against `mine_none`" not in limit
     ]
 
 
