@@ -149,10 +149,11 @@ figure = lrlearn.plots.loss_landscape(landscapes)
 #   nothing is left of the gain.
 # - In fixed balls the loss rises least around the weights of `lo_none`, which has
 #   fitted the wrong labels, too: its training loss is a third of Adam's, and its
-#   weights are nearly five times as large. In the largest adaptive ball it rises three
-#   times as much.
-# - `lo_sam` is below Adam in every ball but has the same top eigenvalue: it stays at a
-#   higher training loss, with smaller weights.
+#   weights are four times as large. In the largest adaptive ball it rises more than
+#   four times as much.
+# - `lo_sam` has the same top eigenvalue as Adam, and is about level with it in all balls
+#   but the largest adaptive one, in which the loss rises two thirds as much: it stays at
+#   a slightly higher training loss, with smaller weights.
 # - The flattest by one measure is not the best on the test images.
 #
 # So say which measure is meant, compare at similar training loss, and look at more than
