@@ -97,7 +97,7 @@ def _preset(tmp_path):
     return tmp_path / "lo_mine-3"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_runs_are_those_of_the_collection(run, preset, tmp_path):
     flags = "--collection=digits", "--tasks=", "--settings=0,0.2", "--steps=3,6"
     arguments = f"--presets={preset}", *flags, "--seeds=2", f"--output={tmp_path}/out"
