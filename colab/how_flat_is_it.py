@@ -151,9 +151,9 @@ figure = lrlearn.plots.loss_landscape(landscapes)
 #   fitted the wrong labels, too: its training loss is a third of Adam's, and its
 #   weights are four times as large. In the largest adaptive ball it rises more than
 #   four times as much.
-# - `lo_sam` has the same top eigenvalue as Adam, and is about level with it in all balls
-#   but the largest adaptive one, in which the loss rises two thirds as much: it stays at
-#   a slightly higher training loss, with smaller weights.
+# - `lo_sam` has the same top eigenvalue as Adam, and is about level with it in all
+#   balls but the largest adaptive one, in which the loss rises two thirds as much: it
+#   stays at a slightly higher training loss, with smaller weights.
 # - The flattest by one measure is not the best on the test images.
 #
 # So say which measure is meant, compare at similar training loss, and look at more than
