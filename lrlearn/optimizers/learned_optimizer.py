@@ -96,6 +96,7 @@ class LearnedOptimizer(FusedOptimizer):
         total_steps=None,
         epochs=None,
         rho=None,
+        jit_compile=None,
         name="learned_optimizer",
         **kwargs,
     ):
@@ -109,7 +110,7 @@ class LearnedOptimizer(FusedOptimizer):
         if isinstance(learning_rate, numbers.Real):
             learning_rate = float(learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        self.rule = rule
+        self.rule, self.jit_compile = rule, jit_compile
         told = {"total_steps": total_steps, "epochs": epochs, "rho": rho}
         self._run_inputs = RunInputs(rule, self.add_variable, told)
         self._theta = RuleWeights(rule, self.add_variable, len(self.variables))
@@ -172,7 +173,9 @@ class LearnedOptimizer(FusedOptimizer):
         super().build(variables)
         shapes = [variable.shape for variable in variables]
         with backends.beside(variables):
-            self._state = FlatState(self.rule, shapes, self.add_variable)
+            self._state = FlatState(
+                self.rule, shapes, self.add_variable, self.jit_compile
+            )
 
     def apply(self, grads, trainable_variables=None):
         """Updates the variables; see `keras.optimizers.Optimizer.apply`.

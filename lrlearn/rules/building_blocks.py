@@ -17,6 +17,15 @@ def bound(g, to_sum=False):
     return ops.clip(g, -largest, largest)
 
 
+def inverse_sqrt(v):
+    r"""Returns $1/\sqrt v$ of a positive `v`, at least 1e-38.
+
+    As $\sqrt{1/v}$: of a reciprocal square root XLA makes slow code on CPUs. An epsilon
+    must be in `v`: the gradient of $1/(\sqrt v + \epsilon)$ at 0 is NaN.
+    """
+    return ops.sqrt(1.0 / v)
+
+
 def log_and_sign(g, p=P):
     r"""Returns magnitude and sign of a gradient as two well-scaled numbers.
 
@@ -61,8 +70,7 @@ def normalized(g, accumulators, step):
     """
     m = MOMENTUM * accumulators["m"] + (1.0 - MOMENTUM) * g
     v = SECOND_MOMENT * accumulators["v"] + (1.0 - SECOND_MOMENT) * ops.square(g)
-    # rsqrt(v + eps), not 1 / (sqrt(v) + eps): the latter's gradient is NaN under XLA.
-    scale = ops.rsqrt(v * bias_correction(SECOND_MOMENT, step) + 1e-12)
+    scale = inverse_sqrt(v * bias_correction(SECOND_MOMENT, step) + 1e-12)
     m_hat = m * bias_correction(MOMENTUM, step) * scale
     return m_hat, g * scale, {"m": m, "v": v}
 
@@ -87,6 +95,46 @@ def adam_like(u, log_step, log_decay, w):
     step = 0.01 * ops.exp(ops.clip(2.0 * log_step, -5.0, 2.5))
     decay = 0.0003 * ops.exp(ops.clip(2.0 * log_decay, -6.0, 4.0))
     return -step * u - decay * w
+
+
+def products(kernel, x, bias, activation=None):
+    r"""Returns $f(K x + b)$ for features of any number of coordinates.
+
+    Args:
+        kernel: $K$, `[outputs, inputs]`.
+        x: Features, `[inputs, ...]`.
+        bias: $b$, which broadcasts to `[outputs, ...]`.
+        activation: $f$, a function of a tensor. Defaults to the identity.
+
+    Returns:
+        A tensor `[outputs, ...]`.
+
+    Example:
+        >>> import numpy as np
+        >>> from lrlearn.rules import building_blocks
+        >>> kernel, x = np.float32([[1, 2], [3, 4]]), np.float32([[1], [1]])
+        >>> building_blocks.products(kernel, x, 0.5).numpy().tolist()
+        [[3.5], [7.5]]
+    """
+    flat = ops.matmul(kernel, ops.reshape(x, (x.shape[0], math.prod(x.shape[1:]))))
+    y = ops.reshape(flat, (kernel.shape[0], *x.shape[1:])) + bias
+    return activation(y) if activation else y
+
+
+def written_out(kernel, x, bias, activation=None):
+    """Returns what `products` returns, each output as a sum of scaled inputs.
+
+    XLA makes one loop of these sums and all that their inputs are computed from, in
+    which nothing is written to memory; of a matrix product it does not.
+    """
+    outputs, inputs = kernel.shape
+    scalars = [ops.unstack(row, inputs) for row in ops.unstack(kernel, outputs)]
+    features, biases = ops.unstack(x, inputs), ops.unstack(bias, outputs)
+    y = [
+        sum(k * feature for k, feature in zip(ks, features, strict=True)) + b
+        for ks, b in zip(scalars, biases, strict=True)
+    ]
+    return ops.stack([activation(row) for row in y] if activation else y)
 
 
 def init_network(shapes, seed, head_scale=0.1):

@@ -54,8 +54,8 @@ def step(theta, x, memory, offset=None):
         theta: A dict of the weights, and maybe of others.
         x: Inputs `[inputs, n]`.
         memory: What `init_memory` or the last call returned.
-        offset: Added to the bias of the first layer, `[4 * units, 1]`. Defaults to
-            `None`.
+        offset: Added to the bias of the first layer, `[4 * units, c]` for c equal
+            parts of the coordinates. Defaults to `None`.
     """
     new_memory = {}
     for layer in range(len(memory) // 2):
@@ -81,9 +81,18 @@ def _cell(kernel, recurrent, bias, x, h, c):
     half[2 * units : 3 * units] = 1.0
     half = ops.convert_to_tensor(half)  # torch cannot multiply by an array
     weights = half * ops.concatenate([kernel, recurrent, bias], axis=1)
-    inputs = ops.concatenate([x, h, ops.ones_like(h[:1])], axis=0)
+    inputs = ops.concatenate([x, h, _parts(h, bias.shape[1])], axis=0)
     i, f, g, o = ops.split(ops.tanh(ops.matmul(weights, inputs)), 4, axis=0)
     # Multiplied out: a tape then keeps the gates alone, not one plus the gates.
     c = 0.5 * (c + g + f * c + i * g)
     tanh_c = ops.tanh(c)
     return 0.5 * (tanh_c + o * tanh_c), c
+
+
+def _parts(h, count):
+    """Returns which of equal parts coordinates are in, as ones in `[count, n]`."""
+    if count == 1:
+        return ops.ones_like(h[:1])
+    size = h.shape[1] // count
+    each = ops.broadcast_to(ops.eye(count)[:, :, None], (count, count, size))
+    return ops.reshape(each, (count, count * size))

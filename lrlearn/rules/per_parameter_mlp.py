@@ -1,5 +1,7 @@
 """The per-parameter MLP update rule."""
 
+import copy
+
 import numpy as np
 from keras import ops
 from keras.saving import register_keras_serializable
@@ -13,7 +15,10 @@ from lrlearn.rules.building_blocks import (
     bias_correction,
     bound,
     init_network,
+    inverse_sqrt,
     log_and_sign,
+    products,
+    written_out,
 )
 from lrlearn.rules.coordinatewise_rule import CoordinatewiseRule
 
@@ -79,6 +84,7 @@ class PerParameterMLP(CoordinatewiseRule):
     def __init__(self, units=8, horizon=1000):
         self.units = check_count("units", units)
         self.horizon = check_count("horizon", horizon)
+        self._dense = products
 
     def theta_shapes(self):
         """See `UpdateRule`."""
@@ -116,18 +122,16 @@ class PerParameterMLP(CoordinatewiseRule):
 
     def features(self, gradient, parameter, context, accumulators, step):
         """See `CoordinatewiseRule`."""
-        g, w = bound(gradient)[None], parameter[None]
+        g, m, v = bound(gradient), accumulators["m"], accumulators["v"][..., 0, :]
         # One by one: TensorFlow multiplies a matrix by a column several times slower.
         m = [
-            decay * accumulators["m"][i : i + 1] + (1.0 - decay) * g
-            for i, decay in enumerate(_DECAYS)
+            decay * m[..., i, :] + (1.0 - decay) * g for i, decay in enumerate(_DECAYS)
         ]
-        v = SECOND_MOMENT * accumulators["v"]
-        v = v + (1.0 - SECOND_MOMENT) * ops.square(g)
-        accumulators = {"m": ops.concatenate(m, axis=0), "v": v}
+        v = SECOND_MOMENT * v + (1.0 - SECOND_MOMENT) * ops.square(g)
+        accumulators = {"m": ops.stack(m, axis=-2), "v": v[..., None, :]}
         v = v * bias_correction(SECOND_MOMENT, step) + _EPSILON
-        v_f = context["v"] + _EPSILON
-        scale = ops.rsqrt(v)
+        v_f = context["v"][..., 0, :] + _EPSILON
+        scale = inverse_sqrt(v)
         m_hat = [
             m * (bias_correction(decay, step) * scale)
             for m, decay in zip(m, _DECAYS, strict=True)
@@ -135,22 +139,39 @@ class PerParameterMLP(CoordinatewiseRule):
         x = [
             *m_hat,
             g * scale,
-            ops.clip(g * ops.rsqrt(v_f), -_LARGEST_RATIO, _LARGEST_RATIO),
+            ops.clip(g * inverse_sqrt(v_f), -_LARGEST_RATIO, _LARGEST_RATIO),
             ops.log(ops.maximum(v / v_f, _SMALLEST)) / P,
             log_and_sign(g)[0],
             1.0 - ops.square(m_hat[-1]),
-            w,
+            parameter,
             *(t + ops.zeros_like(g) for t in self._time(step)),
         ]
-        return ops.concatenate(x, axis=0), accumulators
+        return ops.stack(x), accumulators
 
     def direction(self, theta, x, memory):
         """See `CoordinatewiseRule`."""
-        hidden = ops.matmul(theta["hidden/kernel"], x) + theta["hidden/bias"]
-        o = ops.matmul(theta["head/kernel"], ops.relu(hidden)) + theta["head/bias"]
+        hidden, head = (
+            (theta[f"{name}/kernel"], theta[f"{name}/bias"])
+            for name in ("hidden", "head")
+        )
+        if len(x.shape) == 3:  # blocks at once
+            hidden, head = (
+                (kernel, bias[..., None]) for kernel, bias in (hidden, head)
+            )
+        kernel, bias = hidden
+        hidden = self._dense(kernel, x, bias, ops.relu)
+        kernel, bias = head
+        direction, log_step, log_decay = ops.unstack(
+            self._dense(kernel, hidden, bias), 3
+        )
         m_hat, w = x[1], x[8]
-        direction, log_step, log_decay = ops.unstack(o, 3)
         return adam_like(m_hat + direction, log_step, log_decay, w), memory
+
+    def for_xla(self):
+        """See `UpdateRule`."""
+        rule = copy.copy(self)
+        rule._dense = written_out
+        return rule
 
     def get_config(self):
         """See `UpdateRule`."""

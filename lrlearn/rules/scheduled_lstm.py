@@ -1,5 +1,8 @@
 """The coordinatewise LSTM update rule with a learned schedule."""
 
+import math
+
+import keras
 from keras import ops
 from keras.saving import register_keras_serializable
 
@@ -63,10 +66,18 @@ class ScheduledLSTM(ScheduledRule):
     def direction(self, theta, x, z, memory):
         """See `ScheduledRule`."""
         offset = ops.matmul(theta["lstm0/context"], z)
-        hidden, memory = lstm.step(theta, x, memory, offset)
+        flat = keras.tree.map_structure(_flat, (x, memory))
+        hidden, new = lstm.step(theta, *flat, offset)
         o = ops.matmul(theta["head/kernel"], hidden) + theta["head/bias"]
-        return o[0], memory
+        new = {
+            name: ops.reshape(value, memory[name].shape) for name, value in new.items()
+        }
+        return ops.reshape(o, x.shape[1:]), new
 
     def get_config(self):
         """See `UpdateRule`."""
         return {"units": list(self.units), "default_rho": self.default_rho}
+
+
+def _flat(x):
+    return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))

@@ -1,11 +1,14 @@
 """The per-parameter MLP update rule with a learned schedule."""
 
+import copy
+
 from keras import ops
 from keras.saving import register_keras_serializable
 
 from lrlearn.checks import check_count
+from lrlearn.rules.building_blocks import products, written_out
 from lrlearn.rules.scheduled_rule import ScheduledRule
-from lrlearn.rules.tensor_statistics import NUM_FEATURES
+from lrlearn.rules.tensor_statistics import NUM_FEATURES, of_all
 
 
 @register_keras_serializable(package="lrlearn")
@@ -44,6 +47,7 @@ class ScheduledMLP(ScheduledRule):
     def __init__(self, units=8, default_rho=None):
         super().__init__(default_rho)
         self.units = check_count("units", units)
+        self._dense = products
 
     def direction_shapes(self):
         """See `ScheduledRule`."""
@@ -58,9 +62,15 @@ class ScheduledMLP(ScheduledRule):
     def direction(self, theta, x, z, memory):
         """See `ScheduledRule`."""
         offset = ops.matmul(theta["hidden/context"], z) + theta["hidden/bias"]
-        hidden = ops.relu(ops.matmul(theta["hidden/kernel"], x) + offset)
-        o = ops.matmul(theta["head/kernel"], hidden) + theta["head/bias"]
-        return o[0], memory
+        hidden = self._dense(theta["hidden/kernel"], x, of_all(offset), ops.relu)
+        bias = of_all(theta["head/bias"])
+        return self._dense(theta["head/kernel"], hidden, bias)[0], memory
+
+    def for_xla(self):
+        """See `UpdateRule`."""
+        rule = copy.copy(self)
+        rule._dense = written_out
+        return rule
 
     def get_config(self):
         """See `UpdateRule`."""

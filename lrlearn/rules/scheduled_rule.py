@@ -1,21 +1,15 @@
 """The interface of update rules with a learned schedule."""
 
-import math
-
 import keras
 import numpy as np
 from keras import ops
 
 from lrlearn.rules import tensor_statistics
-from lrlearn.rules.building_blocks import init_network
+from lrlearn.rules.building_blocks import bound, init_network
 from lrlearn.rules.run import DialDefault, Run
-from lrlearn.rules.tensor_statistics import (
-    NUM_CONTEXT,
-    TensorStatistics,
-    context,
-    measure,
-    rms,
-)
+from lrlearn.rules.tensor_context import NUM_CONTEXT, TensorContext
+from lrlearn.rules.tensor_groups import TensorGroups
+from lrlearn.rules.tensor_statistics import TensorStatistics, average, of_all, rms
 from lrlearn.rules.update_rule import UpdateRule, size_and_shapes
 from lrlearn.vectors import split
 
@@ -103,16 +97,17 @@ class ScheduledRule(UpdateRule):
         raise NotImplementedError
 
     def direction(self, theta, x, z, memory):
-        """Returns what the direction differs by from Adam's.
+        """Returns what the direction differs by from Adam's, for tensors of one shape.
 
         Args:
             theta: A dict like that of `init_theta`.
-            x: Features of coordinates, float32 `[8, n]`.
-            z: Features of their tensor, float32 `[num_context, 1]`.
-            memory: What `init_memory` or the last call returned.
+            x: Features of coordinates, float32 `[8, c, rows, columns]`, of c tensors.
+            z: Features of the tensors, float32 `[num_context, c]`.
+            memory: What `init_memory` or the last call returned, a dict of
+                `[k, c, rows, columns]`.
 
         Returns:
-            A tuple `(o, memory)`, `o` of shape `[n]`.
+            A tuple `(o, memory)`, `o` of shape `[c, rows, columns]`.
         """
         raise NotImplementedError
 
@@ -144,31 +139,40 @@ class ScheduledRule(UpdateRule):
         g, w = ops.cast(gradient, "float32"), ops.cast(parameter, "float32")
         theta, state = keras.tree.map_structure(ops.convert_to_tensor, (theta, state))
         _, shapes = size_and_shapes(g.shape[0] if shapes is None else shapes)
-        shapes = [shape for shape in shapes if math.prod(shape) > 0]
-        if not shapes:
+        tensors = TensorGroups(shapes)
+        if not tensors.kinds:
             return g, state
         run, t = (run or Run()).resolve(step)
-        rows, moments = measure(g, w, state["accumulators"], step)
-        parts = _split((rows, state["memory"]), shapes)
-        tensors = [
-            TensorStatistics(shape, rows)
-            for shape, (rows, _) in zip(shapes, parts, strict=True)
+        g = bound(g, to_sum=True)
+        moments = average(g, state["accumulators"])
+        parts = tensors.split_structure((g, w, moments, state["memory"]))
+        groups = [TensorStatistics(*part[:3], step) for part in parts]
+        known = TensorContext(
+            tensors.kinds,
+            ops.concatenate([group.means() for group in groups], axis=1),
+        )
+        z = self._context(known, run, t)
+        factors = self._schedule(theta, z, known, tensors.kinds, run, t)
+        of_groups = (split(x, tensors.counts) for x in (z, known.scales, *factors))
+        results = [
+            self._step(theta, group, memory, *numbers)
+            for group, (*_, memory), *numbers in zip(
+                groups, parts, *of_groups, strict=True
+            )
         ]
-        z = self._context(tensors, run, t)
-        step_sizes, decays = self._schedule(theta, z, tensors, run, t)
-        results = []
-        for i, (tensor, (_, memory)) in enumerate(zip(tensors, parts, strict=True)):
-            x = tensor.features()
-            o, memory = self.direction(theta, x, z[:, i : i + 1], memory)
-            u = tensor.a / tensor.a_rms + o
-            d = u * (-step_sizes[i] / rms(u)) - decays[i] * tensor.w
-            results.append((d, memory))
-        d, memory = _join(results)
+        d, memory = tensors.join_structure(results)
         return d, {"statistics": {}, "accumulators": moments, "memory": memory}
 
-    def _context(self, tensors, run, t):
+    def _step(self, theta, group, memory, z, scales, a_factor, step_size, decay):
+        """Returns the updates of tensors of one shape, and their memory."""
+        o, memory = self.direction(theta, group.features(scales), z, memory)
+        u = group.a * of_all(a_factor) + o
+        d = u * of_all(-step_size / rms(u)) - group.w * of_all(decay)
+        return d, memory
+
+    def _context(self, known, run, t):
         """Returns the features z of all tensors, `[num_context, tensors]`."""
-        z = context(tensors, run, t)
+        z = known.features(run, t)
         if self._default is None:
             return z
         rho = self.dial(run)
@@ -176,45 +180,32 @@ class ScheduledRule(UpdateRule):
         dial = dial[:, None] + ops.zeros_like(z[:_NUM_DIAL])
         return ops.concatenate([z, dial], axis=0)
 
-    def _schedule(self, theta, z, tensors, run, t):
-        """Returns the factors of the normalized direction and of w, `[tensors]`."""
+    def _schedule(self, theta, z, known, kinds, run, t):
+        """Returns the factors of a, the normalized direction and w, `[tensors]`."""
         hidden = ops.matmul(theta["schedule/kernel"], z) + theta["schedule/bias"]
         head = theta["schedule/head/kernel"], theta["schedule/head/bias"]
         log_step, log_decay = ops.unstack(
             ops.matmul(head[0], ops.tanh(hidden)) + head[1], 2
         )
-        step_size = _nominal(tensors, run, t) * _exp(log_step)
-        a_rms = ops.stack([tensor.a_rms for tensor in tensors])
-        length = ops.sqrt(ops.minimum(a_rms, 1.0) + 1e-3)
-        return step_size * length, step_size * _DECAY * _exp(log_decay)
+        step_size = _nominal(kinds, known.coherence, run, t) * _exp(log_step)
+        length = ops.sqrt(ops.minimum(known.a_rms, 1.0) + 1e-3)
+        decay = step_size * _DECAY * _exp(log_decay)
+        return 1.0 / known.a_rms, step_size * length, decay
 
 
-def _nominal(tensors, run, t):
+def _nominal(kinds, coherence, run, t):
     """Returns the nominal step sizes, `[tensors]`."""
-    least, most = _FAN_IN_FACTORS
-    widths = [
-        min(max(_NOMINAL_FAN_IN / x.fan_in, least), most) if x.is_matrix else 1.0
-        for x in tensors
-    ]
-    widths = ops.convert_to_tensor(np.array(widths, "float32"))
-    coherence = ops.stack([tensor.coherence for tensor in tensors])
+    widths = np.array([_width_factor(kind) for kind in kinds], "float32")
     done = t / run.total_steps
     schedule = (1.0 - done + 1.0 / run.total_steps) * ops.minimum(done / _WARM_UP, 1.0)
-    return _STEP * widths * schedule / ops.maximum(coherence / _COHERENCE, 1.0)
+    narrowing = ops.maximum(coherence / _COHERENCE, 1.0)
+    return _STEP * ops.convert_to_tensor(widths) * schedule / narrowing
+
+
+def _width_factor(kind):
+    least, most = _FAN_IN_FACTORS
+    return min(max(_NOMINAL_FAN_IN / kind.rows, least), most) if kind.is_matrix else 1.0
 
 
 def _exp(log):
     return ops.exp(ops.clip(3.0 * log, -6.0, 4.0))
-
-
-def _split(structure, shapes):
-    """Returns the structure of each tensor: its part of the last axis."""
-    sizes = [math.prod(shape) for shape in shapes]
-    leaves = [split(x, sizes) for x in keras.tree.flatten(structure)]
-    parts = zip(*leaves, strict=True)
-    return [keras.tree.pack_sequence_as(structure, part) for part in parts]
-
-
-def _join(parts):
-    """Returns the structure of all tensors together, given that of each."""
-    return keras.tree.map_structure(lambda *x: ops.concatenate(x, axis=-1), *parts)

@@ -1,20 +1,15 @@
-"""Moments of gradients, and one tensor's in units that do not depend on its scale."""
+"""Moments of gradients, and coordinates in units that do not depend on their scale."""
 
-import math
-
-import numpy as np
 from keras import ops
 
-from lrlearn.rules import factored
-from lrlearn.rules.building_blocks import bias_correction, bound
+from lrlearn.rules.building_blocks import bias_correction, inverse_sqrt
 
 MOMENTA = (0.9, 0.99)
 SECOND_MOMENT = 0.99
 NUM_FEATURES = 8
-NUM_CONTEXT = 16
 _EPSILON = 1e-16
 _LARGEST = 5.0
-_A, _A_SLOW, _A_NOW, _M, _G, _W, _M_SLOW, _LOG_V, _V = range(9)
+_LONGEST_ROW = 512
 
 
 def zeros(n):
@@ -25,150 +20,125 @@ def zeros(n):
     }
 
 
-def measure(g, w, moments, step):
-    r"""Returns what is known of each coordinate by itself, and the new moments.
+def average(g, moments):
+    """Returns the new moments.
 
     Args:
         g: Gradient, float32 `[n]`.
-        w: Parameter, float32 `[n]`.
         moments: What `zeros` or the last call returned.
-        step: Number of this step, from 1.
-
-    Returns:
-        A tuple `(rows, moments)`. `rows`, `[9, n]`, are $a_{0.9}$, $a_{0.99}$,
-        $g/\sqrt v$, $m_{0.9}$, $g$, $w$, $m_{0.99}$, $\log v$ and $v$.
     """
-    g = bound(g, to_sum=True)
     m = [decay * moments["m"][i] + (1.0 - decay) * g for i, decay in enumerate(MOMENTA)]
     v = SECOND_MOMENT * moments["v"][0] + (1.0 - SECOND_MOMENT) * ops.square(g)
-    moments = {"m": ops.stack(m), "v": v[None]}
-    fast, slow = (
-        m * bias_correction(decay, step) for m, decay in zip(m, MOMENTA, strict=True)
-    )
-    v = v * bias_correction(SECOND_MOMENT, step) + _EPSILON
-    scale, log_v = ops.rsqrt(v), ops.log(v)
-    rows = [fast * scale, slow * scale, g * scale, fast, g, w, slow, log_v, v]
-    return ops.stack(rows), moments
+    return {"m": ops.stack(m), "v": v[None]}
 
 
 class TensorStatistics:
-    r"""One tensor's `rows` of `measure`, and what is computed from them.
+    r"""What is computed from the moments of tensors of one kind.
 
     With $m_\beta$ the momenta (decays $\beta$ = 0.9, 0.99) and $v$ the second moment
     (decay 0.99), all corrected for bias, $a_\beta = m_\beta/\sqrt v$ is Adam's
-    direction. $\mathrm{rms}$ is over the tensor.
+    direction. Coordinates are a group's, `[c, rows, columns]`, see `TensorGroups`.
 
     Args:
-        shape: The tensor's shape, a tuple; its last axis is that of the outputs.
-        rows: Its part of the `rows` of `measure`, `[9, n]`.
+        g: Gradient, float32 `[c, rows, columns]`.
+        w: Parameter, `[c, rows, columns]`.
+        moments: What `average` returned, for this group.
+        step: Number of this step, from 1.
 
     Attributes:
-        a: $a_{0.9}$, `[n]`.
-        w: The parameter, `[n]`.
-        rms: $\mathrm{rms}$ of the first seven rows, `[7]`.
-        a_rms: That of the first, $\mathrm{rms}(a_{0.9})$, a scalar.
-        coherence: $\kappa = \sqrt f\,\mathrm{rms}(\bar a)/\mathrm{rms}(a)$, a scalar.
-            $\bar a$ is the mean of $a$ over a unit's $f$ inputs, so $\kappa$ is about 1
-            for a random $a$, and $\sqrt f$ if all weights of a unit move together: with
-            inputs of a large mean that shifts the unit a long way. 0 for a vector.
-        fan_in: Number of inputs of a unit.
-        is_matrix: Whether the tensor has more than one axis.
-        size: Number of its coordinates.
+        a: $a_{0.9}$, `[c, rows, columns]`.
+        w: The parameter, `[c, rows, columns]`.
     """
 
-    def __init__(self, shape, rows):
-        self.fan_in, self._outputs = factored.as_matrix(shape)
-        self.is_matrix, self.size = len(shape) > 1, self.fan_in * self._outputs
-        self._rows = rows
-        self.a, self.w = rows[_A], rows[_W]
-        self.rms = rms(rows[:_LOG_V])
-        self.a_rms = self.rms[_A]
-        self.coherence = self._coherence()
+    def __init__(self, g, w, moments, step):
+        self.w, self._g = w, g
+        self._m, self._m_slow = (
+            moments["m"][i] * bias_correction(decay, step)
+            for i, decay in enumerate(MOMENTA)
+        )
+        self._v = moments["v"][0] * bias_correction(SECOND_MOMENT, step) + _EPSILON
+        self._scale, self._log_v = inverse_sqrt(self._v), ops.log(self._v)
+        self.a, self._a_slow = self._m * self._scale, self._m_slow * self._scale
 
-    def features(self):
-        r"""Returns what the rule sees of each coordinate, `[8, n]`.
+    def means(self):
+        r"""Returns means over each tensor, `[9, c]`.
+
+        They are of the squares of $w$, $a_{0.9}$, $a_{0.99}$, $m_{0.9}$, $m_{0.99}$ and
+        $g$, of $m_{0.9} g$, of $\log v$, and of the square of $\bar a$, the mean of
+        $a_{0.9}$ over a unit's inputs.
+        """
+        squared = (self.w, self.a, self._a_slow, self._m, self._m_slow, self._g)
+        of = [*(ops.square(x) for x in squared), self._m * self._g, self._log_v]
+        found = means(of)
+        if self.a.shape[1] == 1:
+            return ops.concatenate([found, found[1:2]])
+        of_units = ops.mean(ops.square(ops.mean(self.a, axis=1)), axis=1)
+        return ops.concatenate([found, of_units[None]])
+
+    def features(self, scales):
+        r"""Returns what the rule sees of each coordinate, `[8, c, rows, columns]`.
 
         $a_{0.9}$, $a_{0.99}$ and $g/\sqrt v$; $m_{0.9}$, $g$ and $w$, each over its
         $\mathrm{rms}$; $m_{0.9}/\sqrt{v_f}$ with Adafactor's $v_f$; $\log v$ less its
         mean. All are clipped to $\pm 5$.
+
+        Args:
+            scales: $\mathrm{rms}$ of $m_{0.9}$, $g$ and $w$, and the mean of $\log v$,
+                `[4, c]`.
         """
-        rows, log_v = self._rows, self._rows[_LOG_V]
+        m_rms, g_rms, w_rms, mean_log_v = ops.unstack(of_all(scales), 4)
         x = [
-            rows[:_M],
-            rows[_M:_M_SLOW] / self.rms[_M:_M_SLOW, None],
-            (rows[_M] * ops.rsqrt(self._factored()))[None],
-            (log_v - ops.mean(log_v))[None],
+            self.a,
+            self._a_slow,
+            self._g * self._scale,
+            self._m / m_rms,
+            self._g / g_rms,
+            self.w / w_rms,
+            self._m * inverse_sqrt(self._factored()),
+            self._log_v - mean_log_v,
         ]
-        return ops.clip(ops.concatenate(x), -_LARGEST, _LARGEST)
-
-    def cosine(self):
-        """Returns the cosine of momentum and gradient, a scalar."""
-        product = ops.mean(self._rows[_M] * self._rows[_G])
-        return product / (self.rms[_M] * self.rms[_G])
-
-    def _coherence(self):
-        if not self.is_matrix:
-            return ops.zeros_like(self.a_rms)
-        common = ops.mean(ops.reshape(self.a, (self.fan_in, self._outputs)), axis=0)
-        return math.sqrt(self.fan_in) * rms(common) / self.a_rms
+        return ops.stack([ops.clip(row, -_LARGEST, _LARGEST) for row in x])
 
     def _factored(self):
-        """Returns Adafactor's second moment, from the averages of `v`; `[n]`."""
-        v = ops.reshape(self._rows[_V], (self.fan_in, self._outputs))
-        rows, columns = ops.mean(v, axis=1), ops.mean(v, axis=0)
-        v_f = (rows / ops.mean(rows))[:, None] * columns[None]
+        """Returns Adafactor's second moment, from averages of `v`, shaped like it."""
+        if self._v.shape[1] == 1:
+            return self._v
+        rows = means([self._v[:, :, None]])[0]
+        columns = ops.mean(self._v, axis=1)
+        v_f = (rows / ops.mean(rows, axis=1, keepdims=True))[:, :, None]
         # Less than what is added to v is 0 in float32, if entries differ that much.
-        return ops.maximum(ops.reshape(v_f, (-1,)), _EPSILON)
-
-
-def context(tensors, run, t):
-    r"""Returns features of whole tensors and of the run, `[16, tensors]`.
-
-    They are the logarithms of $\mathrm{rms}(w)$ and $\mathrm{rms}(a_\beta)$, the cosine
-    of momentum and gradient, the ratio of the momenta, the coherence, the tensor's
-    kind, fan-in and size, and how far a `Run` is.
-
-    Args:
-        tensors: A list of `TensorStatistics`.
-        run: A resolved `Run`.
-        t: Number of this step, float32, at most `run.total_steps`.
-    """
-    rms = ops.stack([tensor.rms for tensor in tensors], axis=1)
-    cosine = ops.stack([tensor.cosine() for tensor in tensors])
-    coherence = ops.stack([tensor.coherence for tensor in tensors])
-    facts = [
-        (float(x.is_matrix), math.log(x.fan_in) / 5.0, math.log(x.size) / 8.0)
-        for x in tensors
-    ]
-    of_tensors = [
-        ops.log(rms[_W] + 1e-3) / 3.0,
-        ops.log(rms[_A] + 1e-3),
-        ops.log(rms[_A_SLOW] + 1e-3),
-        cosine,
-        ops.log(rms[_M] / rms[_M_SLOW] + 1e-3),
-        ops.log(1.0 + coherence) / 2.0,
-    ]
-    of_run = _progress(run, t)[:, None] + ops.zeros_like(rms[:1])
-    facts = ops.convert_to_tensor(np.array(facts, "float32").T)
-    return ops.concatenate([ops.stack(of_tensors), facts, of_run])
-
-
-def _progress(run, t):
-    """Returns how far a run is and how long it is, `[7]`."""
-    progress, log_epochs = t / run.total_steps, ops.log(run.epochs) / 5.0
-    return ops.stack(
-        [
-            2.0 * progress - 1.0,
-            ops.log(1.0 - progress + 0.02) / 3.0,
-            ops.tanh(t / 10.0),
-            ops.tanh(t / 100.0),
-            ops.log(run.total_steps) / 7.0 - 1.0,
-            log_epochs,
-            progress * log_epochs,
-        ]
-    )
+        return ops.maximum(v_f * columns[:, None], _EPSILON)
 
 
 def rms(x):
-    """Returns the root of the mean square over the last axis, positive."""
-    return ops.sqrt(ops.mean(ops.square(x), axis=-1) + 1e-20)
+    """Returns the root of the mean square over the last two axes, positive."""
+    return root(means([ops.square(x)])[0])
+
+
+def root(square):
+    """Returns the root of a mean of squares, positive."""
+    return ops.sqrt(square + 1e-20)
+
+
+def means(xs):
+    """Returns means over the last two axes of tensors of one shape, stacked.
+
+    Rows are summed by a product with ones: XLA makes one loop of it and what `x` is
+    computed from, but writes to memory what a plain sum is of.
+    """
+    *lead, rows, columns = xs[0].shape
+    length = columns * _rows_together(rows, columns)
+    shape, ones = (*lead, rows * columns // length, length), ops.ones((length,))
+    sums = ops.stack([ops.matmul(ops.reshape(x, shape), ones) for x in xs])
+    return ops.sum(sums, axis=-1) / (rows * columns)
+
+
+def _rows_together(rows, columns):
+    """Returns how many rows are summed as one, as loops over few numbers are slow."""
+    most = max(1, _LONGEST_ROW // columns)
+    return max(k for k in range(1, most + 1) if rows % k == 0)
+
+
+def of_all(x):
+    """Returns numbers of tensors, `[..., c]`, as factors of their coordinates."""
+    return x[..., None, None]

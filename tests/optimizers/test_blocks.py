@@ -12,7 +12,8 @@ from tests.optimizers.conftest import RULES
 
 pytestmark = pytest.mark.any_backend
 
-SHAPES = [(7, 5), (), (11,), (0,), (2, 3, 4)]
+SHAPES = [(7, 5), (), (11,), (0,), (2, 3, 4), (7, 5)]
+JIT_COMPILE = [False] if keras.backend.backend() == "torch" else [False, True]
 
 
 @pytest.fixture(name="small_blocks", params=[16, 10**6], autouse=True)
@@ -38,13 +39,15 @@ def _one_by_one(rule, start, steps):
     return values
 
 
+@pytest.mark.parametrize("jit_compile", JIT_COMPILE)
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_at_once_is_one_by_one(rule):
+def test_at_once_is_one_by_one(rule, jit_compile):
     """To 1e-6, in any number of blocks and in any order of the variables."""
     rng = np.random.default_rng(0)
     start, steps = _draw(rng), [_draw(rng) for _ in range(4)]
     variables = [keras.Variable(w) for w in start]
-    optimizer = LearnedOptimizer(rule, rule.init_theta(seed=1))
+    theta = rule.init_theta(seed=1)
+    optimizer = LearnedOptimizer(rule, theta, jit_compile=jit_compile)
     optimizer.build(variables)
     for gradients in steps:
         gradients = [ops.convert_to_tensor(g) for g in gradients]
@@ -54,15 +57,17 @@ def test_at_once_is_one_by_one(rule):
 
 
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
+@pytest.mark.parametrize("jit_compile", JIT_COMPILE)
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_a_variable_without_gradient_stays_as_it_is(rule):
+def test_a_variable_without_gradient_stays_as_it_is(rule, jit_compile):
     """Its value and its state, while the others go on."""
     rng = np.random.default_rng(0)
     start, steps = _draw(rng), [_draw(rng) for _ in range(4)]
     for step, missing in ((1, 0), (1, 3), (2, 2), (3, 1), (3, 4)):
         steps[step][missing] = None
     variables = [keras.Variable(w) for w in start]
-    optimizer = LearnedOptimizer(rule, rule.init_theta(seed=1))
+    theta = rule.init_theta(seed=1)
+    optimizer = LearnedOptimizer(rule, theta, jit_compile=jit_compile)
     for gradients in steps:
         optimizer.apply(
             [g if g is None else ops.convert_to_tensor(g) for g in gradients], variables

@@ -8,7 +8,9 @@ import pytest
 from keras import ops
 
 from lrlearn.rules import Run, ScheduledLSTM, ScheduledMLP
-from lrlearn.rules.tensor_statistics import TensorStatistics, measure, zeros
+from lrlearn.rules.tensor_context import TensorContext
+from lrlearn.rules.tensor_groups import TensorGroups
+from lrlearn.rules.tensor_statistics import TensorStatistics, average, zeros
 from tests.rules.test_contract import large_theta
 
 pytestmark = pytest.mark.any_backend
@@ -317,12 +319,20 @@ def test_bad_arguments(arguments, message):
 
 
 def _statistics(shape, *gradients):
-    """Returns the statistics after some gradients."""
+    """Returns a tensor's statistics and context after some gradients."""
     moments = zeros(gradients[0].size)
-    for step, g in enumerate(gradients, start=1):
+    for g in gradients:
         g = ops.convert_to_tensor(g.ravel(), "float32")
-        rows, moments = measure(g, ops.ones_like(g), moments, step)
-    return TensorStatistics(shape, rows)
+        moments = average(g, moments)
+    groups = TensorGroups([shape])
+    (part,) = groups.split_structure((g, ops.ones_like(g), moments))
+    statistics = TensorStatistics(*part, len(gradients))
+    return statistics, TensorContext(groups.kinds, statistics.means())
+
+
+def _features(shape, *gradients):
+    statistics, known = _statistics(shape, *gradients)
+    return ops.convert_to_numpy(statistics.features(known.scales))
 
 
 @pytest.mark.parametrize(
@@ -339,24 +349,23 @@ def test_coherence(shape, sign, expected):
     size = int(np.prod(shape))
     index = np.arange(size)
     sizes = 10.0 ** np.random.default_rng(0).uniform(-3, 3, size)
-    tensor = _statistics(shape, sign(index // 4, index % 4) * sizes)
-    assert float(tensor.coherence) == pytest.approx(expected, abs=1e-4)
+    _, known = _statistics(shape, sign(index // 4, index % 4) * sizes)
+    assert float(known.coherence[0]) == pytest.approx(expected, abs=1e-4)
 
 
 def test_factored_second_moment():
     """Adafactor's is exact for gradients of rank 1: as Adam's."""
     g = np.outer([1.0, 2.0, -3.0], [0.1, 10.0])
-    tensor = _statistics((3, 2), g, g)
-    x = ops.convert_to_numpy(tensor.features())
-    assert x.shape == (8, 6)
-    np.testing.assert_allclose(x[6], np.sign(g).ravel(), rtol=1e-4)
+    x = _features((3, 2), g, g)
+    assert x.shape == (8, 1, 3, 2)
+    np.testing.assert_allclose(x[6, 0], np.sign(g), rtol=1e-4)
     np.testing.assert_allclose(x[6], x[0], rtol=1e-4)
 
 
 def test_features_by_hand():
     """After one gradient: Adam's are its signs, the others in units of the tensor's."""
     g = np.array([[3.0, -4.0]])
-    x = ops.convert_to_numpy(_statistics((1, 2), g).features())
+    x = _features((1, 2), g)[:, 0, 0]
     rms = np.sqrt(12.5)
     expected = [*[[1, -1]] * 3, *[[3 / rms, -4 / rms]] * 2, [1, 1], [1, -1]]
     np.testing.assert_allclose(x[:7], expected, rtol=1e-5)
@@ -366,8 +375,5 @@ def test_features_by_hand():
 def test_features_do_not_depend_on_the_scale():
     """A loss times 1,000 gives the same."""
     g = np.random.default_rng(0).normal(size=(2, 3, 4))
-    one, other = (
-        ops.convert_to_numpy(_statistics((3, 4), *(scale * g)).features())
-        for scale in (1.0, 1e3)
-    )
+    one, other = (_features((3, 4), *(scale * g)) for scale in (1.0, 1e3))
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-4)
