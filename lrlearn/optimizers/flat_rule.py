@@ -17,7 +17,7 @@ class FlatRule:
 
     The tensors' coordinates stand one after another, so a few large operations replace
     many small ones for each tensor; tensors of one shape are neighbours. A
-    `CoordinatewiseRule` takes them in blocks.
+    `CoordinatewiseRule` may take them in blocks.
 
     Args:
         rule: An `UpdateRule`.
@@ -27,13 +27,12 @@ class FlatRule:
 
     def __init__(self, rule, shapes, for_xla=False):
         self._rule = rule.for_xla() if for_xla else rule
-        self._at_once = self._rule is not rule
         shapes = [tuple(shape) for shape in shapes]
         self._order = TensorGroups(shapes).order
         self._shapes = self._sorted(shapes)
         self._sizes = [math.prod(shape) for shape in self._shapes]
         self._n = sum(self._sizes)
-        in_blocks = isinstance(rule, CoordinatewiseRule)
+        in_blocks = isinstance(rule, CoordinatewiseRule) and rule.in_blocks
         self._blocks = Blocks(self._n) if in_blocks else None
         self._structure = rule.initial_state(1)
         _check_statistics(rule, self._structure, self._initial())
@@ -95,10 +94,7 @@ class FlatRule:
         to_blocks = self._blocks.split
         context = keras.tree.map_structure(to_blocks, context)
         blocks = to_blocks(g), to_blocks(w), context, state
-        if self._at_once:
-            d, state = fn(*blocks)
-        else:
-            d, state = self._blocks.map(lambda block: fn(*block), blocks)
+        d, state = self._blocks.map(lambda block: fn(*block), blocks)
         return self._blocks.join(d), state
 
     def _initial(self):

@@ -22,10 +22,10 @@ class FlatState:
     def __init__(self, rule, shapes, add_variable, jit_compile=None):
         if jit_compile is None:
             jit_compile = xla.pays(rule, shapes)
+        jit_compile = jit_compile and xla.is_available()
         self._flat_rule = FlatRule(rule, shapes, for_xla=jit_compile)
-        self._update = self._flat_rule.update
-        if jit_compile:
-            self._update = xla.compiled(self._update)
+        update = self._flat_rule.update
+        self._update = xla.compiled(update) if jit_compile else update
         # In the order of the paths, so that one backend's files fit another.
         self._variables = {
             path: add_variable(

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from lrlearn.rules.tensor_groups import TensorGroups
 from lrlearn.rules.update_rule import UpdateRule, size_and_shapes
 
 
@@ -22,7 +23,18 @@ class CoordinatewiseRule(UpdateRule):
     Subclasses implement `num_features`, `init_theta`, `init_accumulators`,
     `init_memory`, `features`, `direction` and `get_config`; those that look at whole
     tensors also `init_statistics` and `observe`.
+
+    Attributes:
+        in_blocks: Whether an optimizer keeps the state in blocks that fit into a
+            processor's cache, which pays if `direction` takes much memory. Defaults to
+            `True`.
+        by_tensor: Whether `features` and `direction` are called for tensors of one
+            shape at a time, with `[..., c, rows, columns]` in place of `[..., n]`: XLA
+            makes faster code of that. Defaults to `False`.
     """
+
+    in_blocks = True
+    by_tensor = False
 
     @property
     def num_features(self):
@@ -133,6 +145,18 @@ class CoordinatewiseRule(UpdateRule):
             return (d, state, x) if return_features else (d, state)
 
         state = {name: state[name] for name in ("accumulators", "memory")}
-        blockwise = blockwise or (lambda function, *arguments: function(*arguments))
+        blockwise = blockwise or self._blockwise(shapes)
         d, state, *x = blockwise(each_coordinate, g, w, context, state)
         return d, {"statistics": statistics, **state}, *x
+
+    def _blockwise(self, shapes):
+        """Returns the function that `update` calls if it is given none."""
+        groups = TensorGroups(shapes)
+        if not self.by_tensor or not groups.kinds:
+            return lambda fn, *arguments: fn(*arguments)
+
+        def group_by_group(fn, *arguments):
+            parts = groups.split_structure(arguments)
+            return groups.join_structure([fn(*part) for part in parts])
+
+        return group_by_group

@@ -85,7 +85,9 @@ def _num_rows(matrix):
 
 def _row_means(square):
     if _num_rows(square.shape):
-        return ops.mean(square, axis=1)
+        # A product is faster than a mean, in a graph and under XLA.
+        ones = ops.ones((square.shape[1],), "float32")
+        return ops.matmul(square, ones) / square.shape[1]
     return ops.zeros((0,), "float32")
 
 

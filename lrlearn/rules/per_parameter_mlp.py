@@ -80,6 +80,7 @@ class PerParameterMLP(CoordinatewiseRule):
     """
 
     num_features = 13
+    in_blocks = False
 
     def __init__(self, units=8, horizon=1000):
         self.units = check_count("units", units)
@@ -122,15 +123,13 @@ class PerParameterMLP(CoordinatewiseRule):
 
     def features(self, gradient, parameter, context, accumulators, step):
         """See `CoordinatewiseRule`."""
-        g, m, v = bound(gradient), accumulators["m"], accumulators["v"][..., 0, :]
+        g, m, v = bound(gradient), accumulators["m"], accumulators["v"][0]
         # One by one: TensorFlow multiplies a matrix by a column several times slower.
-        m = [
-            decay * m[..., i, :] + (1.0 - decay) * g for i, decay in enumerate(_DECAYS)
-        ]
+        m = [decay * m[i] + (1.0 - decay) * g for i, decay in enumerate(_DECAYS)]
         v = SECOND_MOMENT * v + (1.0 - SECOND_MOMENT) * ops.square(g)
-        accumulators = {"m": ops.stack(m, axis=-2), "v": v[..., None, :]}
+        accumulators = {"m": ops.stack(m), "v": v[None]}
         v = v * bias_correction(SECOND_MOMENT, step) + _EPSILON
-        v_f = context["v"][..., 0, :] + _EPSILON
+        v_f = context["v"][0] + _EPSILON
         scale = inverse_sqrt(v)
         m_hat = [
             m * (bias_correction(decay, step) * scale)
@@ -150,27 +149,16 @@ class PerParameterMLP(CoordinatewiseRule):
 
     def direction(self, theta, x, memory):
         """See `CoordinatewiseRule`."""
-        hidden, head = (
-            (theta[f"{name}/kernel"], theta[f"{name}/bias"])
-            for name in ("hidden", "head")
-        )
-        if len(x.shape) == 3:  # blocks at once
-            hidden, head = (
-                (kernel, bias[..., None]) for kernel, bias in (hidden, head)
-            )
-        kernel, bias = hidden
-        hidden = self._dense(kernel, x, bias, ops.relu)
-        kernel, bias = head
-        direction, log_step, log_decay = ops.unstack(
-            self._dense(kernel, hidden, bias), 3
-        )
+        hidden = self._dense(theta["hidden/kernel"], x, theta["hidden/bias"], ops.relu)
+        o = self._dense(theta["head/kernel"], hidden, theta["head/bias"])
+        direction, log_step, log_decay = ops.unstack(o, 3)
         m_hat, w = x[1], x[8]
         return adam_like(m_hat + direction, log_step, log_decay, w), memory
 
     def for_xla(self):
         """See `UpdateRule`."""
         rule = copy.copy(self)
-        rule._dense = written_out
+        rule._dense, rule.by_tensor = written_out, True
         return rule
 
     def get_config(self):

@@ -57,17 +57,15 @@ def test_at_once_is_one_by_one(rule, jit_compile):
 
 
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
-@pytest.mark.parametrize("jit_compile", JIT_COMPILE)
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_a_variable_without_gradient_stays_as_it_is(rule, jit_compile):
+def test_a_variable_without_gradient_stays_as_it_is(rule):
     """Its value and its state, while the others go on."""
     rng = np.random.default_rng(0)
     start, steps = _draw(rng), [_draw(rng) for _ in range(4)]
     for step, missing in ((1, 0), (1, 3), (2, 2), (3, 1), (3, 4)):
         steps[step][missing] = None
     variables = [keras.Variable(w) for w in start]
-    theta = rule.init_theta(seed=1)
-    optimizer = LearnedOptimizer(rule, theta, jit_compile=jit_compile)
+    optimizer = LearnedOptimizer(rule, rule.init_theta(seed=1))
     for gradients in steps:
         optimizer.apply(
             [g if g is None else ops.convert_to_tensor(g) for g in gradients], variables

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from lrlearn import LearnedOptimizer
+from lrlearn.optimizers import xla
 from lrlearn.rules import Run
 from tests.optimizers.conftest import (
     GRADIENTS,
@@ -172,3 +173,23 @@ def test_one_mirrored_device(make_model, make_optimizer, fit):
             model.compile(make_optimizer(), "binary_crossentropy")
         losses.append(fit(model, epochs=2))
     assert_close(*losses)
+
+
+def test_without_xla(make_optimizer, monkeypatch):
+    """TensorFlow may have been built without it: one warning, and the same updates."""
+
+    def refuse(*args, **kwargs):
+        raise tf.errors.InvalidArgumentError(None, None, "No XLA_CPU_JIT.\nMore.")
+
+    monkeypatch.setattr(tf, "function", refuse)
+    xla.is_available.cache_clear()
+    rule, variable = RULES["scheduled"], keras.Variable(W)
+    with pytest.warns(UserWarning, match="^Updates run without XLA: No XLA_CPU_JIT.$"):
+        optimizer = make_optimizer(rule, jit_compile=True)
+        optimizer.build([variable])
+    for g in GRADIENTS:
+        optimizer.apply([tf.constant(g)], [variable])
+    assert_close(variable, by_hand(rule, GRADIENTS, W)[-1])
+    monkeypatch.undo()
+    xla.is_available.cache_clear()
+    assert xla.is_available()

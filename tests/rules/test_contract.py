@@ -76,6 +76,7 @@ def _run(rule, theta, gradients, w=None, state=None):
 
 def _run_shapes(rule, theta, shapes, gradients, mode="eager"):
     """Returns all updates of tensors side by side, `[steps, n]`."""
+    rule = rule.for_xla() if mode == "XLA" else rule
 
     def update(g, state, step):
         return rule.update(theta, g, ops.ones_like(g), state, step, shapes)
@@ -253,6 +254,17 @@ def test_tensors_side_by_side(rule):
     together = _run_shapes(rule, theta, SHAPES, gradients)
     for part, one in zip(np.split(together, ends, axis=1), alone, strict=False):
         _close(part, one)
+
+
+def test_the_form_for_xla_is_the_same(rule):
+    """Up to rounding; for rules that have none it is the rule."""
+    theta, gradients = large_theta(rule), _gradients(sum(SIZES))
+    for received, expected in zip(
+        _run_shapes(rule.for_xla(), theta, SHAPES, gradients),
+        _run_shapes(rule, theta, SHAPES, gradients),
+        strict=True,
+    ):
+        _close(received, expected, tolerance=1e-6)
 
 
 def test_only_what_a_rule_is_told_matters(rule):
