@@ -26,6 +26,16 @@ def inverse_sqrt(v):
     return ops.sqrt(1.0 / v)
 
 
+def clip(x, largest):
+    """Returns features `[inputs, ...]` clipped to plus and minus `largest`."""
+    return ops.clip(x, -largest, largest)
+
+
+def clip_rows(x, largest):
+    """Returns what `clip` returns, row by row; see `written_out`."""
+    return ops.stack([clip(row, largest) for row in ops.unstack(x, x.shape[0])])
+
+
 def log_and_sign(g, p=P):
     r"""Returns magnitude and sign of a gradient as two well-scaled numbers.
 

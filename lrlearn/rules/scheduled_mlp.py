@@ -6,7 +6,7 @@ from keras import ops
 from keras.saving import register_keras_serializable
 
 from lrlearn.checks import check_count
-from lrlearn.rules.building_blocks import products, written_out
+from lrlearn.rules.building_blocks import clip_rows, products, written_out
 from lrlearn.rules.scheduled_rule import ScheduledRule
 from lrlearn.rules.tensor_statistics import NUM_FEATURES, of_all
 
@@ -69,7 +69,7 @@ class ScheduledMLP(ScheduledRule):
     def for_xla(self):
         """See `UpdateRule`."""
         rule = copy.copy(self)
-        rule._dense = written_out
+        rule._dense, rule._clip = written_out, clip_rows
         return rule
 
     def get_config(self):

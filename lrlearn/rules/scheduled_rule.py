@@ -5,11 +5,17 @@ import numpy as np
 from keras import ops
 
 from lrlearn.rules import tensor_statistics
-from lrlearn.rules.building_blocks import bound, init_network
+from lrlearn.rules.building_blocks import bound, clip, init_network
 from lrlearn.rules.run import DialDefault, Run
 from lrlearn.rules.tensor_context import NUM_CONTEXT, TensorContext
 from lrlearn.rules.tensor_groups import TensorGroups
-from lrlearn.rules.tensor_statistics import TensorStatistics, average, of_all, rms
+from lrlearn.rules.tensor_statistics import (
+    TensorStatistics,
+    average,
+    of_all,
+    rms,
+    unbiased,
+)
 from lrlearn.rules.update_rule import UpdateRule, size_and_shapes
 from lrlearn.vectors import split
 
@@ -19,6 +25,7 @@ _STEP, _DECAY = 0.003, 0.1
 _WARM_UP = 0.06
 _COHERENCE = 8.0
 _NOMINAL_FAN_IN = 784
+_LARGEST = 5.0
 _FAN_IN_FACTORS = 0.05, 2.5
 
 
@@ -69,6 +76,7 @@ class ScheduledRule(UpdateRule):
     """
 
     def __init__(self, default_rho=None):
+        self._clip = clip
         self._default = None if default_rho is None else DialDefault(default_rho)
         self.default_rho = self._default and self._default.get_config()
         self.num_context = NUM_CONTEXT + (_NUM_DIAL if self._default else 0)
@@ -97,11 +105,12 @@ class ScheduledRule(UpdateRule):
         raise NotImplementedError
 
     def direction(self, theta, x, z, memory):
-        """Returns what the direction differs by from Adam's, for tensors of one shape.
+        r"""Returns what the direction differs by from Adam's, for tensors of one shape.
 
         Args:
             theta: A dict like that of `init_theta`.
-            x: Features of coordinates, float32 `[8, c, rows, columns]`, of c tensors.
+            x: Features of coordinates, clipped to $\pm 5$, of c tensors, float32
+                `[8, c, rows, columns]`.
             z: Features of the tensors, float32 `[num_context, c]`.
             memory: What `init_memory` or the last call returned, a dict of
                 `[k, c, rows, columns]`.
@@ -145,8 +154,9 @@ class ScheduledRule(UpdateRule):
         run, t = (run or Run()).resolve(step)
         g = bound(g, to_sum=True)
         moments = average(g, state["accumulators"])
-        parts = tensors.split_structure((g, w, moments, state["memory"]))
-        groups = [TensorStatistics(*part[:3], step) for part in parts]
+        parts = (g, w, unbiased(moments, step), state["memory"])
+        parts = tensors.split_structure(parts)
+        groups = [TensorStatistics(*part[:3]) for part in parts]
         known = TensorContext(
             tensors.kinds,
             ops.concatenate([group.means() for group in groups], axis=1),
@@ -165,7 +175,8 @@ class ScheduledRule(UpdateRule):
 
     def _step(self, theta, group, memory, z, scales, a_factor, step_size, decay):
         """Returns the updates of tensors of one shape, and their memory."""
-        o, memory = self.direction(theta, group.features(scales), z, memory)
+        x = self._clip(group.features(scales), _LARGEST)
+        o, memory = self.direction(theta, x, z, memory)
         u = group.a * of_all(a_factor) + o
         d = u * of_all(-step_size / rms(u)) - group.w * of_all(decay)
         return d, memory

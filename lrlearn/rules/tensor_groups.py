@@ -43,7 +43,7 @@ class TensorGroups:
         >>> from lrlearn.rules.tensor_groups import TensorGroups
         >>> groups = TensorGroups([(2, 3), (3,), (2, 3)])
         >>> matrices, vectors = groups.split(np.arange(15))
-        >>> matrices.shape, vectors.shape
+        >>> tuple(matrices.shape), tuple(vectors.shape)
         ((2, 2, 3), (1, 1, 3))
         >>> groups.join([matrices, vectors]).shape
         TensorShape([15])

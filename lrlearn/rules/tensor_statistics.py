@@ -1,5 +1,8 @@
 """Moments of gradients, and coordinates in units that do not depend on their scale."""
 
+import math
+
+import numpy as np
 from keras import ops
 
 from lrlearn.rules.building_blocks import bias_correction, inverse_sqrt
@@ -8,8 +11,8 @@ MOMENTA = (0.9, 0.99)
 SECOND_MOMENT = 0.99
 NUM_FEATURES = 8
 _EPSILON = 1e-16
-_LARGEST = 5.0
 _LONGEST_ROW = 512
+_FEW = 4096  # fewer operations are then faster than fewer copies
 
 
 def zeros(n):
@@ -32,6 +35,20 @@ def average(g, moments):
     return {"m": ops.stack(m), "v": v[None]}
 
 
+def unbiased(moments, step):
+    """Returns moments corrected for their start from zero, tensors like them.
+
+    Args:
+        moments: What `average` returned.
+        step: Number of this step, from 1.
+    """
+    decays = np.array(MOMENTA, "float32")[:, None]
+    return {
+        "m": moments["m"] * bias_correction(decays, step),
+        "v": moments["v"] * bias_correction(SECOND_MOMENT, step) + _EPSILON,
+    }
+
+
 class TensorStatistics:
     r"""What is computed from the moments of tensors of one kind.
 
@@ -42,21 +59,17 @@ class TensorStatistics:
     Args:
         g: Gradient, float32 `[c, rows, columns]`.
         w: Parameter, `[c, rows, columns]`.
-        moments: What `average` returned, for this group.
-        step: Number of this step, from 1.
+        moments: What `unbiased` returned, for this group.
 
     Attributes:
         a: $a_{0.9}$, `[c, rows, columns]`.
         w: The parameter, `[c, rows, columns]`.
     """
 
-    def __init__(self, g, w, moments, step):
+    def __init__(self, g, w, moments):
         self.w, self._g = w, g
-        self._m, self._m_slow = (
-            moments["m"][i] * bias_correction(decay, step)
-            for i, decay in enumerate(MOMENTA)
-        )
-        self._v = moments["v"][0] * bias_correction(SECOND_MOMENT, step) + _EPSILON
+        self._m, self._m_slow = ops.unstack(moments["m"], len(MOMENTA))
+        self._v = moments["v"][0]
         self._scale, self._log_v = inverse_sqrt(self._v), ops.log(self._v)
         self.a, self._a_slow = self._m * self._scale, self._m_slow * self._scale
 
@@ -80,7 +93,7 @@ class TensorStatistics:
 
         $a_{0.9}$, $a_{0.99}$ and $g/\sqrt v$; $m_{0.9}$, $g$ and $w$, each over its
         $\mathrm{rms}$; $m_{0.9}/\sqrt{v_f}$ with Adafactor's $v_f$; $\log v$ less its
-        mean. All are clipped to $\pm 5$.
+        mean.
 
         Args:
             scales: $\mathrm{rms}$ of $m_{0.9}$, $g$ and $w$, and the mean of $\log v$,
@@ -97,7 +110,7 @@ class TensorStatistics:
             self._m * inverse_sqrt(self._factored()),
             self._log_v - mean_log_v,
         ]
-        return ops.stack([ops.clip(row, -_LARGEST, _LARGEST) for row in x])
+        return ops.stack(x)
 
     def _factored(self):
         """Returns Adafactor's second moment, from averages of `v`, shaped like it."""
@@ -129,7 +142,10 @@ def means(xs):
     *lead, rows, columns = xs[0].shape
     length = columns * _rows_together(rows, columns)
     shape, ones = (*lead, rows * columns // length, length), ops.ones((length,))
-    sums = ops.stack([ops.matmul(ops.reshape(x, shape), ones) for x in xs])
+    if math.prod(shape) < _FEW:
+        sums = ops.matmul(ops.reshape(ops.stack(xs), (len(xs), *shape)), ones)
+    else:
+        sums = ops.stack([ops.matmul(ops.reshape(x, shape), ones) for x in xs])
     return ops.sum(sums, axis=-1) / (rows * columns)
 
 

@@ -10,7 +10,7 @@ from keras import ops
 from lrlearn.rules import Run, ScheduledLSTM, ScheduledMLP
 from lrlearn.rules.tensor_context import TensorContext
 from lrlearn.rules.tensor_groups import TensorGroups
-from lrlearn.rules.tensor_statistics import TensorStatistics, average, zeros
+from lrlearn.rules.tensor_statistics import TensorStatistics, average, unbiased, zeros
 from tests.rules.test_contract import large_theta
 
 pytestmark = pytest.mark.any_backend
@@ -325,8 +325,9 @@ def _statistics(shape, *gradients):
         g = ops.convert_to_tensor(g.ravel(), "float32")
         moments = average(g, moments)
     groups = TensorGroups([shape])
+    moments = unbiased(moments, len(gradients))
     (part,) = groups.split_structure((g, ops.ones_like(g), moments))
-    statistics = TensorStatistics(*part, len(gradients))
+    statistics = TensorStatistics(*part)
     return statistics, TensorContext(groups.kinds, statistics.means())
 
 
