@@ -1,11 +1,33 @@
 """The cases of the benchmarks."""
 
 import dataclasses
-import functools
 
-from benchmarks import subjects
+from benchmarks import backends, subjects
 
-GROUPS = ("meta_step", "training_step", "scaling")
+GROUPS = ("meta_step", "training_step", "scaling", "start_up")
+# Steps in a round: few if a step takes long.
+_NETWORKS = {
+    "mlp_20": 200,
+    "mlp_128_128": 100,
+    "mlp_512_512": 20,
+    "cnn": 20,
+    "frozen": 20,
+    "resnet_20": 3,
+}
+_COMPILED = ("mlp_20", "mlp_128_128")
+_STARTED = {
+    "networks": ("mlp_128_128", "cnn", "resnet_20"),
+    "optimizers": ["adam", "scheduled_mlp", "scheduled_lstm_10"],
+}
+# The most parameters that each is measured on.
+_SCALED = {
+    "adam": 10**7,
+    "lion": 10**7,
+    "per_parameter_mlp": 10**7,
+    "scheduled_mlp": 10**7,
+    "scheduled_lstm_10": 10**6,
+    "lstm_2x10": 10**6,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,34 +40,41 @@ class Case:
         arguments: Arguments of that module's `measure`, a dict of JSON types.
         baseline: Name of the case of the group that its time is compared with, or
             `None` if `measure` gives the ratio or there is none.
+        backend: Keras's backend. Defaults to `"tensorflow"`.
     """
 
     group: str
     name: str
     arguments: dict
     baseline: str | None = None
+    backend: str = "tensorflow"
 
 
-def select(groups=GROUPS, only="", optimizers=None):
+def select(groups=GROUPS, only="", optimizers=None, on=backends.NAMES, quick=False):
     """Returns the cases of some groups.
 
     Args:
         groups: Names among `GROUPS`. Defaults to all.
         only: Substring that `<group>/<name>` must contain. Defaults to none.
-        optimizers: Optimizers of training steps. Defaults to all.
+        optimizers: Those that are compared. Defaults to all.
+        on: Keras's backends, of which `meta_step` takes TensorFlow alone. Defaults to
+            all.
+        quick: Whether to leave out what takes long: `meta_step`, XLA on TensorFlow, the
+            most parameters and most of the steps. Defaults to `False`.
 
     Raises:
-        ValueError: If there is no such group, or no such case.
+        ValueError: If there is no such group, optimizer or backend, or no such case.
     """
-    if unknown := sorted(set(groups) - set(GROUPS)):
-        raise ValueError(f"Groups must be among {GROUPS}. Received: {unknown}")
-    tables = {
-        "meta_step": _meta_step,
-        "training_step": functools.partial(_training_step, optimizers),
-        "scaling": _scaling,
-    }
-    cases = [case for group in GROUPS if group in groups for case in tables[group]()]
-    cases = [case for case in cases if only in f"{case.group}/{case.name}"]
+    _check("Groups", groups, GROUPS)
+    _check("Backends", on, backends.NAMES)
+    _check("Optimizers", optimizers or [], subjects.trained_with())
+    cases = [
+        case
+        for case in (_with_only(optimizers, case) for case in _all(on, quick))
+        if case.group in groups
+        and only in f"{case.group}/{case.name}"
+        and case.arguments.get("optimizers") != []
+    ]
     if not cases:
         raise ValueError(f"No case has {only!r} in its name, in the groups {groups}.")
     return cases
@@ -54,6 +83,14 @@ def select(groups=GROUPS, only="", optimizers=None):
 def yardsticks():
     """Returns the case that measures how fast the machine is at the moment."""
     return Case("yardsticks", "yardsticks", {})
+
+
+def _all(on, quick):
+    if "tensorflow" in on and not quick:
+        yield from _meta_step()
+    for table in (_training_step, _scaling, _start_up):
+        for backend in on:
+            yield from table(backend, quick)
 
 
 def _meta_step():
@@ -90,40 +127,49 @@ def _meta_step():
     ]
 
 
-def _training_step(optimizers):
-    """All optimizers on each network; few steps if a step takes long."""
-    networks = [
-        ("mlp_20", 200, False),
-        ("mlp_20", 200, True),
-        ("mlp_128_128", 100, False),
-        ("mlp_128_128", 100, True),
-        ("cnn", 20, False),
-        ("resnet_20", 3, False),
-    ]
-    return [
-        Case(
-            "training_step",
-            network + (", jit_compile" if jit_compile else ""),
-            {
-                **{"network": network, "steps": steps, "jit_compile": jit_compile},
-                **({"optimizers": optimizers} if optimizers else {}),
-            },
-        )
-        for network, steps, jit_compile in networks
-    ]
+def _training_step(backend, quick):
+    """Everything that a model is trained with, on each network."""
+    variants = [(network, False) for network in _NETWORKS]
+    if backend == "tensorflow" and not quick:
+        variants += [(network, True) for network in _COMPILED]
+    for network, jit_compile in variants:
+        steps = _NETWORKS[network]
+        arguments = {
+            "network": network,
+            "steps": -(-steps // 5) if quick else steps,
+            "jit_compile": jit_compile,
+            "optimizers": subjects.trained_with(),
+        }
+        name = network + (", jit_compile" if jit_compile else "")
+        yield Case("training_step", name, arguments, backend=backend)
 
 
-def _scaling():
-    """Each optimizer's step alone, about a million parameter updates a repeat."""
-    largest = {"adam": 10**7, "lstm_2x10": 10**6, "per_parameter_mlp": 10**7}
-    return [
-        Case(
-            "scaling",
-            f"{optimizer}, {n:.0e}",
-            {"optimizer": optimizer, "num_params": n, "steps": max(1, 10**6 // n)},
-            f"adam, {n:.0e}",
-        )
-        for n in (10**4, 10**5, 10**6, 10**7)
-        for optimizer in largest
-        if n <= largest[optimizer]
-    ]
+def _scaling(backend, quick):
+    """Optimizers alone, about a million parameter updates a repeat."""
+    for n in (10**4, 10**5, 10**6) if quick else (10**4, 10**5, 10**6, 10**7):
+        arguments = {
+            "num_params": n,
+            "steps": max(1, 10**6 // n),
+            "optimizers": [name for name, most in _SCALED.items() if n <= most],
+        }
+        yield Case("scaling", f"{n:.0e}", arguments, backend=backend)
+
+
+def _start_up(backend, quick):
+    """The first step of `fit`."""
+    for network in _STARTED["networks"]:
+        arguments = {"network": network, "optimizers": _STARTED["optimizers"]}
+        yield Case("start_up", network, arguments, backend=backend)
+
+
+def _with_only(optimizers, case):
+    """Returns the case with those of its optimizers that are among some, if given."""
+    if optimizers is None or "optimizers" not in case.arguments:
+        return case
+    kept = [name for name in case.arguments["optimizers"] if name in optimizers]
+    return dataclasses.replace(case, arguments={**case.arguments, "optimizers": kept})
+
+
+def _check(what, names, known):
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"{what} must be among {tuple(known)}. Received: {unknown}")

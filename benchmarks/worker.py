@@ -9,9 +9,7 @@ import importlib
 import json
 import sys
 
-import tensorflow as tf
-
-from benchmarks import rows, timing
+from benchmarks import backends, rows, timing
 from benchmarks.cases import Case
 
 
@@ -38,8 +36,7 @@ def measure(case, repeats):
 def main():
     """Measures the case of the arguments, single-threaded."""
     case, repeats = Case(**json.loads(sys.argv[1])), int(sys.argv[2])
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    backends.use_one_thread()
     print(json.dumps(measure(case, repeats)))
 
 
