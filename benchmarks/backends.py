@@ -5,15 +5,19 @@ Only the backend that Keras runs on is imported.
 
 import importlib.metadata
 import importlib.util
+import sys
 
 import keras
 
 NAMES = ("tensorflow", "jax", "torch")
 
 
-def installed(names):
-    """Returns those of some backends that are installed."""
-    return [name for name in names if importlib.util.find_spec(name)]
+def without_missing(names):
+    """Returns the names without backends that are not installed; says which are not."""
+    missing = [n for n in names if n in NAMES and importlib.util.find_spec(n) is None]
+    for name in missing:
+        print(f"{name} is not installed: it is left out.", file=sys.stderr)
+    return [name for name in names if name not in missing]
 
 
 def versions(names):
@@ -44,7 +48,7 @@ def jit_compile(xla=False):
 
 
 def repeat(batch, steps):
-    """Returns data for `fit`, the same batch again and again, that cost next to nothing.
+    """Returns data for `fit` that cost next to nothing, one batch again and again.
 
     Args:
         batch: A tuple of arrays.

@@ -1,18 +1,17 @@
-r"""CPU time and memory of training steps, optimizers, start-up and meta-steps.
+r"""CPU time and memory of meta-steps, training steps and optimizers, on one core.
 
     python -m benchmarks.run
     python -m benchmarks.run --quick
     python -m benchmarks.run --groups=meta_step --only="replay, lstm" --repeats=9
 
-Run it on a quiet machine; it uses one core. Every case runs alone, in a process of its
-own, under one of Keras's backends. Times are in CPU milliseconds, median and range of
-the repeats; `ratio` is to the first case (meta_step) or to Adam (the others), `more_ms`
-is the difference to Adam; `peak_mib` is of the process, so of all its optimizers
-together. Yardsticks, before and after, tell what the machine itself did. Writes a JSON
-file, anew after each case, and prints tables. `benchmarks.costs` makes a page of them.
+Run it on a quiet machine. Every case runs alone, in a process of its own, under one of
+Keras's backends. Times are in CPU milliseconds, median and range of the repeats;
+`ratio` is to the first case (meta_step) or to Adam (the others), `start_ms` is from the
+call of `fit` to the end of its first step, `peak_mib` is of the process, with all its
+optimizers together. Yardsticks, before and after, tell what the machine itself did.
+Writes a JSON file, anew after each case, and prints tables; `benchmarks.costs` makes
+the documentation's page of it.
 """
-
-import sys
 
 from absl import flags
 from tqdm.auto import tqdm
@@ -41,7 +40,7 @@ _CORE = flags.DEFINE_integer("core", 0, "Core to run on.", lower_bound=0)
 def main():
     """Runs the benchmarks by the flags."""
     machine.pin(_CORE.value)
-    on = _installed()
+    on = backends.without_missing(_BACKENDS.value)
     chosen = cases.select(
         _GROUPS.value, _ONLY.value, _OPTIMIZERS.value, on, _QUICK.value
     )
@@ -55,15 +54,6 @@ def main():
         cli.write_json(path, {**origin, **results})
     print(report.tables(results))
     print(f"\nWritten: {path}")
-
-
-def _installed():
-    """Returns the backends of the flag that are there, and says which are not."""
-    found = backends.installed(backends.NAMES)
-    missing = [n for n in _BACKENDS.value if n in backends.NAMES and n not in found]
-    for name in missing:
-        print(f"{name} is not installed: it is left out.", file=sys.stderr)
-    return [name for name in _BACKENDS.value if name not in missing]
 
 
 def _name():
