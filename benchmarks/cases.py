@@ -1,23 +1,24 @@
 """The cases of the benchmarks."""
 
 import dataclasses
-import math
 
 from benchmarks import backends, subjects
 
 GROUPS = ("meta_step", "training_step", "scaling")
-# Steps in a round: few if a step takes long.
+# Steps in a round, and those with `quick`: few if a step takes long.
 _NETWORKS = {
-    "mlp_20": 200,
-    "mlp_128_128": 100,
-    "mlp_512_512": 20,
-    "cnn": 20,
-    "frozen": 20,
-    "resnet_20": 3,
+    "mlp_20": (200, 40),
+    "mlp_128_128": (100, 20),
+    "mlp_512_512": (20, 4),
+    "cnn": (20, 2),
+    "frozen": (20, 4),
+    "resnet_20": (3, 1),
 }
 _COMPILED = ("mlp_20", "mlp_128_128")
 # GSAM and GAM cost what SAM does, once and twice; no preset has these two rules.
 _LEFT_OUT_OF_QUICK = ("sgd", "gsam", "gam", "lstm_2x10", "per_parameter_mlp")
+# There an optimizer's own work is small, and each model takes long to compile.
+_LEFT_OUT_OF_QUICK_RESNET = ("lion", "muon", "sam+lion", "sam+muon")
 # The most parameters that each is measured on.
 _SCALED = {
     "adam": 10**7,
@@ -135,12 +136,12 @@ def _training_step(backend, quick):
     if backend == "tensorflow" and not quick:
         variants += [(network, True) for network in _COMPILED]
     for network, jit_compile in variants:
-        steps = _NETWORKS[network]
+        also = _LEFT_OUT_OF_QUICK_RESNET if network == "resnet_20" else ()
         arguments = {
             "network": network,
-            "steps": math.ceil(steps / 5) if quick else steps,
+            "steps": _NETWORKS[network][quick],
             "jit_compile": jit_compile,
-            "optimizers": _optimizers(subjects.trained_with(), quick),
+            "optimizers": _optimizers(subjects.trained_with(), quick, also),
         }
         name = network + (", jit_compile" if jit_compile else "")
         yield Case("training_step", name, arguments, backend=backend)
@@ -158,8 +159,10 @@ def _scaling(backend, quick):
         yield Case("scaling", f"{n:.0e}", arguments, backend=backend)
 
 
-def _optimizers(names, quick):
-    return [name for name in names if not (quick and name in _LEFT_OUT_OF_QUICK)]
+def _optimizers(names, quick, also=()):
+    """Returns the names that are measured; `also` are more that quick leaves out."""
+    left_out = (*_LEFT_OUT_OF_QUICK, *also) if quick else ()
+    return [name for name in names if name not in left_out]
 
 
 def _with_only(optimizers, case):
