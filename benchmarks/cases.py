@@ -148,12 +148,12 @@ def _training_step(backend, quick):
 
 
 def _scaling(backend, quick):
-    """Optimizers alone, about a million parameter updates a repeat."""
+    """Optimizers alone, a million parameter updates a round or more."""
     for n in (10**4, 10**6) if quick else (10**4, 10**5, 10**6, 10**7):
         names = [name for name, most in _SCALED.items() if n <= most]
         arguments = {
             "num_params": n,
-            "steps": max(1, 10**6 // n),
+            "steps": max(3, 10**6 // n),
             "optimizers": _optimizers(names, quick),
         }
         yield Case("scaling", f"{n:.0e}", arguments, backend=backend)

@@ -21,6 +21,11 @@ RULES = {
     "lstm_2x10": "LSTM 2x10 without one, `CoordinatewiseLSTM`",
     "lstm_2x20": "LSTM 2x20 without one, `lstm_paper_*`",
 }
+# What the page says in a sentence, and of which rules.
+GROUPS = {
+    "MLP rules": ["scheduled_mlp", "per_parameter_mlp"],
+    "LSTM rules": ["scheduled_lstm_10", "lstm_2x10", "lstm_2x20"],
+}
 OPTIMIZERS = {
     "adam": "Adam",
     "sgd": "SGD",
@@ -69,7 +74,7 @@ def page(results):
         alone=_alone(alone),
         dearer=dearer,
         versions=[f"{BACKENDS[name]} {results['versions'][name]}" for name in parts],
-        **{"rules": rules, "started": started},
+        **{"rules": rules, "started": started, "groups": GROUPS},
         **{"backends": BACKENDS, "networks": NETWORKS, "optimizers": OPTIMIZERS},
     )
 
