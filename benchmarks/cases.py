@@ -1,11 +1,33 @@
 """The cases of the benchmarks."""
 
 import dataclasses
-import functools
 
-from benchmarks import subjects
+from benchmarks import backends, subjects
 
 GROUPS = ("meta_step", "training_step", "scaling")
+# Steps in a round, and those with `quick`: few if a step takes long.
+_NETWORKS = {
+    "mlp_20": (200, 20),
+    "mlp_128_128": (100, 10),
+    "mlp_512_512": (20, 2),
+    "cnn": (20, 2),
+    "frozen": (20, 2),
+    "resnet_20": (3, 1),
+}
+_COMPILED = ("mlp_20", "mlp_128_128")
+# GSAM and GAM cost what SAM does, once and twice; no preset has these two rules.
+_LEFT_OUT_OF_QUICK = ("sgd", "gsam", "gam", "lstm_2x10", "per_parameter_mlp")
+# There an optimizer's own work is small, and each model takes long to compile.
+_LEFT_OUT_OF_QUICK_RESNET = ("lion", "muon", "sam+lion", "sam+muon")
+# The most parameters that each is measured on.
+_SCALED = {
+    "adam": 10**7,
+    "lion": 10**7,
+    "per_parameter_mlp": 10**7,
+    "scheduled_mlp": 10**7,
+    "scheduled_lstm_10": 10**6,
+    "lstm_2x10": 10**6,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,42 +40,60 @@ class Case:
         arguments: Arguments of that module's `measure`, a dict of JSON types.
         baseline: Name of the case of the group that its time is compared with, or
             `None` if `measure` gives the ratio or there is none.
+        backend: Keras's backend. Defaults to `"tensorflow"`.
     """
 
     group: str
     name: str
     arguments: dict
     baseline: str | None = None
+    backend: str = "tensorflow"
 
 
-def select(groups=GROUPS, only="", optimizers=None):
+def select(groups=GROUPS, only="", optimizers=None, on=backends.NAMES, quick=False):
     """Returns the cases of some groups.
 
     Args:
         groups: Names among `GROUPS`. Defaults to all.
         only: Substring that `<group>/<name>` must contain. Defaults to none.
-        optimizers: Optimizers of training steps. Defaults to all.
+        optimizers: Those that are compared. Defaults to all.
+        on: Keras's backends, of which `meta_step` takes TensorFlow alone. Defaults to
+            all.
+        quick: Whether to leave out what takes long: `meta_step`, XLA on TensorFlow,
+            some optimizers and sizes, and most steps. Defaults to `False`.
 
     Raises:
-        ValueError: If there is no such group, or no such case.
+        ValueError: If there is no such group, optimizer or backend, or no such case.
     """
-    if unknown := sorted(set(groups) - set(GROUPS)):
-        raise ValueError(f"Groups must be among {GROUPS}. Received: {unknown}")
-    tables = {
-        "meta_step": _meta_step,
-        "training_step": functools.partial(_training_step, optimizers),
-        "scaling": _scaling,
-    }
-    cases = [case for group in GROUPS if group in groups for case in tables[group]()]
-    cases = [case for case in cases if only in f"{case.group}/{case.name}"]
+    _check("Groups", groups, GROUPS)
+    _check("Backends", on, backends.NAMES)
+    _check("Optimizers", optimizers or [], subjects.trained_with())
+    cases = [
+        case
+        for case in (_with_only(optimizers, case) for case in _all(on, quick))
+        if case.group in groups
+        and only in f"{case.group}/{case.name}"
+        and case.arguments.get("optimizers") != []
+    ]
     if not cases:
-        raise ValueError(f"No case has {only!r} in its name, in the groups {groups}.")
+        raise ValueError(
+            f"A case must have these properties. Received: {groups=}, {only=}, "
+            f"{optimizers=}, {on=}, {quick=}"
+        )
     return cases
 
 
 def yardsticks():
     """Returns the case that measures how fast the machine is at the moment."""
     return Case("yardsticks", "yardsticks", {})
+
+
+def _all(on, quick):
+    if "tensorflow" in on and not quick:
+        yield from _meta_step()
+    for table in (_training_step, _scaling):
+        for backend in on:
+            yield from table(backend, quick)
 
 
 def _meta_step():
@@ -90,40 +130,49 @@ def _meta_step():
     ]
 
 
-def _training_step(optimizers):
-    """All optimizers on each network; few steps if a step takes long."""
-    networks = [
-        ("mlp_20", 200, False),
-        ("mlp_20", 200, True),
-        ("mlp_128_128", 100, False),
-        ("mlp_128_128", 100, True),
-        ("cnn", 20, False),
-        ("resnet_20", 3, False),
-    ]
-    return [
-        Case(
-            "training_step",
-            network + (", jit_compile" if jit_compile else ""),
-            {
-                **{"network": network, "steps": steps, "jit_compile": jit_compile},
-                **({"optimizers": optimizers} if optimizers else {}),
-            },
-        )
-        for network, steps, jit_compile in networks
-    ]
+def _training_step(backend, quick):
+    """Everything that a model is trained with, on each network."""
+    variants = [(network, False) for network in _NETWORKS]
+    if backend == "tensorflow" and not quick:
+        variants += [(network, True) for network in _COMPILED]
+    for network, jit_compile in variants:
+        also = _LEFT_OUT_OF_QUICK_RESNET if network == "resnet_20" else ()
+        arguments = {
+            "network": network,
+            "steps": _NETWORKS[network][quick],
+            "jit_compile": jit_compile,
+            "optimizers": _optimizers(subjects.trained_with(), quick, also),
+        }
+        name = network + (", jit_compile" if jit_compile else "")
+        yield Case("training_step", name, arguments, backend=backend)
 
 
-def _scaling():
-    """Each optimizer's step alone, about a million parameter updates a repeat."""
-    largest = {"adam": 10**7, "lstm_2x10": 10**6, "per_parameter_mlp": 10**7}
-    return [
-        Case(
-            "scaling",
-            f"{optimizer}, {n:.0e}",
-            {"optimizer": optimizer, "num_params": n, "steps": max(1, 10**6 // n)},
-            f"adam, {n:.0e}",
-        )
-        for n in (10**4, 10**5, 10**6, 10**7)
-        for optimizer in largest
-        if n <= largest[optimizer]
-    ]
+def _scaling(backend, quick):
+    """Optimizers alone, a million parameter updates a round or more."""
+    for n in (10**4, 10**6) if quick else (10**4, 10**5, 10**6, 10**7):
+        names = [name for name, most in _SCALED.items() if n <= most]
+        arguments = {
+            "num_params": n,
+            "steps": max(3, 10**6 // n),
+            "optimizers": _optimizers(names, quick),
+        }
+        yield Case("scaling", f"{n:.0e}", arguments, backend=backend)
+
+
+def _optimizers(names, quick, also=()):
+    """Returns the names that are measured; `also` are more that quick leaves out."""
+    left_out = (*_LEFT_OUT_OF_QUICK, *also) if quick else ()
+    return [name for name in names if name not in left_out]
+
+
+def _with_only(optimizers, case):
+    """Returns the case with those of its optimizers that are among some, if given."""
+    if optimizers is None or "optimizers" not in case.arguments:
+        return case
+    kept = [name for name in case.arguments["optimizers"] if name in optimizers]
+    return dataclasses.replace(case, arguments={**case.arguments, "optimizers": kept})
+
+
+def _check(what, names, known):
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"{what} must be among {tuple(known)}. Received: {unknown}")

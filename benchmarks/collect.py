@@ -10,7 +10,7 @@ from benchmarks import cases as tables
 
 _ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",
-    "KERAS_BACKEND": "tensorflow",
+    "JAX_PLATFORMS": "cpu",
     "OMP_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
@@ -34,7 +34,7 @@ def collect(cases, repeats):
         if case == yardsticks:
             results["yardsticks"] += new
         else:
-            label = {"group": case.group, "case": case.name}
+            label = {"group": case.group, "backend": case.backend, "case": case.name}
             new = [{**label, **row, "arguments": case.arguments} for row in new]
             results["rows"] += [_with_ratio(row, case, results["rows"]) for row in new]
         yield results
@@ -50,7 +50,7 @@ def run(case, repeats):
     argument = json.dumps(dataclasses.asdict(case))
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.worker", argument, str(repeats)],
-        env={**os.environ, **_ENVIRONMENT},
+        env={**os.environ, **_ENVIRONMENT, "KERAS_BACKEND": case.backend},
         capture_output=True,
         text=True,
     )

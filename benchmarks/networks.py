@@ -4,8 +4,6 @@ import keras
 import numpy as np
 from keras import layers
 
-from lrlearn.tasks import networks
-
 _MNIST, _CIFAR = (28, 28, 1), (32, 32, 3)
 _CLASSES = 10
 
@@ -14,14 +12,17 @@ def build(name):
     """Returns a new classifier of uint8 images; its outputs are logits.
 
     - `"mlp_20"`: the library's MLP of 784-20-10 units, on images like MNIST's.
-    - `"mlp_128_128"`: one of 784-128-128-10 ReLU units.
+    - `"mlp_128_128"`, `"mlp_512_512"`: MLPs of two such layers of ReLU units.
     - `"cnn"`: the library's CNN, on images like CIFAR-10's.
+    - `"frozen"`: its convolutions as they are, and a head of 128-10 units that learns.
     - `"resnet_20"`: ResNet-20 for CIFAR-10.
     """
     return {
-        "mlp_20": lambda: networks.build("mlp", _MNIST),
+        "mlp_20": lambda: _mlp(20, activation="sigmoid"),
         "mlp_128_128": lambda: _mlp(128, 128),
-        "cnn": lambda: networks.build("cnn", _CIFAR),
+        "mlp_512_512": lambda: _mlp(512, 512),
+        "cnn": lambda: _cnn(),
+        "frozen": lambda: _cnn(128, trainable=False),
         "resnet_20": lambda: _resnet(blocks=3),
     }[name]()
 
@@ -38,12 +39,29 @@ def loss():
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-def _mlp(*units):
+# `lrlearn.tasks`, which has the first MLP and the CNN, runs on TensorFlow alone.
+
+
+def _mlp(*units, activation="relu"):
     inputs = keras.Input(_MNIST, dtype="uint8")
-    x = layers.Flatten()(layers.Rescaling(1 / 255)(inputs))
+    x = layers.Rescaling(1 / 255)(inputs)
+    return keras.Model(inputs, _head(x, units, activation))
+
+
+def _cnn(*units, trainable=True):
+    inputs = keras.Input(_CIFAR, dtype="uint8")
+    x = layers.Rescaling(1 / 255)(inputs)
+    arguments = {"padding": "same", "activation": "relu", "trainable": trainable}
+    for filters in (16, 32):
+        x = layers.MaxPooling2D()(layers.Conv2D(filters, 3, **arguments)(x))
+    return keras.Model(inputs, _head(x, units))
+
+
+def _head(x, units, activation="relu"):
+    x = layers.Flatten()(x)
     for n in units:
-        x = layers.Dense(n, activation="relu")(x)
-    return keras.Model(inputs, layers.Dense(_CLASSES)(x))
+        x = layers.Dense(n, activation=activation)(x)
+    return layers.Dense(_CLASSES)(x)
 
 
 def _resnet(blocks):

@@ -4,7 +4,6 @@ import keras
 
 from lrlearn import LearnedOptimizer
 from lrlearn import rules as update_rules
-from lrlearn.meta import estimators as meta_estimators
 from lrlearn.regularizers import GAM, GSAM, SAM
 
 _RULES = {
@@ -16,18 +15,26 @@ _RULES = {
     "scheduled_mlp": update_rules.ScheduledMLP,
     "scheduled_lstm_10": lambda: update_rules.ScheduledLSTM((10,)),
 }
-_KERAS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
+_KERAS = {
+    "sgd": keras.optimizers.SGD,
+    "adam": keras.optimizers.Adam,
+    "lion": keras.optimizers.Lion,
+    "muon": keras.optimizers.Muon,
+}
 _REGULARIZERS = {
     "none": lambda: None,
     "sam": SAM,
     "gsam": GSAM,
     "gam": lambda: GAM(variant="released"),
 }
+_AROUND_OTHERS = ("sam+lion", "sam+muon")
 
 
 def estimators():
-    """Returns the names of the estimators."""
-    return meta_estimators.names()
+    """Returns the names of the estimators; they need TensorFlow."""
+    from lrlearn.meta import estimators
+
+    return estimators.names()
 
 
 def rules():
@@ -45,14 +52,24 @@ def regularizer(name):
     return _REGULARIZERS[name]()
 
 
-def regularizers():
-    """Returns the names of the regularizers."""
-    return [name for name in _REGULARIZERS if name != "none"]
+def trained_with():
+    """Returns all that a model is trained with: optimizers, and regularizers around."""
+    around_adam = [name for name in _REGULARIZERS if name != "none"]
+    return [*_KERAS, *rules(), *around_adam, *_AROUND_OTHERS]
 
 
-def optimizers():
-    """Returns the names of the optimizers."""
-    return [*_KERAS, *rules()]
+def parts(name):
+    """Returns the names of regularizer and optimizer of a name in `trained_with`.
+
+    Example:
+        >>> from benchmarks import subjects
+        >>> [subjects.parts(name) for name in ("lion", "sam", "sam+lion")]
+        [('none', 'lion'), ('sam', 'adam'), ('sam', 'lion')]
+    """
+    if name not in _REGULARIZERS and "+" not in name:
+        return "none", name
+    regularizer, _, optimizer = name.partition("+")
+    return regularizer, optimizer or "adam"
 
 
 def optimizer(name):

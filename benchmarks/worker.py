@@ -5,13 +5,12 @@
 The last line that it prints is a JSON list of rows.
 """
 
+import gc
 import importlib
 import json
 import sys
 
-import tensorflow as tf
-
-from benchmarks import rows, timing
+from benchmarks import backends, rows, timing
 from benchmarks.cases import Case
 
 
@@ -38,8 +37,8 @@ def measure(case, repeats):
 def main():
     """Measures the case of the arguments, single-threaded."""
     case, repeats = Case(**json.loads(sys.argv[1])), int(sys.argv[2])
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    backends.use_one_thread()
+    gc.freeze()  # later collections need not go through all that was imported
     print(json.dumps(measure(case, repeats)))
 
 
