@@ -154,24 +154,26 @@ class ScheduledRule(UpdateRule):
         run, t = (run or Run()).resolve(step)
         g = bound(g, to_sum=True)
         moments = average(g, state["accumulators"])
-        parts = (g, w, unbiased(moments, step), state["memory"])
-        parts = tensors.split_structure(parts)
-        groups = [TensorStatistics(*part[:3]) for part in parts]
-        known = TensorContext(
-            tensors.kinds,
-            ops.concatenate([group.means() for group in groups], axis=1),
+        parts = tensors.split_structure(
+            (g, w, unbiased(moments, step), state["memory"])
         )
-        z = self._context(known, run, t)
-        factors = self._schedule(theta, z, known, tensors.kinds, run, t)
-        of_groups = (split(x, tensors.counts) for x in (z, known.scales, *factors))
+        groups = [TensorStatistics(*part[:3]) for part in parts]
+        means = ops.concatenate([group.means() for group in groups], axis=1)
+        numbers = self._numbers(theta, TensorContext(tensors.kinds, means), run, t)
+        of_groups = zip(*(split(x, tensors.counts) for x in numbers), strict=True)
         results = [
-            self._step(theta, group, memory, *numbers)
-            for group, (*_, memory), *numbers in zip(
-                groups, parts, *of_groups, strict=True
+            self._step(theta, group, memory, *of_group)
+            for group, (*_, memory), of_group in zip(
+                groups, parts, of_groups, strict=True
             )
         ]
         d, memory = tensors.join_structure(results)
         return d, {"statistics": {}, "accumulators": moments, "memory": memory}
+
+    def _numbers(self, theta, known, run, t):
+        """Returns what `_step` needs of the tensors, each `[..., tensors]`."""
+        z = self._context(known, run, t)
+        return z, known.scales, *self._schedule(theta, z, known, run, t)
 
     def _step(self, theta, group, memory, z, scales, a_factor, step_size, decay):
         """Returns the updates of tensors of one shape, and their memory."""
@@ -191,25 +193,25 @@ class ScheduledRule(UpdateRule):
         dial = dial[:, None] + ops.zeros_like(z[:_NUM_DIAL])
         return ops.concatenate([z, dial], axis=0)
 
-    def _schedule(self, theta, z, known, kinds, run, t):
+    def _schedule(self, theta, z, known, run, t):
         """Returns the factors of a, the normalized direction and w, `[tensors]`."""
         hidden = ops.matmul(theta["schedule/kernel"], z) + theta["schedule/bias"]
         head = theta["schedule/head/kernel"], theta["schedule/head/bias"]
         log_step, log_decay = ops.unstack(
             ops.matmul(head[0], ops.tanh(hidden)) + head[1], 2
         )
-        step_size = _nominal(kinds, known.coherence, run, t) * _exp(log_step)
+        step_size = _nominal(known, run, t) * _exp(log_step)
         length = ops.sqrt(ops.minimum(known.a_rms, 1.0) + 1e-3)
         decay = step_size * _DECAY * _exp(log_decay)
         return 1.0 / known.a_rms, step_size * length, decay
 
 
-def _nominal(kinds, coherence, run, t):
+def _nominal(known, run, t):
     """Returns the nominal step sizes, `[tensors]`."""
-    widths = np.array([_width_factor(kind) for kind in kinds], "float32")
+    widths = np.array([_width_factor(kind) for kind in known.kinds], "float32")
     done = t / run.total_steps
     schedule = (1.0 - done + 1.0 / run.total_steps) * ops.minimum(done / _WARM_UP, 1.0)
-    narrowing = ops.maximum(coherence / _COHERENCE, 1.0)
+    narrowing = ops.maximum(known.coherence / _COHERENCE, 1.0)
     return _STEP * ops.convert_to_tensor(widths) * schedule / narrowing
 
 

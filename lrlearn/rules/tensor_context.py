@@ -20,6 +20,7 @@ class TensorContext:
         means: What `TensorStatistics.means` returned for them, `[9, tensors]`.
 
     Attributes:
+        kinds: The `Kind`s.
         a_rms: $\mathrm{rms}(a_{0.9})$.
         scales: What `TensorStatistics.features` needs, `[4, tensors]`.
         coherence: $\kappa = \sqrt f\,\mathrm{rms}(\bar a)/\mathrm{rms}(a)$.
@@ -29,7 +30,7 @@ class TensorContext:
     """
 
     def __init__(self, kinds, means):
-        self._kinds = kinds
+        self.kinds = kinds
         self._w_rms, self.a_rms, *rest = ops.unstack(root(means[:6]), 6)
         self._a_slow_rms, self._m_rms, self._m_slow_rms, g_rms = rest
         self._cosine = means[6] / (self._m_rms * g_rms)
@@ -56,7 +57,7 @@ class TensorContext:
             ops.log(self._m_rms / self._m_slow_rms + 1e-3),
             ops.log(1.0 + self.coherence) / 2.0,
         ]
-        facts = np.transpose([_facts(kind) for kind in self._kinds])
+        facts = np.transpose([_facts(kind) for kind in self.kinds])
         of_run = _progress(run, t)[:, None] + ops.zeros_like(self._w_rms)
         return ops.concatenate([ops.stack(of_tensors), _constants(facts), of_run])
 

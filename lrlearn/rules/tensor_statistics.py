@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 from keras import ops
 
 from lrlearn.rules.building_blocks import bias_correction, inverse_sqrt
@@ -36,17 +35,22 @@ def average(g, moments):
 
 
 def unbiased(moments, step):
-    """Returns moments corrected for their start from zero, tensors like them.
+    r"""Returns moments corrected for their start from zero.
 
     Args:
         moments: What `average` returned.
         step: Number of this step, from 1.
+
+    Returns:
+        A list of $m_{0.9}$, $m_{0.99}$ and $v$, `[n]` each.
     """
-    decays = np.array(MOMENTA, "float32")[:, None]
-    return {
-        "m": moments["m"] * bias_correction(decays, step),
-        "v": moments["v"] * bias_correction(SECOND_MOMENT, step) + _EPSILON,
-    }
+    # One by one: TensorFlow multiplies a matrix by a column several times slower.
+    m = [
+        moments["m"][i] * bias_correction(decay, step)
+        for i, decay in enumerate(MOMENTA)
+    ]
+    v = moments["v"][0] * bias_correction(SECOND_MOMENT, step) + _EPSILON
+    return [*m, v]
 
 
 class TensorStatistics:
@@ -68,8 +72,7 @@ class TensorStatistics:
 
     def __init__(self, g, w, moments):
         self.w, self._g = w, g
-        self._m, self._m_slow = ops.unstack(moments["m"], len(MOMENTA))
-        self._v = moments["v"][0]
+        self._m, self._m_slow, self._v = moments
         self._scale, self._log_v = inverse_sqrt(self._v), ops.log(self._v)
         self.a, self._a_slow = self._m * self._scale, self._m_slow * self._scale
 
