@@ -15,6 +15,13 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 NAMES = ("tensorflow", "jax", "torch")
+# Value of XLA_FLAGS with which XLA compiles in half the time; its passes over what is
+# computed stay as they are. AVX has no fused multiply-adds, so that equal models stay
+# equal to the bit however XLA fuses them.
+QUICK_XLA = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_max_isa=AVX"
+)
 
 
 def installed_backends():

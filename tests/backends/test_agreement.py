@@ -13,7 +13,9 @@ pytestmark = pytest.mark.backends
 
 def _losses(command, backend, directory):
     output = processes.run(
-        "tests.backends.run_fit", command, directory, KERAS_BACKEND=backend
+        *("tests.backends.run_fit", command, directory),
+        KERAS_BACKEND=backend,
+        XLA_FLAGS=processes.QUICK_XLA,
     )
     return json.loads(output.splitlines()[-1])
 

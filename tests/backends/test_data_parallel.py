@@ -12,6 +12,6 @@ def test_data_parallel():
     output = processes.run(
         "tests.backends.run_data_parallel",
         KERAS_BACKEND="jax",
-        XLA_FLAGS="--xla_force_host_platform_device_count=2",
+        XLA_FLAGS=f"{processes.QUICK_XLA} --xla_force_host_platform_device_count=2",
     )
     assert output.endswith("done\n")

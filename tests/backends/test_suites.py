@@ -15,6 +15,7 @@ def test_suite(backend, tmp_path):
         *("pytest", "-q", "-p", "no:cacheprovider", "-m", "any_backend", *SUITES),
         timeout=1200,
         KERAS_BACKEND=backend,
+        XLA_FLAGS=processes.QUICK_XLA,
         OMP_NUM_THREADS="1",  # on so small tensors more only wait for each other
         # JAX compiles each closure anew, and many are the same.
         JAX_COMPILATION_CACHE_DIR=str(tmp_path),

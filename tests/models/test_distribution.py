@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.processes import run
+from tests.processes import QUICK_XLA, run
 
 
 @pytest.mark.long
@@ -16,6 +16,9 @@ def test_mirrored():
 def test_data_parallel():
     """On JAX, devices only share the work."""
     pytest.importorskip("jax")
-    two = "--xla_force_host_platform_device_count=2"
-    output = run("tests.models.run_data_parallel", KERAS_BACKEND="jax", XLA_FLAGS=two)
+    output = run(
+        "tests.models.run_data_parallel",
+        KERAS_BACKEND="jax",
+        XLA_FLAGS=f"{QUICK_XLA} --xla_force_host_platform_device_count=2",
+    )
     assert output.endswith("done\n")
