@@ -12,7 +12,10 @@ SUITES = ("tests/rules", "tests/regularizers", "tests/optimizers", "tests/models
 def test_suite(backend, tmp_path):
     """Passes."""
     processes.run(
-        *("pytest", "-q", "-p", "no:cacheprovider", "-m", "any_backend", *SUITES),
+        # In one process, which compiles each operation once; CI's other tests keep the
+        # other core busy.
+        *("pytest", "-n0", "-q", "-p", "no:cacheprovider", "-m", "any_backend"),
+        *SUITES,
         timeout=1200,
         KERAS_BACKEND=backend,
         XLA_FLAGS=processes.QUICK_XLA,

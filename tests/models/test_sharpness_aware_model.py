@@ -33,7 +33,7 @@ def test_variables_without_gradient_are_left_alone():
         "two outputs",
         lrlearn.LearnedOptimizer.from_preset("lo_sam"),
         regularizer="sam",
-        run_eagerly=True,
+        run_eagerly=keras.backend.backend() != "jax",  # slow there
     )
     if keras.backend.backend() != "jax":  # which makes zeros of them, as Keras does
         assert_equal(unused.get_weights(), before)
