@@ -22,6 +22,7 @@ _REPEATS = flags.DEFINE_integer("repeats", 5, "Repeats.", lower_bound=1)
 _CORE = flags.DEFINE_integer("core", 0, "Core to run on.", lower_bound=0)
 
 _RULES = ("scheduled_mlp", "per_parameter_mlp", "scheduled_lstm_10", "lstm_2x10")
+_UNITS = (20,), (128, 128), (512, 512)
 _UPDATES = 2_000_000  # of a parameter, in a repeat
 
 
@@ -34,11 +35,11 @@ def main():
 
 
 def _rows():
-    for units in ((20,), (128, 128), (512, 512), (2000, 2000, 2000)):
-        shapes = list(_shapes(784, *units, 10))
-        n = sum(map(math.prod, shapes))
-        for name in _RULES:
-            rule = subjects.rule(name)
+    for name in _RULES:
+        rule = subjects.rule(name)
+        for units in _UNITS:
+            shapes = list(_shapes(784, *units, 10))
+            n = sum(map(math.prod, shapes))
             for form, jit_compile in (("plain", False), ("plain", True), ("XLA", True)):
                 chosen = rule if form == "plain" else rule.for_xla()
                 if form == "XLA" and chosen is rule:

@@ -116,29 +116,25 @@ def test_a_rule_with_a_schedule_and_a_dial_has_limits_of_its_own(program, result
 
 
 def test_cost(program, results, monkeypatch):
-    """The median over files, of the steps of one network."""
-    networks = {"Net": ("net", ["a", "b", "c"]), "One": ("one", ["a"])}
-    monkeypatch.setattr(program, "_NETWORKS", networks)
-    for file, ratio in {"a": 7.0, "b": 1.234, "c": 2.0}.items():
-        rows = [
-            (group, case, optimizer, factor * ratio)
-            for group, case, factor in (
-                ("training_step", "net", 1),
-                ("training_step", "one", 2),
-                ("meta_step", "net", 100),
-            )
-            for optimizer, factor in (
-                ("sam", factor),
-                ("lstm_2x4", 3 * factor),
-                ("adam", 1000),
-            )
-        ]
-        columns = ("group", "case", "optimizer", "ratio")
-        content = {"rows": [dict(zip(columns, row, strict=True)) for row in rows]}
-        (results / f"{file}.json").write_text(json.dumps(content))
+    """Of the steps of each network, on TensorFlow."""
+    monkeypatch.setattr(program, "_NETWORKS", {"Net": "net", "One": "one"})
+    rows = [
+        {
+            **{"group": group, "backend": backend, "case": case},
+            **{"optimizer": optimizer, "ratio": factor * ratio},
+        }
+        for group, backend, case, factor in (
+            ("training_step", "tensorflow", "net", 1),
+            ("training_step", "tensorflow", "one", 2),
+            ("training_step", "jax", "net", 50),
+            ("meta_step", "tensorflow", "net", 100),
+        )
+        for optimizer, ratio in (("sam", 2.004), ("lstm_2x4", 6.0), ("adam", 1000.0))
+    ]
+    (results / "costs.json").write_text(json.dumps({"rows": rows}))
     assert program._cost(CoordinatewiseLSTM((4, 4)))["rows"] == [
-        {"": "this preset", "Net": 6.0, "One": 42.0},
-        {"": "SAM around Adam", "Net": 2.0, "One": 14.0},
+        {"": "this preset", "Net": 6.0, "One": 12.0},
+        {"": "SAM around Adam", "Net": 2.0, "One": 4.01},
     ]
 
 
