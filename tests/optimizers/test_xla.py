@@ -3,11 +3,13 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from lrlearn import LearnedOptimizer
 from lrlearn.optimizers import xla
 from lrlearn.rules import PerParameterMLP, ScheduledMLP
 from tests.optimizers.conftest import RULES
+from tests.optimizers.test_blocks import draw, one_by_one
 from tests.rules.test_contract import large_theta
 
 pytestmark = pytest.mark.any_backend
@@ -42,6 +44,19 @@ def _compiled(monkeypatch):
 def test_which_updates_pay(name, shapes, backends):
     """Those of cheap rules for many parameters; of convolutions only where all is."""
     assert xla.pays(RULES[name], shapes) == (BACKEND in backends)
+
+
+@pytest.mark.parametrize("name", ["scheduled", "mlp"])
+def test_compiled_at_once_is_one_by_one(name):
+    """To 1e-6, in the order that the variables have."""
+    rule, rng = RULES[name], np.random.default_rng(0)
+    start, steps = draw(rng), [draw(rng) for _ in range(3)]
+    variables = [keras.Variable(w) for w in start]
+    optimizer = LearnedOptimizer(rule, rule.init_theta(seed=1), jit_compile=True)
+    for gradients in steps:
+        optimizer.apply([ops.convert_to_tensor(g) for g in gradients], variables)
+    for variable, value in zip(variables, one_by_one(rule, start, steps), strict=True):
+        np.testing.assert_allclose(np.ravel(variable.numpy()), value, rtol=0, atol=1e-6)
 
 
 def _trained(rule, jit_compile, data):
