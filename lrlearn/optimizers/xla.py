@@ -18,7 +18,9 @@ def pays(rule, shapes):
         shapes: Shapes of the tensors that it updates.
     """
     backend = keras.backend.backend()
-    if rule.for_xla() is rule or sum(map(math.prod, shapes)) < _FEWEST:
+    if backend == "torch" or rule.for_xla() is rule:
+        return False
+    if sum(map(math.prod, shapes)) < _FEWEST:
         return False
     # A step of a convolutional network takes so long that a rule hardly counts. JAX
     # compiles the whole step in any case.
