@@ -7,11 +7,11 @@ from benchmarks import backends, subjects
 GROUPS = ("meta_step", "training_step", "scaling")
 # Steps in a round, and those with `quick`: few if a step takes long.
 _NETWORKS = {
-    "mlp_20": (200, 50),
-    "mlp_128_128": (100, 20),
-    "mlp_512_512": (20, 8),
-    "cnn": (20, 5),
-    "frozen": (20, 10),
+    "mlp_20": (200, 20),
+    "mlp_128_128": (100, 10),
+    "mlp_512_512": (20, 2),
+    "cnn": (20, 2),
+    "frozen": (20, 2),
     "resnet_20": (3, 1),
 }
 _COMPILED = ("mlp_20", "mlp_128_128")
