@@ -32,7 +32,7 @@ RULES = {
 }
 COORDINATEWISE = [n for n, r in RULES.items() if isinstance(r, CoordinatewiseRule)]
 N = 7
-SHAPES = [(4, 3), (), (2, 3, 5), (6,), (0,), (1, 7), (0, 4), (4, 0), (3, 3, 2, 4)]
+SHAPES = [(4, 3), (), (2, 3, 5), (6,), (0,), (1, 7), (0, 4), (4, 0), (4, 3), (6,)]
 SIZES = [int(np.prod(shape)) for shape in SHAPES]
 BACKEND = keras.backend.backend()
 MODES = {"tensorflow": ["eager", "graph", "XLA"], "jax": ["eager", "XLA"]}
