@@ -132,7 +132,7 @@ class MetaStep:
             seeds = tf.stack([fold_in(seed, index) for index in group])
             # Not in what XLA compiles: it would make a kernel of each slice.
             given = stack([optimizees[index] for index in group])
-            group_sums, ends, flags = estimate(theta, given, seeds)
+            group_sums, ends, flags = self._valid_sums(*estimate(theta, given, seeds))
             sums.append(group_sums)
             each = zip(group, unstack(ends), tf.unstack(flags), strict=True)
             for index, end, flag in each:
@@ -157,13 +157,13 @@ class MetaStep:
         ]
 
     def _estimate(self, objective, theta, stacked, seeds):
+        estimator, steps = self._problem.estimator, self._problem.settings.unroll
+        return estimator.estimate_together(objective, theta, stacked, seeds, steps)
+
+    def _valid_sums(self, gradient, stacked, losses, meta_loss):
         """Returns the `ReplicaSums` of optimizees, themselves and which are valid."""
-        estimator, settings = self._problem.estimator, self._problem.settings
-        gradient, stacked, losses, meta_loss = estimator.estimate_together(
-            objective, theta, stacked, seeds, settings.unroll
-        )
         # A comparison with NaN is false.
-        valid = tf.reduce_all(losses < settings.loss_limit, axis=1)
+        valid = tf.reduce_all(losses < self._problem.settings.loss_limit, axis=1)
         for value in (meta_loss, *gradient.values(), *tf.nest.flatten(stacked)):
             if value.dtype.is_floating:
                 valid &= _all(tf.math.is_finite(value))

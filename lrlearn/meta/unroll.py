@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from lrlearn.stacking import map_stacked, stack
+from lrlearn.stacking import map_stacked
 
 
 class Record(NamedTuple):
@@ -119,13 +119,12 @@ def unroll_together(objective, thetas, optimizees, seeds, steps):
     Returns:
         A tuple `(optimizees, loss, meta_loss)`, the last two `[K, steps]`.
     """
-    seeds = tf.unstack(seeds)
-    copies = optimizees.w.shape[0] // len(seeds)
+    copies = optimizees.w.shape[0] // seeds.shape[0]
 
     def batches(s):
-        # Outside of the map, in which random numbers cannot be drawn.
-        drawn = [objective.batch(fold_in(seed, s)) for seed in seeds] * copies
-        return stack(drawn)
+        # Random numbers have no form for all seeds at once, and a large graph for XLA.
+        drawn = map_stacked(lambda seed: objective.batch(fold_in(seed, s)), seeds, True)
+        return tf.nest.map_structure(lambda x: tf.concat([x] * copies, axis=0), drawn)
 
     def map_together(function, elements):
         return map_stacked(function, elements, not objective.stacks)

@@ -238,16 +238,17 @@ def _zeros(theta, *shape):
 
 def _normal(theta, sigma, seeds):
     """Returns normal noise for each of K seeds, a dict like `theta` of `[K, ...]`."""
-
-    def noise(seed):
-        seed = fold_in(seed, _NOISE_STREAM)
-        return {
-            name: sigma * _standard_normal(theta[name].shape, fold_in(seed, index))
-            for index, name in enumerate(sorted(theta))
-        }
-
-    signature = {name: tf.float32 for name in theta}
-    return tf.map_fn(noise, seeds, fn_output_signature=signature)
+    names = sorted(theta)
+    sizes = [math.prod(theta[name].shape) for name in names]
+    noise = sigma * tf.map_fn(
+        lambda seed: _standard_normal([sum(sizes)], fold_in(seed, _NOISE_STREAM)),
+        seeds,
+        fn_output_signature=tf.float32,
+    )
+    return {
+        name: tf.reshape(part, [-1, *theta[name].shape])
+        for name, part in zip(names, tf.split(noise, sizes, axis=1), strict=True)
+    }
 
 
 def _standard_normal(shape, seed):
