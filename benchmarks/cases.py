@@ -7,7 +7,7 @@ from benchmarks import backends, subjects
 GROUPS = ("meta_step", "training_step", "scaling")
 # Steps in a round, and those with `quick`: few if a step takes long.
 _NETWORKS = {
-    "mlp_20": (200, 20),
+    "mlp_20": (200, 60),
     "mlp_128_128": (100, 10),
     "mlp_512_512": (20, 2),
     "cnn": (20, 2),
