@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,8 @@ def run(main):
         main: Function without arguments. `ValueError`, `OSError`, a missing package and
             Ctrl-C end the program with a line on stderr; `--verbosity=1` shows the
             traceback. The line of Ctrl-C is the message of the `KeyboardInterrupt`, if
-            it has one. Warnings take one line, too.
+            it has one; the exit status is 130, or 143 after SIGTERM. Warnings take one
+            line, too.
     """
 
     def start(arguments):
@@ -55,7 +57,7 @@ def run(main):
             sys.exit(f"error: {' '.join(str(error).split())}")
         except KeyboardInterrupt as interrupt:
             print(f"\n{str(interrupt) or 'Interrupted.'}", file=sys.stderr)
-            sys.exit(130)
+            sys.exit(128 + getattr(interrupt, "signal", signal.SIGINT))
 
     app.run(start)
 

@@ -111,15 +111,10 @@ _SETTINGS = [
 
 def main():
     """Meta-trains by the flags."""
-    import tensorflow as tf
-
     import lrlearn
 
     # Before anything else touches a device, as TensorFlow demands.
     strategy = _strategy(_DISTRIBUTION.value)
-    # It joins additions, w + a + b, to sums whose order depends on how threads happen
-    # to run: a run that was stopped would not go on to the same bits.
-    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
     trainer, steps = _trainer(strategy)
     output = pathlib.Path(_OUTPUT.value)
     try:
@@ -128,8 +123,8 @@ def main():
             checkpoint_dir=output,
             callbacks=[lrlearn.meta.TensorBoard(output / "tensorboard")],
         )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
+    except KeyboardInterrupt as interrupt:
+        raise type(interrupt)(
             f"Interrupted at meta-step {trainer.step}. The same command goes on from "
             f"the newest checkpoint in {output}."
         ) from None

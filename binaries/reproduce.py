@@ -111,8 +111,8 @@ def run_grid(grid, directory, shard):
             _PRESETS.value,
             _REUSE.value,
         )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
+    except KeyboardInterrupt as interrupt:
+        raise type(interrupt)(
             f"Interrupted. The same command goes on with the store {directory}."
         ) from None
     if missing or shard != (1, 1):

@@ -6,7 +6,8 @@ r"""Trains a network with a learned optimizer, a Keras optimizer, or a regulariz
 
 Prints loss and accuracy, and saves the model, compiled: after `import lrlearn`,
 `keras.models.load_model` lets training go on, with the regularizer too. A JSON file
-beside it holds the results.
+beside it holds the results. A run that was stopped, or killed, goes on from its last
+checkpoint by the same command.
 """
 
 import inspect
@@ -14,6 +15,7 @@ import math
 import pathlib
 import warnings
 
+import numpy as np
 from absl import flags
 
 from binaries import cli, shared_flags
@@ -58,23 +60,29 @@ _CURE = "a smaller --learning_rate, or another --optimizer"
 def main():
     """Trains by the flags."""
     from lrlearn.evaluation import Training
+    from lrlearn.meta.checkpoint import CheckpointDirectory
     from lrlearn.meta.interrupt import deferred_interrupt
 
     output = _output_file()
     task = shared_flags.load()
     training = Training(task, _optimizer(), shared_flags.regularizer())
     steps = _steps(task)
-    with deferred_interrupt() as interrupted:
-        step = _train(training, steps, interrupted)
+    store = CheckpointDirectory(
+        output.with_suffix(".checkpoint"), _configuration(training, steps)
+    )
+    with deferred_interrupt() as interrupted, store:
+        step = _train(training, steps, store, interrupted)
         model = _compiled(training)
         _save(model, output)
         if interrupted():
-            raise KeyboardInterrupt(
-                f"Interrupted at step {step} of {steps}; the model so far is {output}."
+            raise interrupted()(
+                f"Interrupted at step {step} of {steps}; the model so far is {output}. "
+                "The same command goes on."
             )
     results = _evaluate(task, model)
     content = {"steps": steps, "results": results, **cli.provenance()}
     cli.write_json(output.with_suffix(".json"), content)
+    store.clear()
     print(f"\n{'':12}{'loss':>8}{'accuracy':>10}")
     for split, result in results.items():
         print(f"{split:12}{result['loss']:8.4f}{result['accuracy']:10.4f}")
@@ -127,18 +135,37 @@ def _steps(task):
     return _EPOCHS.value * math.ceil(len(task.train[0]) / task.batch_size)
 
 
-def _train(training, steps, interrupted):
-    """Trains until the end or Ctrl-C, and returns the number of steps taken."""
+def _configuration(training, steps):
+    """Returns what determines the run, as JSON types."""
+    from lrlearn.meta.fingerprint import describe, describe_task, digest
+
+    return {
+        "task": describe_task(training.task),
+        "optimizer": describe(training.optimizer),
+        "optimizer_variables": digest(v.numpy() for v in training.optimizer.variables),
+        "regularizer": describe(training.regularizer),
+        "steps": steps,
+        "seed": _SEED.value,
+    }
+
+
+def _train(training, steps, store, interrupted):
+    """Trains until the end or an interrupt, and returns the number of steps taken."""
     from tqdm.auto import tqdm
 
     every, losses = min(100, math.ceil(steps / 20)), []
     training.start([_SEED.value], steps=steps)
-    with tqdm(total=steps, desc=training.task.name, unit="step") as bar:
-        for step in [*range(0, steps, every), steps]:
+    if arrays := store.load():
+        training.restore(arrays)
+        losses.append(float(arrays["first_loss"]))
+    first = int(arrays["step"]) if arrays else 0
+    with tqdm(total=steps, desc=training.task.name, unit="step", initial=first) as bar:
+        for step in [*range(first, steps, every), steps]:
             training.train(step)
             (record,) = training.evaluate()
             losses.append(record["train_loss"])
             if not math.isfinite(losses[-1]):
+                store.clear()
                 raise ValueError(
                     f"Training diverged by step {step}, nothing is saved; try {_CURE}."
                 )
@@ -147,6 +174,8 @@ def _train(training, steps, interrupted):
                 loss=f"{record['train_loss']:.4g}",
                 validation_accuracy=f"{record['validation_accuracy']:.3f}",
             )
+            first_loss = np.array(losses[0])
+            store.save(step, {"first_loss": first_loss, **training.arrays()})
             if interrupted():
                 break
     if losses[-1] > 2 * losses[0]:

@@ -8,6 +8,8 @@ import uuid
 def write_atomically(path, data):
     """Writes a file so that a reader sees the whole of it or what was there before.
 
+    It is on the disk when this returns. If it fails, nothing is left of the new file.
+
     Args:
         path: Path of the file; its folder must exist.
         data: Bytes, or a string, which is encoded as UTF-8.
@@ -32,3 +34,15 @@ def write_atomically(path, data):
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path):
+    """Brings a new name in a directory to the disk, on systems that can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -12,6 +12,11 @@ import pytest
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
+def pytest_addoption(parser):
+    """Adds the soak tests' options."""
+    parser.addoption("--kills", type=int, default=20, help="kills of each program")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible():
     """Makes Ctrl-C work, in child processes too, where a background job ignores it."""

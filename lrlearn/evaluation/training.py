@@ -187,6 +187,17 @@ class Training:
         self.training_cpu_seconds += time.process_time() - began
         self._step = until
 
+    def arrays(self):
+        """Returns all that the runs have come to, a dict of names to NumPy arrays."""
+        variables = {f"variable/{i}": v.numpy() for i, v in enumerate(self._variables)}
+        return {"step": np.array(self._step), **variables}
+
+    def restore(self, arrays):
+        """Takes what `arrays` returned after the same `start`; `train` then goes on."""
+        for i, variable in enumerate(self._variables):
+            variable.assign(arrays[f"variable/{i}"])
+        self._step = int(arrays["step"])
+
     def evaluate(self):
         """Returns losses and accuracies, one dict a run.
 
@@ -200,6 +211,11 @@ class Training:
             columns[f"{split}_accuracy"] = accuracy.numpy().tolist()
         rows = zip(*columns.values(), strict=True)
         return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    @property
+    def _variables(self):
+        runs = _flat(self._params) + _flat(self._state)
+        return [*runs, *self.optimizer.variables]
 
     def _take_steps(self, plain, seeds, first, last):
         seeds = tf.unstack(seeds, self.count)

@@ -1,39 +1,55 @@
-"""Ctrl-C at a safe moment."""
+"""Ctrl-C and SIGTERM at a safe moment."""
 
 import contextlib
 import signal
 import threading
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which schedulers end a program; it ends as by Ctrl-C."""
+
+    signal = signal.SIGTERM
+
+
+_RAISED = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+
+
 @contextlib.contextmanager
 def deferred_interrupt():
-    """Holds back the first Ctrl-C; the body asks whether it came.
+    """Holds back the first Ctrl-C or SIGTERM; the body asks whether it came.
 
-    A second Ctrl-C interrupts at once. Outside the main thread, or if Ctrl-C is
-    ignored, nothing is held back.
+    A second one ends the program at once. Outside the main thread nothing is held
+    back, nor is a signal that is ignored.
 
     Yields:
-        A function that returns whether Ctrl-C was pressed.
+        A function that returns what to raise when it is safe: `KeyboardInterrupt` after
+        Ctrl-C, `Terminated` after SIGTERM, `None` if neither came.
 
     Example:
         >>> from lrlearn.meta.interrupt import deferred_interrupt
         >>> with deferred_interrupt() as interrupted:
-        ...     interrupted()
-        False
+        ...     interrupted() is None
+        True
     """
-    pressed = threading.Event()
-    previous = signal.getsignal(signal.SIGINT)
-    main = threading.current_thread() is threading.main_thread()
-    if not main or not callable(previous):
-        yield pressed.is_set
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
         return
+    came = []
 
-    def handle(*_):
-        pressed.set()
-        signal.signal(signal.SIGINT, previous)
+    def handle(number, _):
+        came.append(_RAISED[number])
+        restore()
 
-    signal.signal(signal.SIGINT, handle)
+    previous = {number: signal.getsignal(number) for number in _RAISED}
+    held = [number for number in _RAISED if previous[number] != signal.SIG_IGN]
+
+    def restore():
+        for number in held:
+            signal.signal(number, previous[number])
+
+    for number in held:
+        signal.signal(number, handle)
     try:
-        yield pressed.is_set
+        yield lambda: came[0] if came else None
     finally:
-        signal.signal(signal.SIGINT, previous)
+        restore()

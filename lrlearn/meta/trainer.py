@@ -1,5 +1,6 @@
 """MetaTrainer: meta-trains an update rule."""
 
+import contextlib
 import dataclasses
 import difflib
 import functools
@@ -22,6 +23,7 @@ from lrlearn.meta.meta_step import MetaStep, local_replicas
 from lrlearn.meta.meta_validation import MetaValidation
 from lrlearn.meta.meta_weights import MetaWeights
 from lrlearn.meta.optimizee_pool import OptimizeePool
+from lrlearn.meta.ordered_sums import ordered_sums
 from lrlearn.meta.recipe import Recipe
 from lrlearn.optimizers import preset_card, presets
 
@@ -151,9 +153,8 @@ class MetaTrainer:
         """Meta-trains up to meta-step `steps`.
 
         Called again, it goes on from the step reached, or from the checkpoint in the
-        directory if that is further, as if it had never stopped. That is exact to the
-        bit if TensorFlow's `arithmetic_optimization` is off or operations run one at a
-        time; otherwise TensorFlow adds up in any order.
+        directory if that is further, as if it had never stopped: to the bit, on the
+        same model of CPU, with the same versions and number of threads.
 
         Args:
             steps: Number of the last meta-step, counted from the first `fit`.
@@ -168,15 +169,17 @@ class MetaTrainer:
             The `MetaHistory`, from the first meta-step on.
 
         Raises:
-            ValueError: If the directory belongs to another configuration, or none of
-                its checkpoints can be read.
-            KeyboardInterrupt: On Ctrl-C, after a checkpoint at a whole meta-step.
+            ValueError: If the directory belongs to another configuration or is in use
+                by another process, or none of its checkpoints can be read.
+            KeyboardInterrupt: On Ctrl-C or SIGTERM, after a checkpoint at a whole
+                meta-step.
         """
         _refuse_scope()
         check_count("steps", steps, minimum=0)
         check_count("checkpoint_every", checkpoint_every)
-        with deferred_interrupt() as interrupted:
-            directory = self._open(checkpoint_dir)
+        opened = self._open(checkpoint_dir)
+        with ordered_sums(), deferred_interrupt() as interrupted, opened as directory:
+            self._restore(directory)
             bar = [ProgressBar()] if verbose else []
             callbacks = keras.tree.flatten([callbacks, bar])
             callbacks = keras.callbacks.CallbackList(callbacks, model=self)
@@ -236,7 +239,7 @@ class MetaTrainer:
         if directory:
             self._save(directory)
         if interrupted():
-            raise KeyboardInterrupt
+            raise interrupted()
 
     def _start(self):
         """Starts the optimizees, and notes the score of the weights as they are."""
@@ -274,15 +277,16 @@ class MetaTrainer:
         callbacks.on_test_end(logs)
 
     def _open(self, checkpoint_dir):
-        """Returns the directory, after going on from its newest checkpoint."""
         if checkpoint_dir is None:
-            return None
-        directory = CheckpointDirectory(checkpoint_dir, self.config, self._worker)
-        arrays = directory.load()
+            return contextlib.nullcontext()
+        return CheckpointDirectory(checkpoint_dir, self.config, self._worker)
+
+    def _restore(self, directory):
+        """Goes on from the newest checkpoint, if that is further."""
+        arrays = directory and directory.load()
         if arrays and len(arrays["history"]) > self.step:
             for part in self._parts():
                 part.restore(arrays)
-        return directory
 
     def _parts(self):
         """Returns all that changes, and that a checkpoint holds."""

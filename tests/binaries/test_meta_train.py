@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
@@ -33,15 +32,6 @@ def contents(directory):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
 
 
-@pytest.fixture(autouse=True)
-def options():
-    """TensorFlow's options, which are put back in the end."""
-    before = tf.config.optimizer.get_experimental_options()
-    yield tf.config.optimizer.get_experimental_options
-    kept = {"arithmetic_optimization": True, **before}
-    tf.config.optimizer.set_experimental_options(kept)
-
-
 @pytest.fixture
 def meta_train(run, tmp_path, monkeypatch):
     """A function that meta-trains a little; to compile would take longer."""
@@ -58,7 +48,7 @@ def test_help(check_help):
 
 
 @pytest.mark.slow
-def test_the_same_bits_again(run, tmp_path, options):
+def test_the_same_bits_again(run, tmp_path):
     """On held-out loss of MNIST: sums in any order showed there most often."""
     arguments = (
         "--tasks=mnist/mlp,mnist/mlp_relu,mnist/mlp_tanh",
@@ -77,7 +67,6 @@ def test_the_same_bits_again(run, tmp_path, options):
         assert run(f"--output={tmp_path / name}", *arguments).code == 0
         preset = tmp_path / name / "preset" / "theta.safetensors"
         thetas.append(preset.read_bytes())
-    assert options()["arithmetic_optimization"] is False
     assert len(set(thetas)) == 1
 
 
@@ -165,8 +154,11 @@ def test_ctrl_c_and_the_same_command(meta_train, program, tmp_path, monkeypatch)
 
 
 @pytest.mark.long
-def test_ctrl_c_from_outside(tmp_path):
-    """A real SIGINT to a real process."""
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_signals_from_outside(tmp_path, number, status):
+    """A real one to a real process."""
     command = [sys.executable, "-m", "binaries.meta_train", *SMALL]
     root = pathlib.Path(__file__).parents[2]
     with subprocess.Popen(
@@ -177,11 +169,11 @@ def test_ctrl_c_from_outside(tmp_path):
     ) as process:
         try:
             wait_for(tmp_path / "run" / "tensorboard", process)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             _, err = process.communicate(timeout=120)
         finally:
             process.kill()
-    assert process.returncode == 130, err
+    assert process.returncode == status, err
     last = err.strip().splitlines()[-1]
     assert last.startswith("Interrupted at meta-step ")
     for line in err.splitlines()[:-1]:  # nothing but the bar

@@ -165,7 +165,11 @@ def test_a_large_loss_is_told(run, tmp_path):
     assert path.exists()
 
 
-def test_ctrl_c_saves_what_there_is(run, tmp_path, monkeypatch):
+def test_a_stopped_run_goes_on(run, tmp_path, monkeypatch):
+    """By the same command, to the bit; what it has so far is saved."""
+    command = ["--optimizer=lo_sam", "--steps=40", *SMALL]
+    whole, path = tmp_path / "whole.keras", tmp_path / "model.keras"
+    assert run(*command, f"--output={whole}").code == 0
     evaluate = Training.evaluate
 
     def interrupted_evaluate(self):
@@ -173,12 +177,36 @@ def test_ctrl_c_saves_what_there_is(run, tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGINT)
         return evaluate(self)
 
-    monkeypatch.setattr(Training, "evaluate", interrupted_evaluate)
-    path = tmp_path / "model.keras"
     path.with_suffix(".json").write_text("results of an earlier model")
-    outcome = run("--steps=40", f"--output={path}", *SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "evaluate", interrupted_evaluate)
+        outcome = run(*command, f"--output={path}")
     assert outcome.code == 130
     assert not path.with_suffix(".json").exists()
-    last = outcome.err.strip().splitlines()[-1]
-    assert last == f"Interrupted at step 4 of 40; the model so far is {path}."
+    assert outcome.err.strip().splitlines()[-1] == (
+        f"Interrupted at step 4 of 40; the model so far is {path}. "
+        "The same command goes on."
+    )
     assert int(keras.models.load_model(path).optimizer.iterations) == 4
+    outcome = run(*command, f"--output={path}")
+    assert outcome.code == 0
+    assert " 4/40 " in outcome.err and " 2/40 " not in outcome.err
+    for found, expected in zip(weights(path), weights(whole), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    names = {"model.keras", "model.json", "whole.keras", "whole.json"}
+    assert {file.name for file in tmp_path.iterdir()} == names
+
+
+def test_another_command_for_the_same_file(run, error, tmp_path, monkeypatch):
+    """Refused while the first is not done, by what differs."""
+
+    def interrupted_evaluate(self):
+        signal.raise_signal(signal.SIGTERM)
+        return [{"train_loss": 1.0, "validation_accuracy": 0.5}]
+
+    output = f"--output={tmp_path}/model.keras"
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "evaluate", interrupted_evaluate)
+        assert run("--steps=40", output, *SMALL).code == 143
+    line = error("--steps=40", "--seed=1", output, *SMALL)
+    assert "model.checkpoint, with seed 0, not 1" in line

@@ -1,14 +1,11 @@
-"""Meta-training to the bit, as the programs have it."""
+"""Meta-training to the bit, also without `MetaTrainer`."""
 
 import pytest
-import tensorflow as tf
+
+from lrlearn.meta.ordered_sums import ordered_sums
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _sums_in_order():
-    """Keeps TensorFlow from adding up in whatever order its threads run."""
-    before = tf.config.optimizer.get_experimental_options()
-    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
-    yield
-    kept = {"arithmetic_optimization": True, **before}
-    tf.config.optimizer.set_experimental_options(kept)
+    with ordered_sums():
+        yield
