@@ -95,7 +95,5 @@ def test_grid(tmp_path, kills):
     expected, found = survive(command, result, tmp_path, kills)
     for rows in found:
         assert rows.keys() == expected.keys()
-        assert (
-            runner.differences(list(expected.values()), [*map(rows.get, expected)])
-            == []
-        )
+        again = [rows[key] for key in expected]
+        assert runner.differences(list(expected.values()), again) == []
