@@ -46,7 +46,7 @@ def run(main):
         try:
             _start_tensorflow()
             main()
-        except (ValueError, OSError, NotImplementedError) as error:
+        except (ValueError, OSError, NotImplementedError, ArithmeticError) as error:
             logging.debug("", exc_info=True)
             sys.exit(f"error: {' '.join(str(error).split())}")
         except ModuleNotFoundError as error:

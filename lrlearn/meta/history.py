@@ -1,5 +1,8 @@
 """The record of a meta-training run."""
 
+import itertools
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -10,13 +13,21 @@ class MetaHistory:
     Attributes:
         rows: A list of dicts: `step`, `meta_loss`, `loss` (mean training loss at the
             end of the unrolls), `gradient_norm`, `skipped` (optimizees that were not
-            valid, left out and restarted) and, if it was validated, `score` (lower is
-            better).
+            valid, left out and restarted), `diverged` (those of them whose losses were
+            not below the limit) and, if it was validated, `score` (lower is better).
         untrained_score: The score of the weights that the run started from; infinite
             without meta-validation.
     """
 
-    COLUMNS = ("step", "meta_loss", "loss", "gradient_norm", "skipped", "score")
+    COLUMNS = (
+        "step",
+        "meta_loss",
+        "loss",
+        "gradient_norm",
+        "skipped",
+        "diverged",
+        "score",
+    )
 
     def __init__(self, rows=()):
         self.rows = list(rows)
@@ -26,6 +37,27 @@ class MetaHistory:
     def total_skipped(self):
         """Number of optimizees left out so far, over all meta-steps."""
         return int(sum(row["skipped"] for row in self.rows))
+
+    @property
+    def lost(self):
+        """The rows at the end in which no optimizee was valid: `theta` stayed."""
+        lost = itertools.takewhile(
+            lambda row: math.isnan(row["meta_loss"]), reversed(self.rows)
+        )
+        return list(lost)
+
+    def describe_lost(self, loss_limit):
+        """Returns why no optimizee was valid in the rows of `lost`."""
+        lost = self.lost
+        skipped, diverged = (
+            int(sum(row[name] for row in lost)) for name in ("skipped", "diverged")
+        )
+        return (
+            f"in {len(lost)} meta-steps in a row, up to {len(self.rows)}, no optimizee "
+            f"was valid. In {diverged} of {skipped} the loss was not below "
+            f"{loss_limit:g}; in the others a meta-gradient, a parameter or a state "
+            "was not finite"
+        )
 
     @property
     def best(self):

@@ -19,12 +19,14 @@ class ReplicaSums(NamedTuple):
         meta_loss: Mean meta-loss of an unroll.
         loss: Training loss at the end of an unroll.
         count: Number of valid optimizees.
+        diverged: Number of those that are not, for their losses.
     """
 
     gradient: dict
     meta_loss: tf.Tensor
     loss: tf.Tensor
     count: tf.Tensor
+    diverged: tf.Tensor
 
 
 class MetaStep:
@@ -120,6 +122,7 @@ class MetaStep:
             "meta_loss": mean.meta_loss,
             "loss": mean.loss,
             "gradient_norm": gradient_norm,
+            "diverged": total.diverged,
         }
         return logs, optimizees, valid
 
@@ -163,15 +166,16 @@ class MetaStep:
     def _valid_sums(self, gradient, stacked, losses, meta_loss):
         """Returns the `ReplicaSums` of optimizees, themselves and which are valid."""
         # A comparison with NaN is false.
-        valid = tf.reduce_all(losses < self._problem.settings.loss_limit, axis=1)
+        below = tf.reduce_all(losses < self._problem.settings.loss_limit, axis=1)
+        valid, one = below, tf.ones_like(meta_loss)
         for value in (meta_loss, *gradient.values(), *tf.nest.flatten(stacked)):
             if value.dtype.is_floating:
                 valid &= _all(tf.math.is_finite(value))
         sums = tf.nest.map_structure(
             lambda value: _sum_where(valid, value),
-            ReplicaSums(gradient, meta_loss, losses[:, -1], tf.ones_like(meta_loss)),
+            ReplicaSums(gradient, meta_loss, losses[:, -1], count=one, diverged=one),
         )
-        return sums, stacked, valid
+        return sums._replace(diverged=_sum_where(~below, one)), stacked, valid
 
     def _split_replicas(self, structure):
         local = [

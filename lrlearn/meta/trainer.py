@@ -148,7 +148,13 @@ class MetaTrainer:
         return len(self.history.rows)
 
     def fit(
-        self, steps, checkpoint_dir=None, checkpoint_every=100, callbacks=(), verbose=1
+        self,
+        steps,
+        checkpoint_dir=None,
+        checkpoint_every=100,
+        callbacks=(),
+        patience=100,
+        verbose=1,
     ):
         """Meta-trains up to meta-step `steps`.
 
@@ -163,6 +169,8 @@ class MetaTrainer:
             checkpoint_every: Meta-steps between checkpoints. Defaults to `100`.
             callbacks: A `keras.callbacks.Callback`, or a list of them. A meta-step is a
                 batch to them and a meta-validation is a test. Defaults to none.
+            patience: Meta-steps in a row after which it stops if no optimizee was valid
+                in them, so that `theta` stays as it is. Defaults to `100`.
             verbose: `1` for a progress bar, `0` for none. Defaults to `1`.
 
         Returns:
@@ -171,12 +179,14 @@ class MetaTrainer:
         Raises:
             ValueError: If the directory belongs to another configuration or is in use
                 by another process, or none of its checkpoints can be read.
+            FloatingPointError: If `patience` is exceeded, after a checkpoint.
             KeyboardInterrupt: On Ctrl-C or SIGTERM, after a checkpoint at a whole
                 meta-step.
         """
         _refuse_scope()
         check_count("steps", steps, minimum=0)
         check_count("checkpoint_every", checkpoint_every)
+        check_count("patience", patience)
         opened = self._open(checkpoint_dir)
         with ordered_sums(), deferred_interrupt() as interrupted, opened as directory:
             self._restore(directory)
@@ -187,7 +197,9 @@ class MetaTrainer:
             self.stop_training = False
             callbacks.on_train_begin()
             try:
-                self._train(steps, callbacks, directory, checkpoint_every, interrupted)
+                self._train(
+                    steps, callbacks, directory, checkpoint_every, patience, interrupted
+                )
             finally:
                 callbacks.on_train_end()
         return self.history
@@ -229,10 +241,18 @@ class MetaTrainer:
         metadata = {**preset_card.recipe(self.config), **facts, **metadata}
         presets.save_preset(directory, self.rule, self.theta, metadata)
 
-    def _train(self, steps, callbacks, directory, checkpoint_every, interrupted):
+    def _train(
+        self, steps, callbacks, directory, checkpoint_every, patience, interrupted
+    ):
+        def goes_on():
+            stopped = self.stop_training or interrupted()
+            return (
+                self.step < steps and not stopped and len(self.history.lost) < patience
+            )
+
         if self.step == 0:
             self._start()
-        while self.step < steps and not self.stop_training and not interrupted():
+        while goes_on():
             self._train_step(callbacks)
             if directory and self.step % checkpoint_every == 0:
                 self._save(directory)
@@ -240,6 +260,9 @@ class MetaTrainer:
             self._save(directory)
         if interrupted():
             raise interrupted()
+        if len(self.history.lost) >= patience:
+            cause = self.history.describe_lost(self.settings.loss_limit)
+            raise FloatingPointError(f"Meta-training stopped: {cause}")
 
     def _start(self):
         """Starts the optimizees, and notes the score of the weights as they are."""

@@ -157,24 +157,29 @@ def test_some_episodes_are_invalid():
 
 
 @pytest.mark.parametrize(
-    ("task", "regularizer", "scale"),
+    ("task", "regularizer", "scale", "diverged"),
     [
-        (mlp(), _Nan(), 1.0),
-        (mlp(loss=lambda y, logits: np.nan * CROSSENTROPY(y, logits)), None, 1.0),
-        (mlp(), None, 1e30),
+        (mlp(), _Nan(), 1.0, 0.0),
+        (mlp(loss=lambda y, logits: np.nan * CROSSENTROPY(y, logits)), None, 1.0, 2.0),
+        (mlp(), None, 1e30, 2.0),
     ],
     ids=["regularizer", "loss", "huge scale"],
 )
-def test_all_optimizees_are_invalid(task, regularizer, scale):
-    """Not a bit of theta, its average or the meta-optimizer changes."""
+def test_all_optimizees_are_invalid(task, regularizer, scale, diverged):
+    """Not a bit of theta, its average or the meta-optimizer changes; then it stops."""
     scales = {"optimizees_per_task": 2, "initial_scale": (scale, scale)}
     trainer = MetaTrainer(RULE, [task], regularizer, **{**QUICK, **scales})
     before = trainer._weights.arrays()
     rows = trainer.fit(2, verbose=0).frame()
     assert rows["skipped"].tolist() == [2.0, 2.0]
+    assert rows["diverged"].tolist() == [diverged, diverged]
     assert rows["meta_loss"].isna().all()
     assert [slot.episode for slot in trainer._pool.slots] == [2, 2]
     after = trainer._weights.arrays()
     assert before.keys() == after.keys()
     for name, value in before.items():
         assert value.tobytes() == after[name].tobytes(), name
+    message = f"in 3 meta-steps in a row, up to 3, .* In {3 * diverged:.0f} of 6 "
+    with pytest.raises(FloatingPointError, match=message):
+        trainer.fit(9, patience=3, verbose=0)
+    assert trainer.step == 3
