@@ -4,8 +4,10 @@ import contextlib
 import hashlib
 import http.client
 import io
+import queue
 import re
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 import zipfile
@@ -26,6 +28,7 @@ from lrlearn.optimizers.preset_format import (
 _SCHEMES = ("https://", "http://", "file://")
 _ZIP_LIMIT = sum(LIMITS.values())  # bytes
 _TIMEOUT = 30  # seconds without a byte
+_DEADLINE = 300  # seconds in all: a server may send a byte now and then for years
 _BROKEN_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
@@ -204,9 +207,13 @@ def _download(url):
     `keras.utils.get_file` would take any size, wait forever, write in place while
     another process may read, and leave a wrong file behind.
     """
-    try:
+
+    def read():
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
-            content = response.read(_ZIP_LIMIT + 1)
+            return response.read(_ZIP_LIMIT + 1)
+
+    try:
+        content = _within(_DEADLINE, read)
     except (OSError, ValueError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it is the response, too
@@ -219,6 +226,26 @@ def _download(url):
             f"A preset's zip file must have at most {_ZIP_LIMIT} bytes. Received: {url}"
         )
     return content
+
+
+def _within(seconds, fn):
+    """Returns `fn()`, or raises a `TimeoutError`; then `fn` ends with the program."""
+    results = queue.SimpleQueue()
+
+    def run():
+        try:
+            results.put((fn(), None))
+        except Exception as error:
+            results.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result, error = results.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"not done after {seconds} s") from None
+    if error is not None:
+        raise error
+    return result
 
 
 def _sha256(content):

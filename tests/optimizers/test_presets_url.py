@@ -17,11 +17,18 @@ from lrlearn.optimizers import LearnedOptimizer, preset_files, presets
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    """Files of a folder, and two addresses that mean no good."""
+    """Files of a folder, and three addresses that mean no good."""
 
     def do_GET(self):
         if self.path == "/silent.zip":
             time.sleep(1)
+        elif self.path == "/slow.zip":
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                for _ in range(20):
+                    time.sleep(0.1)
+                    self.wfile.write(b"x")
         elif self.path == "/endless.zip":
             self.send_response(200)
             self.end_headers()
@@ -142,6 +149,8 @@ def test_a_server_without_end(server, home, monkeypatch):
     assert f"at most {limit} bytes" in _error(f"{server}/endless.zip{fragment}")
     monkeypatch.setattr(preset_files, "_TIMEOUT", 0.2)
     assert "timed out" in _error(f"{server}/silent.zip{fragment}")
+    monkeypatch.setattr(preset_files, "_DEADLINE", 0.5)
+    assert "not done after 0.5 s" in _error(f"{server}/slow.zip{fragment}")
     assert not home.exists()
 
 
