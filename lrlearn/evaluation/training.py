@@ -189,7 +189,10 @@ class Training:
 
     def arrays(self):
         """Returns all that the runs have come to, a dict of names to NumPy arrays."""
-        variables = {f"variable/{i}": v.numpy() for i, v in enumerate(self._variables)}
+        variables = {
+            f"variable/{i}": np.asarray(v.numpy())
+            for i, v in enumerate(self._variables)
+        }
         return {"step": np.array(self._step), **variables}
 
     def restore(self, arrays):

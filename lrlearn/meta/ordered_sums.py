@@ -18,8 +18,9 @@ def ordered_sums():
         >>> import tensorflow as tf
         >>> from lrlearn.meta.ordered_sums import ordered_sums
         >>> with ordered_sums():
-        ...     tf.config.optimizer.get_experimental_options()
-        {'arithmetic_optimization': False}
+        ...     options = tf.config.optimizer.get_experimental_options()
+        >>> options["arithmetic_optimization"]
+        False
     """
     before = tf.config.optimizer.get_experimental_options()
     tf.config.optimizer.set_experimental_options({_OPTION: False})

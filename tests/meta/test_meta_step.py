@@ -83,7 +83,7 @@ def test_mean_is_over_valid_optimizees():
     assert valid == [True, True]
     without_two, logs, after, valid = _run(one, spoilt)
     assert valid == [True, False]
-    assert logs == logs_of_one
+    assert logs == {**logs_of_one, "diverged": 1.0}
     assert np.all(np.isfinite(after[0].w))
     for name, value in of_one.items():
         assert np.any(value)
