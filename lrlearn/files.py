@@ -32,6 +32,8 @@ def write_atomically(path, data):
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:  # of a full disk, say, which does not name the file
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         partial.unlink(missing_ok=True)
     _sync_directory(path.parent)

@@ -1,5 +1,7 @@
 """Callbacks of meta-training: a meta-step is a batch, a meta-validation a test."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 from tqdm.auto import tqdm
@@ -56,19 +58,36 @@ class TensorBoard(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Opens the event file."""
-        self._writer = tf.summary.create_file_writer(self._log_dir)
+        with self._os_errors():
+            self._writer = tf.summary.create_file_writer(self._log_dir)
 
     def on_train_batch_end(self, batch, logs=None):
         """Writes the numbers of a meta-step."""
-        with self._writer.as_default(step=int(logs["step"])):
-            for name in ("meta_loss", "loss", "gradient_norm", "total_skipped"):
-                tf.summary.scalar(f"meta/{name}", logs[name])
+        names = "meta_loss", "loss", "gradient_norm", "total_skipped"
+        self._write({name: logs[name] for name in names}, logs["step"])
 
     def on_test_end(self, logs=None):
         """Writes the meta-validation's score."""
-        with self._writer.as_default(step=int(logs["step"])):
-            tf.summary.scalar("meta/score", logs["score"])
+        self._write({"score": logs["score"]}, logs["step"])
 
     def on_train_end(self, logs=None):
         """Closes the event file."""
-        self._writer.close()
+        with self._os_errors():
+            self._writer.close()
+
+    def _write(self, scalars, step):
+        with self._os_errors(), self._writer.as_default(step=int(step)):
+            for name, value in scalars.items():
+                tf.summary.scalar(f"meta/{name}", value)
+
+    @contextlib.contextmanager
+    def _os_errors(self):
+        """Tells of a full disk, say, as all other files do."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            line = error.message.splitlines()[0].rpartition("}} ")[2]
+            raise OSError(
+                f"Events cannot be written to {self._log_dir}: "
+                f"{line.partition(' [Op:')[0]}"
+            ) from None

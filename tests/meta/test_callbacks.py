@@ -98,3 +98,10 @@ def test_progress_bar_starts_where_the_run_does(capsys):
     bar.on_train_end()
     shown = capsys.readouterr().err
     assert "4/10" in shown and "10/10" in shown and "2 skipped" in shown
+
+
+def test_events_that_cannot_be_written(tmp_path):
+    """An error like that of any other file."""
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="cannot be written to .*/file: Not a dir"):
+        TensorBoard(tmp_path / "file").on_train_begin()

@@ -1,5 +1,6 @@
 """Damaged copies of files."""
 
+import copy
 import json
 import struct
 
@@ -60,7 +61,7 @@ def _replace(value, rng):
     """Returns a value of JSON with another one somewhere inside."""
     inner = value if isinstance(value, dict | list) and len(value) else None
     if inner is None or rng.uniform() < 0.1:
-        return _VALUES[rng.integers(len(_VALUES))]
+        return copy.deepcopy(_VALUES[rng.integers(len(_VALUES))])
     keys = list(inner) if isinstance(inner, dict) else range(len(inner))
     key = keys[rng.integers(len(keys))]
     if rng.uniform() < 0.2:

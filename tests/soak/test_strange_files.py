@@ -43,7 +43,7 @@ def _limits():
     signal.signal(signal.SIGALRM, previous)
 
 
-def tally(read, damage, files, errors=(ValueError,)):
+def tally(read, damage, files, errors=(ValueError,), lines=1):
     """Reads damaged files; prints how many were refused.
 
     Args:
@@ -51,6 +51,7 @@ def tally(read, damage, files, errors=(ValueError,)):
         damage: Function of a random generator that writes a damaged file.
         files: Number of files.
         errors: The error classes that are declared.
+        lines: Most lines of a message; `None` for any number.
     """
     refused = 0
     for seed in range(files):
@@ -59,7 +60,7 @@ def tally(read, damage, files, errors=(ValueError,)):
         try:
             read()
         except errors as error:
-            assert "\n" not in str(error), (seed, str(error))
+            assert lines is None or str(error).count("\n") < lines, (seed, str(error))
             refused += 1
         except Exception as error:
             raise AssertionError(f"file {seed}: {error!r}") from error
@@ -151,7 +152,10 @@ def test_result_stores(tmp_path, kind):
 
 
 def test_keras_files(tmp_path):
-    """Our part of a `.keras` file: the optimizer's configuration."""
+    """Our part of a `.keras` file: the optimizer's configuration.
+
+    Keras reads it, and says so in several lines.
+    """
     optimizer = lrlearn.LearnedOptimizer.from_preset("lo_sam")
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     model.compile(optimizer, "mse")
@@ -171,4 +175,5 @@ def test_keras_files(tmp_path):
                 changed = name == "config.json"
                 archive.writestr(name, json.dumps(config) if changed else content)
 
-    tally(lambda: keras.models.load_model(path), damage, 500, (ValueError, TypeError))
+    errors = ValueError, TypeError
+    tally(lambda: keras.models.load_model(path), damage, 500, errors, lines=None)
