@@ -41,7 +41,7 @@ def deferred_interrupt():
         restore()
 
     previous = {number: signal.getsignal(number) for number in _RAISED}
-    held = [number for number in _RAISED if previous[number] != signal.SIG_IGN]
+    held = [n for n in _RAISED if previous[n] not in (signal.SIG_IGN, None)]
 
     def restore():
         for number in held:
