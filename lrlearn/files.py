@@ -32,8 +32,10 @@ def write_atomically(path, data):
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except OSError as error:  # of a full disk, say, which does not name the file
-        raise OSError(error.errno, error.strerror, str(path)) from None
+    except OSError as error:
+        if error.errno and error.filename is None:  # a full disk does not name it
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
     _sync_directory(path.parent)
