@@ -54,6 +54,15 @@ _REUSE = flags.DEFINE_string(
     "Store or .jsonl.gz of another grid, whose rows are taken if all that determines "
     "them is the same; default: none.",
 )
+_WORKERS = flags.DEFINE_integer(
+    "workers", 1, "Processes that execute the grid's jobs.", lower_bound=1
+)
+_SCHEDULER = flags.DEFINE_string(
+    "scheduler",
+    None,
+    "Address of a Dask scheduler, tcp://host:port, whose workers execute the jobs in "
+    "place of processes here.",
+)
 _VERIFY = flags.DEFINE_string(
     "verify", None, "Key of a row, or its beginning: run it again and compare."
 )
@@ -93,6 +102,7 @@ def main():
 def run_grid(grid, directory, shard):
     """Runs what is missing of a shard; reports on a grid that is complete."""
     from paper.grid import runner
+    from paper.grid.pool import open_pool
     from paper.report import report  # noqa: F401  (a lack of its packages shows now)
 
     if _PRESETS.value is not None and not os.path.isdir(_PRESETS.value):
@@ -102,15 +112,17 @@ def run_grid(grid, directory, shard):
     output = cli.output_directory(_OUTPUT.value)
     provenance = cli.provenance()
     try:
-        missing = runner.run(
-            grid,
-            directory,
-            provenance,
-            shard,
-            _MINUTES.value,
-            _PRESETS.value,
-            _REUSE.value,
-        )
+        with open_pool(_SCHEDULER.value, _WORKERS.value) as pool:
+            missing = runner.run(
+                grid,
+                directory,
+                provenance,
+                shard,
+                _MINUTES.value,
+                _PRESETS.value,
+                _REUSE.value,
+                pool,
+            )
     except KeyboardInterrupt as interrupt:
         raise type(interrupt)(
             f"Interrupted. The same command goes on with the store {directory}."

@@ -12,6 +12,7 @@ from lrlearn.tasks import datasets
 from paper.grid import store
 from paper.grid.cells import Jobs
 from paper.grid.execution import Executor
+from paper.grid.pool import run_jobs
 
 # The copy of CIFAR-10 whose images were decoded from JPEG files.
 _JPEG_COPY = 1664538073
@@ -25,13 +26,15 @@ def run(
     minutes=None,
     presets=None,
     reuse=None,
+    pool=None,
     verbose=1,
 ):
     """Runs the jobs of a shard that are not in the store yet.
 
     Interrupted at any time, it loses at most the job at hand, of a meta-training what
     was done since its last checkpoint; called again, it goes on.
-    Two processes on one shard do the same work, which does no harm.
+    Two processes on one shard do the same work, which does no harm, but a meta-training
+    that one is in is refused to the other.
 
     Args:
         grid: A `Grid`.
@@ -45,6 +48,8 @@ def run(
         reuse: A store or an export of another grid, whose rows are taken if they have
             a key of this one: then nothing differs that determines them. Defaults to
             none.
+        pool: What `open_pool` yielded, where jobs are executed; this process writes
+            their rows. Defaults to `None`: one by one in this process.
         verbose: `1` for progress bars, `0` for none.
 
     Returns:
@@ -61,7 +66,8 @@ def run(
         rows |= {row["key"]: row for row in found}
     _check_settings(jobs, rows.values(), directory)
     checkpoints = pathlib.Path(directory) / "meta_training"
-    execute = Executor(grid, rows, checkpoints, presets and pathlib.Path(presets))
+    places = checkpoints, presets and pathlib.Path(presets)
+    execute = Executor(grid, rows, *places)
     # A meta-training takes minutes, a run seconds: each has a bar with its time left.
     meta = [job for job in jobs if job.kind == "meta"]
     others = [job for job in jobs if job.kind != "meta"]
@@ -69,15 +75,23 @@ def run(
     for name, part in phases.items():
         missing = [job for job in part if not rows.keys() >= set(job.keys)]
         with _bar(name, part, missing, verbose) as bar:
+
+            def take(found, bar=bar):
+                new = [row for row in found if row["key"] not in rows]
+                new = [{**row, "grid": grid.name, **provenance} for row in new]
+                store.append(directory, new)
+                rows.update({row["key"]: row for row in new})
+                bar.update(len(new))
+
+            if pool is not None:
+                execute_alone = functools.partial(_execute_alone, grid, *places)
+                run_jobs(pool, missing, rows, execute_alone, take, end)
+                continue
             for job in missing:
                 if time.monotonic() >= end:
                     break
                 bar.set_postfix_str(_label(job))
-                new = [row for row in execute(job) if row["key"] not in rows]
-                new = [{**row, "grid": grid.name, **provenance} for row in new]
-                store.append(directory, new)
-                rows |= {row["key"]: row for row in new}
-                bar.update(len(new))
+                take(execute(job))
     return sum(key not in rows for job in jobs for key in job.keys)
 
 
@@ -132,6 +146,11 @@ def data_of(name):
         "checksum": checksum,
         "cifar10_jpeg_copy": checksum == _JPEG_COPY,
     }
+
+
+def _execute_alone(grid, checkpoints, presets, job, rows):
+    """Returns a job's rows; for another process, with the rows that it needs."""
+    return Executor(grid, rows, checkpoints, presets)(job)
 
 
 def _check_settings(jobs, rows, directory):
