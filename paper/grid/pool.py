@@ -41,7 +41,7 @@ def run_jobs(pool, jobs, rows, execute, take, end):
         rows: The rows that there are by key; `take` adds to them.
         execute: Function of a job and a dict of the rows that it needs, which can be
             pickled; returns its rows.
-        take: Function of a job's rows, called in this process.
+        take: Function of a job and its rows, called in this process.
         end: No job is begun after this time, by `time.monotonic`.
 
     Raises:
@@ -62,8 +62,7 @@ def run_jobs(pool, jobs, rows, execute, take, end):
                 running, timeout, concurrent.futures.FIRST_COMPLETED
             )
             for future in done:
-                running.pop(future)
-                take(future.result())
+                take(running.pop(future), future.result())
             if not done:  # time is up: those that have begun are waited for
                 running = {f: job for f, job in running.items() if not f.cancel()}
                 end, waiting = float("inf"), []

@@ -67,7 +67,11 @@ def run(
     _check_settings(jobs, rows.values(), directory)
     checkpoints = pathlib.Path(directory) / "meta_training"
     places = checkpoints, presets and pathlib.Path(presets)
-    execute = Executor(grid, rows, *places)
+    if pool is None:
+        execute = functools.partial(_one_by_one, Executor(grid, rows, *places))
+    else:
+        alone = functools.partial(_execute_alone, grid, *places)
+        execute = functools.partial(run_jobs, pool, rows=rows, execute=alone)
     # A meta-training takes minutes, a run seconds: each has a bar with its time left.
     meta = [job for job in jobs if job.kind == "meta"]
     others = [job for job in jobs if job.kind != "meta"]
@@ -76,22 +80,15 @@ def run(
         missing = [job for job in part if not rows.keys() >= set(job.keys)]
         with _bar(name, part, missing, verbose) as bar:
 
-            def take(found, bar=bar):
+            def take(job, found, bar=bar):
                 new = [row for row in found if row["key"] not in rows]
                 new = [{**row, "grid": grid.name, **provenance} for row in new]
                 store.append(directory, new)
                 rows.update({row["key"]: row for row in new})
+                bar.set_postfix_str(_label(job), refresh=False)
                 bar.update(len(new))
 
-            if pool is not None:
-                execute_alone = functools.partial(_execute_alone, grid, *places)
-                run_jobs(pool, missing, rows, execute_alone, take, end)
-                continue
-            for job in missing:
-                if time.monotonic() >= end:
-                    break
-                bar.set_postfix_str(_label(job))
-                take(execute(job))
+            execute(missing, take=take, end=end)
     return sum(key not in rows for job in jobs for key in job.keys)
 
 
@@ -146,6 +143,14 @@ def data_of(name):
         "checksum": checksum,
         "cifar10_jpeg_copy": checksum == _JPEG_COPY,
     }
+
+
+def _one_by_one(execute, jobs, take, end):
+    """Executes jobs in this process; see `run_jobs`."""
+    for job in jobs:
+        if time.monotonic() >= end:
+            break
+        take(job, execute(job))
 
 
 def _execute_alone(grid, checkpoints, presets, job, rows):
