@@ -81,8 +81,12 @@ def _keys_needed(job):
 
 
 def _client(scheduler):
-    from distributed import Client
-
+    try:
+        from distributed import Client
+    except ModuleNotFoundError:
+        raise ValueError(
+            f"`scheduler` needs Dask: pip install '.[cluster]'. Received: {scheduler!r}"
+        ) from None
     try:
         return Client(scheduler, timeout=_PATIENCE)
     except (OSError, ValueError) as error:

@@ -1,12 +1,13 @@
 """`reproduce` runs what is missing of a grid, reports on it, and verifies rows."""
 
+import concurrent.futures
 import dataclasses
 import os
 
 import pandas as pd
 import pytest
 
-from paper.grid import runner, store
+from paper.grid import pool, runner, store
 from paper.grid.grid import GRIDS
 from tests.paper.grid_rows import make_rows
 
@@ -49,7 +50,7 @@ def test_without_flags_it_is_the_grid_of_digits(run, calls, tmp_path):
     assert outcome.code == 0
     ((grid, directory, provenance, shard, *others),) = calls
     assert (grid, directory) == (GRIDS["digits"], "runs/digits")
-    assert (shard, others) == ((1, 1), [None, None, None])
+    assert (shard, others) == ((1, 1), [None, None, None, None])
     assert provenance["commit"] and provenance["command"]
     for text in ("Adam", "±", "CPU seconds", "runs/reproduce", "REPORT.md"):
         assert text in outcome.out
@@ -67,8 +68,22 @@ def test_flags(run, calls, reports, tmp_path):
     ((grid, directory, provenance, shard, *others),) = calls
     assert (grid, directory) == (GRIDS["first_pass"], "there")
     assert "--shard=2/3" in provenance["command"]
-    assert (shard, others) == ((2, 3), [1.5, str(tmp_path), None])
+    assert (shard, others) == ((2, 3), [1.5, str(tmp_path), None, None])
     assert reports == []
+
+
+def test_workers(run, calls, reports):
+    """Processes here; they start with their first job."""
+    assert run("--workers=2").code == 0
+    assert isinstance(calls[0][-1], concurrent.futures.ProcessPoolExecutor)
+
+
+def test_a_scheduler_that_is_not_there(error, calls, monkeypatch):
+    """Nor is Dask, perhaps."""
+    monkeypatch.setattr(pool, "_PATIENCE", 1)
+    line = error("--scheduler=tcp://127.0.0.1:1")
+    assert "Dask" in line and "Received: 'tcp://127.0.0.1:1'" in line
+    assert calls == []
 
 
 def test_an_incomplete_grid_has_no_report(run, calls, reports, monkeypatch):
