@@ -58,14 +58,15 @@ def test_what_is_needed_and_nowhere_is_left(threads):
 def test_after_the_end_nothing_is_begun(threads):
     """What was begun before is waited for."""
     assert _run(threads, [FIRST, OTHER], end=0.0) == {}
-    jobs = [_job(str(i)) for i in range(20)]
+    jobs, begun = [_job(str(i)) for i in range(20)], []
 
     def slowly(job, rows):
+        begun.append(job.cell["name"])
         time.sleep(0.2)
         return _execute(job, rows)
 
     found = _run(threads, jobs, execute=slowly, end=time.monotonic() + 0.3)
-    assert 2 <= len(found) < 20
+    assert sorted(found) == sorted(begun) and 2 <= len(found) < 20
 
 
 def test_a_process_that_died():
