@@ -4,7 +4,7 @@ import dataclasses
 
 from benchmarks import backends, subjects
 
-GROUPS = ("meta_step", "training_step", "scaling")
+GROUPS = ("meta_step", "training_step", "scaling", "memory")
 # Steps in a round, and those with `quick`: few if a step takes long.
 _NETWORKS = {
     "mlp_20": (200, 60),
@@ -27,6 +27,13 @@ _SCALED = {
     "scheduled_mlp": 10**7,
     "scheduled_lstm_10": 10**6,
     "lstm_2x10": 10**6,
+}
+# The same for their memory.
+_MEMORY = {
+    "adam": 10**8,
+    "scheduled_mlp": 10**8,
+    "scheduled_lstm_10": 10**7,
+    "lstm_2x20": 10**7,
 }
 
 
@@ -59,8 +66,8 @@ def select(groups=GROUPS, only="", optimizers=None, on=backends.NAMES, quick=Fal
         optimizers: Those that are compared. Defaults to all.
         on: Keras's backends, of which `meta_step` takes TensorFlow alone. Defaults to
             all.
-        quick: Whether to leave out what takes long: `meta_step`, XLA on TensorFlow,
-            some optimizers and sizes, and most steps. Defaults to `False`.
+        quick: Whether to leave out what takes long: `meta_step`, `memory`, XLA on
+            TensorFlow, some optimizers and sizes, and most steps. Defaults to `False`.
 
     Raises:
         ValueError: If there is no such group, optimizer or backend, or no such case.
@@ -91,7 +98,7 @@ def yardsticks():
 def _all(on, quick):
     if "tensorflow" in on and not quick:
         yield from _meta_step()
-    for table in (_training_step, _scaling):
+    for table in (_training_step, _scaling, *([] if quick else [_memory])):
         for backend in on:
             yield from table(backend, quick)
 
@@ -157,6 +164,14 @@ def _scaling(backend, quick):
             "optimizers": _optimizers(names, quick),
         }
         yield Case("scaling", f"{n:.0e}", arguments, backend=backend)
+
+
+def _memory(backend, _):
+    """The memory of each optimizer alone, in a process each."""
+    for n in (10**7, 10**8):
+        for name in [name for name, most in _MEMORY.items() if n <= most]:
+            arguments = {"num_params": n, "optimizers": [name]}
+            yield Case("memory", f"{n:.0e}, {name}", arguments, backend=backend)
 
 
 def _optimizers(names, quick, also=()):

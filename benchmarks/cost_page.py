@@ -40,12 +40,13 @@ OPTIMIZERS = {
 }
 
 
-def page(results):
+def page(results, memory):
     """Returns the page, Markdown.
 
     Args:
         results: A dict as `benchmarks.run` writes it, of the groups `training_step` and
             `scaling`.
+        memory: Likewise, of the group `memory`.
 
     Raises:
         ValueError: If a group, or Adam or SAM in it, is missing.
@@ -71,7 +72,9 @@ def page(results):
             name: _table(part, "start_ms").reindex(started)
             for name, part in parts.items()
         },
-        alone=_alone(alone),
+        alone=_by_size(alone, "ns_per_parameter"),
+        memory=memory,
+        peaks=_by_size(pd.DataFrame(memory["rows"]), "peak_bytes_per_parameter"),
         dearer=dearer,
         versions=[f"{BACKENDS[name]} {results['versions'][name]}" for name in parts],
         **{"rules": rules, "started": started, "groups": GROUPS},
@@ -115,10 +118,10 @@ def _table(rows, values):
     )
 
 
-def _alone(rows):
-    """Returns nanoseconds a parameter: a frame of optimizers, backends and sizes."""
-    frame = rows.assign(size=rows["case"].astype(float).astype(int)).pivot(
-        index="optimizer", columns=["backend", "size"], values="ns_per_parameter"
+def _by_size(rows, values):
+    """Returns a frame of optimizers, and of backends and numbers of parameters."""
+    frame = rows.assign(size=[row["num_params"] for row in rows["arguments"]]).pivot(
+        index="optimizer", columns=["backend", "size"], values=values
     )
     names = [name for name in OPTIMIZERS if name in frame.index]
     return frame.reindex(index=names).sort_index(axis=1, key=_order)

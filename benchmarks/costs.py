@@ -1,9 +1,10 @@
 r"""Writes the documentation's page of costs, from what `benchmarks.run` has measured.
 
     python -m benchmarks.run --quick --output=benchmarks/results --name=costs
+    python -m benchmarks.run --groups=memory --output=benchmarks/results
     python -m benchmarks.costs
 
-The first command takes under ten minutes on one core, the second a few seconds.
+The first two commands take under ten minutes each on one core.
 """
 
 import json
@@ -18,6 +19,9 @@ _ROOT = pathlib.Path(__file__).parents[1]
 _RESULTS = flags.DEFINE_string(
     "results", str(_ROOT / "benchmarks/results/costs.json"), "What was measured."
 )
+_MEMORY = flags.DEFINE_string(
+    "memory", str(_ROOT / "benchmarks/results/memory.json"), "The same, of memory."
+)
 _PAGE = flags.DEFINE_string("page", str(_ROOT / "docs/costs.md"), "File to write.")
 
 
@@ -25,8 +29,11 @@ def main():
     """Writes the page by the flags."""
     from lrlearn.files import write_atomically
 
-    results = json.loads(pathlib.Path(_RESULTS.value).read_text(encoding="utf-8"))
-    write_atomically(pathlib.Path(_PAGE.value), cost_page.page(results))
+    results, memory = (
+        json.loads(pathlib.Path(flag.value).read_text(encoding="utf-8"))
+        for flag in (_RESULTS, _MEMORY)
+    )
+    write_atomically(pathlib.Path(_PAGE.value), cost_page.page(results, memory))
     print(f"Written: {_PAGE.value}")
 
 

@@ -29,7 +29,9 @@ _REPEATS = flags.DEFINE_integer(
     "repeats", None, "Repeats of each case; default: 5, or 3 with --quick.", 1
 )
 _QUICK = flags.DEFINE_bool(
-    "quick", False, "Fewer steps and repeats, and no meta_step: under ten minutes."
+    "quick",
+    False,
+    "Fewer steps and repeats, no meta_step and memory: under ten minutes.",
 )
 _OPTIMIZERS = flags.DEFINE_list(
     "optimizers", None, "Those that are compared, adam among them; default: all."

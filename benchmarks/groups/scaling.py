@@ -18,11 +18,9 @@ def measure(repeats, num_params, steps, optimizers):
         steps: Steps in a repeat.
         optimizers: Names of optimizers.
     """
-    side = math.isqrt(num_params // 5)
-    shapes = [(side, side)] * 4 + [(num_params - 4 * side**2,)]
 
     def prepare(name):
-        step = _step(subjects.optimizer(name), shapes)
+        step = step_of(subjects.optimizer(name), shapes(num_params))
         step()
         return functools.partial(_seconds, step, steps)
 
@@ -34,13 +32,24 @@ def measure(repeats, num_params, steps, optimizers):
     ]
 
 
+def shapes(num_params):
+    """Returns the shapes of four square matrices and a vector."""
+    side = math.isqrt(num_params // 5)
+    return [(side, side)] * 4 + [(num_params - 4 * side**2,)]
+
+
 def _seconds(step, steps):
     step()  # the first after another optimizer's asks the system for memory
     return timing.seconds(step, steps)
 
 
-def _step(optimizer, shapes):
-    """Returns a function that takes a step, in the way of the backend's `fit`."""
+def step_of(optimizer, shapes):
+    """Returns a function that takes a step, in the way of the backend's `fit`.
+
+    Args:
+        optimizer: A new Keras optimizer.
+        shapes: Shapes of the parameters.
+    """
     rng = np.random.default_rng(0)
     values, gradients = (
         [rng.normal(size=shape).astype("float32") for shape in shapes] for _ in "wg"

@@ -64,7 +64,7 @@ class CheckpointDirectory:
 
         Checkpoints of later steps, which could not be read, are deleted, too.
         """
-        path = self.path / f"checkpoint-{step:08d}.safetensors"
+        path = self._path(step)
         write_atomically(path, save(arrays, {_CHECKSUM: _checksum(arrays)}))
         checkpoints = self._checkpoints()
         newest = checkpoints.index(path)
@@ -79,13 +79,16 @@ class CheckpointDirectory:
         """Writes a text file beside the checkpoints."""
         write_atomically(self.path / name, text)
 
-    def load(self):
+    def load(self, step=None):
         """Returns the arrays of the newest whole checkpoint, `None` if there is none.
 
         A checkpoint that cannot be read is passed over with a warning; if none can be
         read, that is a `ValueError`.
+
+        Args:
+            step: Takes that step's checkpoint. Defaults to `None`: the newest one.
         """
-        checkpoints = self._checkpoints()
+        checkpoints = self._checkpoints() if step is None else [self._path(step)]
         for path in checkpoints:
             try:
                 return _load(path)
@@ -101,6 +104,9 @@ class CheckpointDirectory:
                 f"Received: {self.path}, where all are damaged"
             )
         return None
+
+    def _path(self, step):
+        return self.path / f"checkpoint-{step:08d}.safetensors"
 
     def _checkpoints(self):
         return sorted(self.path.glob(_PATTERN), reverse=True)

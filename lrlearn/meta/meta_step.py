@@ -188,18 +188,6 @@ class MetaStep:
         ]
 
 
-def local_replicas(strategy):
-    """Returns the indices, over all processes, of this process's replicas."""
-    indices = []
-
-    def note(context):
-        indices.append(int(context.replica_id_in_sync_group))
-        return tf.zeros(())
-
-    strategy.experimental_distribute_values_from_function(note)
-    return indices
-
-
 def _all(flags):
     """Returns whether all is true, `[K]`, of bools `[K, ...]`."""
     return tf.reduce_all(flags, axis=list(range(1, flags.shape.rank)))

@@ -19,12 +19,13 @@ from lrlearn.meta.history import MetaHistory
 from lrlearn.meta.interrupt import deferred_interrupt
 from lrlearn.meta.meta_problem import MetaProblem
 from lrlearn.meta.meta_settings import MetaSettings
-from lrlearn.meta.meta_step import MetaStep, local_replicas
+from lrlearn.meta.meta_step import MetaStep
 from lrlearn.meta.meta_validation import MetaValidation
 from lrlearn.meta.meta_weights import MetaWeights
 from lrlearn.meta.optimizee_pool import OptimizeePool
 from lrlearn.meta.ordered_sums import ordered_sums
 from lrlearn.meta.recipe import Recipe
+from lrlearn.meta.workers import Workers
 from lrlearn.optimizers import preset_card, presets
 
 
@@ -114,7 +115,8 @@ class MetaTrainer:
         self.history = MetaHistory()
         self.stop_training = False
         self._weights = MetaWeights(theta, self.meta_optimizer, self.settings.ema_decay)
-        self._pool = OptimizeePool(problem, local_replicas(strategy))
+        self._workers = Workers(strategy)
+        self._pool = OptimizeePool(problem, self._workers.replicas)
         self._meta_step = MetaStep(
             problem,
             apply=self._weights.apply,
@@ -124,8 +126,6 @@ class MetaTrainer:
         self._validate = self.settings.validation_every and MetaValidation(
             problem, bool(jit_compile)
         )
-        # No resolver, or one without tasks: a single worker.
-        self._worker = getattr(strategy.cluster_resolver, "task_id", None) or 0
         self.config = {
             **problem.get_config(),
             "theta": digest(theta.values()),
@@ -180,6 +180,7 @@ class MetaTrainer:
             ValueError: If the directory belongs to another configuration or is in use
                 by another process, or none of its checkpoints can be read.
             FloatingPointError: If `patience` is exceeded, after a checkpoint.
+            ConnectionError: If another worker of the strategy is lost.
             KeyboardInterrupt: On Ctrl-C or SIGTERM, after a checkpoint at a whole
                 meta-step.
         """
@@ -274,12 +275,13 @@ class MetaTrainer:
         step = self.step
         callbacks.on_train_batch_begin(step)
         turn = self._pool.turn(step)
-        logs, optimizees, valid = self._meta_step(
-            self._weights.theta,
-            [[slot.optimizee for slot in slots] for slots in turn],
-            [slot.task for slot in turn[0]],
-            step,
-        )
+        with self._workers.lost_are_named():
+            logs, optimizees, valid = self._meta_step(
+                self._weights.theta,
+                [[slot.optimizee for slot in slots] for slots in turn],
+                [slot.task for slot in turn[0]],
+                step,
+            )
         skipped = self._pool.advance(step, optimizees, valid)
         row = {"step": float(step + 1), **logs, "skipped": float(skipped)}
         self.history.rows.append(row)
@@ -302,14 +304,19 @@ class MetaTrainer:
     def _open(self, checkpoint_dir):
         if checkpoint_dir is None:
             return contextlib.nullcontext()
-        return CheckpointDirectory(checkpoint_dir, self.config, self._worker)
+        return CheckpointDirectory(checkpoint_dir, self.config, self._workers.index)
 
     def _restore(self, directory):
-        """Goes on from the newest checkpoint, if that is further."""
+        """Goes on from the newest checkpoint of all workers, if that is further."""
         arrays = directory and directory.load()
-        if arrays and len(arrays["history"]) > self.step:
-            for part in self._parts():
-                part.restore(arrays)
+        newest = len(arrays["history"]) if arrays else 0
+        common = self._workers.least(max(newest, self.step))
+        if common <= self.step:
+            return
+        if common < newest:
+            arrays = directory.load(common)
+        for part in self._parts():
+            part.restore(arrays)
 
     def _parts(self):
         """Returns all that changes, and that a checkpoint holds."""

@@ -12,9 +12,12 @@ _LARGEST_TO_SUM = 1e14  # and so is the sum of 1e10 such squares
 
 
 def bound(g, to_sum=False):
-    """Returns `g` clipped so that its squares, or their sum, are finite in float32."""
+    """Returns `g` clipped so that its squares, or their sum, are finite in float32.
+
+    NaN stays NaN, which XLA's own clipping makes a number of.
+    """
     largest = _LARGEST_TO_SUM if to_sum else _LARGEST
-    return ops.clip(g, -largest, largest)
+    return ops.where(ops.isnan(g), g, ops.clip(g, -largest, largest))
 
 
 def inverse_sqrt(v):

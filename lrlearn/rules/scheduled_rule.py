@@ -152,7 +152,7 @@ class ScheduledRule(UpdateRule):
         if not tensors.kinds:
             return g, state
         run, t = (run or Run()).resolve(step)
-        g = bound(g, to_sum=True)
+        g, w = bound(g, to_sum=True), bound(w, to_sum=True)
         moments = average(g, state["accumulators"])
         parts = tensors.split_structure(
             (g, w, unbiased(moments, step), state["memory"])

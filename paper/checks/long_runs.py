@@ -1,12 +1,16 @@
-r"""Whether runs of 10,000 steps diverge, by presets that saw at most 2,000.
+r"""Runs of 10,000 steps by presets that saw at most 2,000, beside Adam at its default.
 
-    python -m paper.checks.long_runs --tasks=mnist/mlp,mnist/mlp_relu
+    python -m paper.checks.long_runs
+    python -m paper.checks.long_runs --tasks=resnet20,mnist/mlp --presets=lo_sam
 
-Each preset runs once told the length, and once not. Writes one row a record.
+Tasks are the ready-made ones, in batches of 32, and those of `unseen_tasks`. A preset
+is told the length; a fifth of it; and nothing. Writes one row a record, and goes on
+where it stopped.
 """
 
 import itertools
 
+import keras
 import numpy as np
 import pandas as pd
 from absl import flags
@@ -15,45 +19,90 @@ from tqdm.auto import tqdm
 import lrlearn
 from binaries import cli
 from lrlearn.evaluation import Training
+from paper.checks import unseen_tasks
 
-_TASKS = flags.DEFINE_list("tasks", ["mnist/mlp", "mnist/mlp_relu"], "Tasks.")
+_NAMES = [*unseen_tasks.NAMES, *lrlearn.tasks.names()]
+_TASKS = flags.DEFINE_list("tasks", _NAMES, "Tasks.")
+flags.register_validator(
+    "tasks", lambda names: set(names) <= set(_NAMES), f"Must be of {_NAMES}."
+)
 _PRESETS = flags.DEFINE_list("presets", None, "Presets or directories; default: all.")
-_STEPS = flags.DEFINE_integer("steps", 10_000, "Number of steps.")
+_STEPS = flags.DEFINE_integer("steps", 10_000, "Number of steps.", lower_bound=10)
 _OUTPUT = flags.DEFINE_string("output", "runs/checks", "Output directory.")
+_NAME = flags.DEFINE_string("name", "long_runs", "Name of the files.")
+
+_BATCH_SIZE = 32
+_KEYS = ["task", "optimizer", "told"]
+_LOSSES = ["train_loss", "validation_loss"]
 
 
 def main():
     """Runs the check by the flags."""
-    output = cli.output_directory(_OUTPUT.value)
+    output = cli.output_directory(_OUTPUT.value) / f"{_NAME.value}.csv"
     # Before anything is written, which would make the tree look changed.
     origin = cli.provenance()
     presets = _PRESETS.value or sorted(lrlearn.LearnedOptimizer.presets)
-    cases = list(itertools.product(_TASKS.value, presets))
-    frame = pd.concat([run(*case) for case in tqdm(cases)], ignore_index=True)
-    cli.write_table(output / "long_runs.csv", frame, origin)
-    groups = frame.groupby(["task", "preset", "told"])
-    summary = groups.agg(
-        largest_train_loss=("train_loss", lambda loss: np.max(loss.fillna(np.inf))),
-        train_loss=("train_loss", "last"),
-        validation_accuracy=("validation_accuracy", "last"),
+    frame = pd.read_csv(output) if output.exists() else pd.DataFrame(columns=_KEYS)
+    done = set(frame[_KEYS].itertuples(index=False, name=None))
+    for name, optimizer in tqdm([*itertools.product(_TASKS.value, ["adam", *presets])]):
+        cases = [(name, optimizer, told) for told in _lengths(optimizer)]
+        cases = [case for case in cases if case not in done]
+        if cases:
+            found = _run(name, optimizer, [told for *_, told in cases])
+            found = found.assign(commit=origin["commit"])
+            frame = pd.concat([frame, found] if len(frame) else [found])
+            cli.write_table(output, frame, origin, "%.6g")
+    print(beside_adam(frame).round(3).to_string())
+
+
+def beside_adam(frame):
+    """Returns the losses at the end of each run, divided by Adam's.
+
+    Args:
+        frame: One row a record: `task`, `optimizer`, `told`, `step` and the losses.
+
+    Returns:
+        A frame with the index `task`, `optimizer`, `told`; NaN in any record gives NaN.
+    """
+    losses = frame.groupby(_KEYS, sort=False)[_LOSSES]
+    ends = losses.last().where(losses.agg(lambda loss: np.isfinite(loss).all()))
+    ends = ends.reset_index(["optimizer", "told"])
+    adam = ends[ends["optimizer"] == "adam"]
+    ends[_LOSSES] /= adam[_LOSSES].reindex(ends.index)
+    return ends[ends["optimizer"] != "adam"].set_index(_KEYS[1:], append=True)
+
+
+def _lengths(optimizer):
+    """Returns the numbers of steps that an optimizer is told, 0 for nothing."""
+    steps = _STEPS.value
+    if optimizer == "adam":
+        return [0]
+    rule = lrlearn.LearnedOptimizer.from_preset(optimizer).rule
+    return [steps, steps // 5, 0] if "total_steps" in rule.run_inputs else [0]
+
+
+def _run(name, optimizer, lengths):
+    """Returns the records of an optimizer on a task, for each length it is told."""
+    is_unseen = name in unseen_tasks.NAMES
+    task = (
+        unseen_tasks.load(name)
+        if is_unseen
+        else lrlearn.tasks.load(name, batch_size=_BATCH_SIZE)
     )
-    print(summary.round(4).to_string())
-
-
-def run(name, preset):
-    """Returns the records of a preset on a task, told the run's length and not."""
-    task = lrlearn.tasks.load(name)
-    training = Training(task, lrlearn.LearnedOptimizer.from_preset(preset))
-    frames = []
-    for told in (True, False):
-        steps = _STEPS.value
-        training.start([0], steps=steps if told else None)
+    is_adam = optimizer == "adam"
+    from_preset = lrlearn.LearnedOptimizer.from_preset
+    training = Training(
+        task, keras.optimizers.Adam() if is_adam else from_preset(optimizer)
+    )
+    steps, rows = _STEPS.value, []
+    for told in lengths:
+        training.start([0], steps=told or None)
         for step in range(steps // 10, steps + 1, steps // 10):
             training.train(step)
             (found,) = training.evaluate()
-            names = {"task": name, "preset": preset, "told": told, "step": step}
-            frames.append({**names, **found})
-    return pd.DataFrame(frames)
+            keys = dict(zip(_KEYS, (name, optimizer, told), strict=True))
+            rows.append({**keys, "step": step, **found})
+    return pd.DataFrame(rows)
 
 
 if __name__ == "__main__":

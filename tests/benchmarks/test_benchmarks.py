@@ -15,6 +15,7 @@ TINY = {
     "meta_step": {"rule": "lstm_2x10", "estimator": "replay", "unroll": 1},
     "training_step": {"network": "mlp_20", "steps": 2, "optimizers": ["adam", "sam"]},
     "scaling": {"num_params": 100, "steps": 1, "optimizers": ["adam", "lstm_2x10"]},
+    "memory": {"num_params": 10**6, "optimizers": ["scheduled_mlp"]},
 }
 BASELINE = cases.Case("scaling", "a", {}, "a")
 
@@ -35,7 +36,7 @@ def test_cases_are_distinct_and_have_their_baselines(quick):
     chosen = cases.select(quick=quick)
     names = [(case.group, case.backend, case.name) for case in chosen]
     assert len(set(names)) == len(names)
-    groups = set(cases.GROUPS) - ({"meta_step"} if quick else set())
+    groups = set(cases.GROUPS) - ({"meta_step", "memory"} if quick else set())
     assert {case.group for case in chosen} == groups
     assert all((c.group, c.backend, c.baseline or c.name) in names for c in chosen)
 
@@ -83,7 +84,7 @@ def test_a_tiny_case_gives_positive_numbers(group):
 
 @pytest.mark.backends
 @pytest.mark.parametrize("backend", processes.BACKENDS[1:])
-@pytest.mark.parametrize("group", ["training_step", "scaling"])
+@pytest.mark.parametrize("group", ["training_step", "scaling", "memory"])
 def test_a_tiny_case_on_another_backend(group, backend):
     """In a process of its own, as `collect` starts it."""
     case = cases.Case(group, "tiny", TINY[group], backend=backend)
@@ -125,6 +126,13 @@ def test_the_start_takes_longer_than_a_step():
         assert row["start_ms"] > 5 * row["cpu_ms"]
         assert row["state_per_parameter"] == 2
     assert adam["ratio"] == 1 and sam["ratio"] == sam["cpu_ms"] / adam["cpu_ms"]
+
+
+def test_the_peak_of_memory_has_all_that_a_step_needs():
+    """Three floats of state; parameters and gradients besides."""
+    (row,) = _measure("memory")
+    assert row["state_bytes_per_parameter"] == pytest.approx(12, 0.01)
+    assert 8 + 12 < row["peak_bytes_per_parameter"] < 1000
 
 
 def test_a_failure_is_a_row():

@@ -17,6 +17,17 @@ RATIOS = {
 }
 STATES = {"adam": 2, "sam": 2, "scheduled_mlp": 3.004, "lstm_2x20": 80.2}
 NS = {"adam": 1.04, "scheduled_mlp": 20.06}
+MEMORY = {
+    "command": "python -m benchmarks.run --memory=made_up",
+    "commit": "fedcba9876543210",
+    "rows": [
+        {
+            **{"group": "memory", "backend": backend, "optimizer": name},
+            **{"arguments": {"num_params": n}, "peak_bytes_per_parameter": 5.0 * n},
+        }
+        for backend, name, n in [("jax", "adam", 100), ("tensorflow", "adam", 1000)]
+    ],
+}
 
 
 def _step(backend, case, optimizer, ratio):
@@ -44,6 +55,7 @@ def results():
         {
             **{"group": "scaling", "backend": backend, "case": f"{n:.0e}"},
             **{"optimizer": name, "ns_per_parameter": ns * n / 10**4},
+            "arguments": {"num_params": n},
         }
         for backend in ("torch", "tensorflow")
         for n in (10**6, 10**4)
@@ -61,7 +73,9 @@ def results():
 
 def test_ratios_are_marked_where_a_rule_is_dearer_than_sam(results):
     """Not where it is level with it."""
-    tensorflow, torch = _parts(cost_page.page(results), "### TensorFlow", "### PyTorch")
+    tensorflow, torch = _parts(
+        cost_page.page(results, MEMORY), "### TensorFlow", "### PyTorch"
+    )
     assert "| | state | MLP 784-20-10 | CNN | ResNet-20 |" in tensorflow
     assert "| Adam | 2 | 1.00 | 1.00 | 1.00 |" in tensorflow
     assert "| SAM around Adam | 2 | 1.50 | 1.90 | 2.00 |" in tensorflow
@@ -73,7 +87,9 @@ def test_ratios_are_marked_where_a_rule_is_dearer_than_sam(results):
 
 def test_a_sentence_says_where_a_rule_is_dearer_than_sam(results):
     """For each backend and each rule that was measured on it."""
-    tensorflow, torch = _parts(cost_page.page(results), "### TensorFlow", "### PyTorch")
+    tensorflow, torch = _parts(
+        cost_page.page(results, MEMORY), "### TensorFlow", "### PyTorch"
+    )
     assert "`lo_*`: MLP 784-20-10.\n" in tensorflow
     assert "`lstm_paper_*`: MLP 784-20-10 and CNN.\n" in tensorflow
     assert "`lo_*`: on none of these networks.\n" in torch
@@ -81,7 +97,7 @@ def test_a_sentence_says_where_a_rule_is_dearer_than_sam(results):
 
 
 def test_sentences_have_the_ranges_of_all_backends(results):
-    page = " ".join(cost_page.page(results).split())
+    page = " ".join(cost_page.page(results, MEMORY).split())
     mlps = (
         "MLP rules 1.51 to 2.50, LSTM rules 6.12 to 6.12, SAM around Adam 1.50 to 2.50"
     )
@@ -95,7 +111,7 @@ def test_sentences_have_the_ranges_of_all_backends(results):
 
 
 def test_other_tables_and_the_origin(results):
-    page = cost_page.page(results)
+    page = cost_page.page(results, MEMORY)
     titles = [f"{b}, {n}" for b in ("TensorFlow", "PyTorch") for n in ("10,000", "1,0")]
     places = [page.index(title) for title in titles]
     assert places == sorted(places)
@@ -111,14 +127,23 @@ def test_other_tables_and_the_origin(results):
 def test_results_without_sam_make_no_page(results):
     rows = [row for row in results["rows"] if row.get("optimizer") != "sam"]
     with pytest.raises(ValueError, match="with adam and sam. Received: "):
-        cost_page.page({**results, "rows": rows})
+        cost_page.page({**results, "rows": rows}, MEMORY)
 
 
 def test_the_documentation_has_the_page_of_its_results():
     """As if `benchmarks.costs` had just been run."""
-    path = ROOT / "benchmarks" / "results" / "costs.json"
+    results, memory = (
+        json.loads((ROOT / "benchmarks/results" / name).read_text(encoding="utf-8"))
+        for name in ("costs.json", "memory.json")
+    )
     page = (ROOT / "docs" / "costs.md").read_text(encoding="utf-8")
-    assert page == cost_page.page(json.loads(path.read_text(encoding="utf-8")))
+    assert page == cost_page.page(results, memory)
+
+
+def test_memory(results):
+    memory = cost_page.page(results, MEMORY).split("## Memory")[1].split("##")[0]
+    assert "| | TensorFlow, 1,000 | JAX, 100 |" in memory
+    assert "| Adam | 5000 | 500 |" in memory
 
 
 def _parts(page, *titles):

@@ -57,6 +57,12 @@ def test_only_the_newest_are_kept(tmp_path):
     ]
 
 
+def test_one_of_some_step(tmp_path):
+    store = _open(tmp_path, CONFIG)
+    _save(store, 1, 2)
+    assert [int(store.load(step)["n"]) for step in (1, 2)] == [1, 2]
+
+
 @pytest.mark.parametrize("size", [0, 5, 100])
 def test_truncated_checkpoint(tmp_path, size):
     """A warning names it, and the one before is loaded."""

@@ -39,6 +39,20 @@ def _assert_same(trainer, expected):
     assert [n for n, value in arrays.items() if value != expected[n]] == []
 
 
+def test_workers_go_on_from_the_step_that_all_have(tmp_path, uninterrupted):
+    """One may have saved a later one before it was killed."""
+    _trainer().fit(5, tmp_path, checkpoint_every=1, verbose=0)
+    ahead = _trainer()
+    ahead._workers.least = lambda step: step - 1
+    restored = []
+    callback = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda _: restored.append(ahead.step)
+    )
+    ahead.fit(STEPS, tmp_path, callbacks=callback, verbose=0)
+    assert restored == [4]
+    _assert_same(ahead, uninterrupted)
+
+
 def _files(path):
     files = (file for file in path.iterdir() if file.name != ".lock")
     return {file.name: file.read_bytes() for file in files}

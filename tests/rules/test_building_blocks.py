@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from lrlearn.rules import building_blocks
+from tests.rules.test_contract import BACKEND, MODES, compiled
 
 pytestmark = pytest.mark.any_backend
 
@@ -65,3 +66,17 @@ def test_bound_keeps_squares_finite():
     np.testing.assert_array_equal(bounded[:2], g[:2])
     np.testing.assert_array_equal(np.sign(bounded), np.sign(g))
     assert np.isfinite(bounded**2).all()
+
+
+@pytest.mark.parametrize("to_sum", [False, True])
+def test_bound_keeps_nan(to_sum):
+    """Compiled, too, where clipping alone may give a number."""
+    g = _tensor([np.nan, 1.0])
+
+    def bound(g):
+        return building_blocks.bound(g, to_sum)
+
+    for mode in MODES.get(BACKEND, ["eager"]):
+        function = bound if mode == "eager" else compiled(bound, mode)
+        bounded = ops.convert_to_numpy(function(g))
+        np.testing.assert_array_equal(bounded, [np.nan, 1.0])

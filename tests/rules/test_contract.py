@@ -82,7 +82,7 @@ def _run_shapes(rule, theta, shapes, gradients, mode="eager"):
         return rule.update(theta, g, ops.ones_like(g), state, step, shapes)
 
     if mode != "eager":
-        update = _compile(update, mode)
+        update = compiled(update, mode)
     state, updates = rule.initial_state(shapes), []
     for step, g in enumerate(gradients, start=1):
         d, state = update(ops.convert_to_tensor(g), state, _scalar(step))
@@ -96,7 +96,7 @@ def _scalar(step):
     return ops.convert_to_tensor(step, "int32")
 
 
-def _compile(function, mode):
+def compiled(function, mode):
     if BACKEND == "jax":
         import jax
 

@@ -1,0 +1,51 @@
+"""Processes that meta-train together."""
+
+import contextlib
+
+import tensorflow as tf
+
+_LOST = tf.errors.UnavailableError, tf.errors.AbortedError
+
+
+class Workers:
+    """The processes of a strategy: the replicas of this one, and what all agree on.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+
+    Attributes:
+        index: Index of this process, 0 if it is the only one.
+        replicas: The indices, over all processes, of this process's replicas.
+    """
+
+    def __init__(self, strategy):
+        self._strategy = strategy
+        # No resolver, or one without tasks: a single worker.
+        self.index = getattr(strategy.cluster_resolver, "task_id", None) or 0
+        self.replicas = []
+        strategy.experimental_distribute_values_from_function(self._note)
+
+    def least(self, number):
+        """Returns the least of the integers that the processes call this with."""
+        if len(self.replicas) == self._strategy.num_replicas_in_sync:
+            return number
+        values = self._strategy.experimental_distribute_values_from_function(
+            lambda _: tf.constant([number])
+        )
+        with self.lost_are_named():
+            return int(tf.reduce_min(self._strategy.gather(values, axis=0)))
+
+    @contextlib.contextmanager
+    def lost_are_named(self):
+        """Raises a `ConnectionError` if another process is lost within it."""
+        try:
+            yield
+        except _LOST as error:
+            raise ConnectionError(
+                "Another worker was lost. Start all of them again, to go on from the "
+                "last checkpoint"
+            ) from error
+
+    def _note(self, context):
+        self.replicas.append(int(context.replica_id_in_sync_group))
+        return tf.zeros(())
