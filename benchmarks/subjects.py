@@ -73,8 +73,9 @@ def parts(name):
 
 
 def optimizer(name):
-    """Returns a new optimizer; the learned ones have untrained weights."""
+    """Returns a new optimizer; the learned ones have untrained weights and a guard."""
     if name in _KERAS:
         return _KERAS[name]()
     # A small rate keeps an untrained rule from running off to infinity.
-    return LearnedOptimizer(rule(name), rule(name).init_theta(), learning_rate=0.01)
+    theta = rule(name).init_theta()
+    return LearnedOptimizer(rule(name), theta, learning_rate=0.01, guard=True)

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from lrlearn.optimizers.blocks import Blocks
+from lrlearn.optimizers.guard import guarded
 from lrlearn.rules import CoordinatewiseRule
 from lrlearn.rules.tensor_groups import TensorGroups
 from lrlearn.vectors import flatten, split
@@ -23,13 +24,16 @@ class FlatRule:
         rule: An `UpdateRule`.
         shapes: The tensors' shapes, a list of tuples.
         for_xla: Whether XLA will compile `update`. Defaults to `False`.
+        guard: Whether updates are bounded, see `guarded`. Defaults to `False`.
     """
 
-    def __init__(self, rule, shapes, for_xla=False):
+    def __init__(self, rule, shapes, for_xla=False, guard=False):
         self._rule = rule.for_xla() if for_xla else rule
         shapes = [tuple(shape) for shape in shapes]
         self._order = TensorGroups(shapes).order
         self._shapes = self._sorted(shapes)
+        self._groups = TensorGroups(self._shapes)
+        self._guard = guard and bool(self._groups.kinds)
         self._sizes = [math.prod(shape) for shape in self._shapes]
         self._n = sum(self._sizes)
         in_blocks = isinstance(rule, CoordinatewiseRule) and rule.in_blocks
@@ -74,6 +78,8 @@ class FlatRule:
         d, new = self._rule.update(
             theta, g, w, self._pack(state), step, self._shapes, run=run, **options
         )
+        if self._guard:
+            d = guarded(d, w, self._groups, run, step)
         new = _leaves(new)
         if any(g is None for g in gradients):
             masks = self._masks([g is not None for g in gradients])

@@ -17,13 +17,14 @@ class FlatState:
         shapes: The tensors' shapes, a list of tuples.
         add_variable: `keras.optimizers.Optimizer.add_variable`.
         jit_compile: Whether XLA compiles the update; if `None`, if it pays.
+        guard: See `FlatRule`.
     """
 
-    def __init__(self, rule, shapes, add_variable, jit_compile=None):
+    def __init__(self, rule, shapes, add_variable, jit_compile=None, guard=False):
         if jit_compile is None:
             jit_compile = xla.pays(rule, shapes)
         jit_compile = jit_compile and xla.is_available()
-        self._flat_rule = FlatRule(rule, shapes, for_xla=jit_compile)
+        self._flat_rule = FlatRule(rule, shapes, jit_compile, guard)
         update = self._flat_rule.update
         self._update = xla.compiled(update) if jit_compile else update
         # In the order of the paths, so that one backend's files fit another.

@@ -56,6 +56,10 @@ class LearnedOptimizer(FusedOptimizer):
         jit_compile: Whether XLA compiles the update, under TensorFlow also in a model
             that it does not compile; PyTorch has none. Defaults to `None`: if that
             pays, as it does for the MLP rules on dense networks.
+        guard: Whether a step may change a matrix by no more than a small share of its
+            weights: by more, rules run off on networks unlike those that they were
+            meta-trained on. Defaults to `False`, the rule itself; `from_preset` has it
+            on.
         name: Name of the optimizer. Defaults to `"learned_optimizer"`.
         **kwargs: Any other argument of `keras.optimizers.Optimizer`: `weight_decay`
             (multiplied by the learning rate), `clipnorm`, `clipvalue`,
@@ -72,7 +76,7 @@ class LearnedOptimizer(FusedOptimizer):
     Raises:
         ValueError: If `theta` does not fit the rule or is not finite, the rule does
             not run on the Keras backend or has no input of that name, or `jit_compile`
-            is none of these.
+            or `guard` is none of these.
 
     Example:
         >>> import keras
@@ -101,6 +105,7 @@ class LearnedOptimizer(FusedOptimizer):
         epochs=None,
         rho=None,
         jit_compile=None,
+        guard=False,
         name="learned_optimizer",
         **kwargs,
     ):
@@ -115,11 +120,13 @@ class LearnedOptimizer(FusedOptimizer):
                 "`jit_compile` must be True, False or None. Received: "
                 f"jit_compile={jit_compile!r}"
             )
+        if guard not in (True, False):
+            raise ValueError(f"`guard` must be True or False. Received: {guard=}")
         rule.check_backend()
         if isinstance(learning_rate, numbers.Real):
             learning_rate = float(learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        self.rule, self.jit_compile = rule, jit_compile
+        self.rule, self.jit_compile, self.guard = rule, jit_compile, bool(guard)
         told = {"total_steps": total_steps, "epochs": epochs, "rho": rho}
         self._run_inputs = RunInputs(rule, self.add_variable, told)
         self._theta = RuleWeights(rule, self.add_variable, len(self.variables))
@@ -127,7 +134,7 @@ class LearnedOptimizer(FusedOptimizer):
             self.theta = theta
 
     @classmethod
-    def from_preset(cls, preset, **kwargs):
+    def from_preset(cls, preset, guard=True, **kwargs):
         """Returns an optimizer with the rule and the weights of a preset.
 
         `compile` also takes the name of a built-in preset, as it takes `"adam"`.
@@ -136,6 +143,7 @@ class LearnedOptimizer(FusedOptimizer):
             preset: A name in `LearnedOptimizer.presets`, a directory, or the URL of a
                 zip file that ends with `#sha256=` and the file's hash; see
                 `lrlearn.optimizers.presets`, also on how to publish one.
+            guard: See `LearnedOptimizer`. Defaults to `True`.
             **kwargs: Arguments of the constructor, such as `learning_rate`.
 
         Raises:
@@ -148,7 +156,7 @@ class LearnedOptimizer(FusedOptimizer):
             'ScheduledMLP'
         """
         rule, theta, _ = presets.load_preset(preset)
-        return cls(rule, theta, **kwargs)
+        return cls(rule, theta, guard=guard, **kwargs)
 
     def save_to_preset(self, directory, **metadata):
         """Writes rule and weights, and a model card, as a preset; see `from_preset`.
@@ -183,7 +191,7 @@ class LearnedOptimizer(FusedOptimizer):
         shapes = [variable.shape for variable in variables]
         with backends.beside(variables):
             self._state = FlatState(
-                self.rule, shapes, self.add_variable, self.jit_compile
+                self.rule, shapes, self.add_variable, self.jit_compile, self.guard
             )
 
     def apply(self, grads, trainable_variables=None):
@@ -238,6 +246,7 @@ class LearnedOptimizer(FusedOptimizer):
             **super().get_config(),
             **self._run_inputs.get_config(),
             "jit_compile": self.jit_compile,
+            "guard": self.guard,
             "rule": keras.saving.serialize_keras_object(self.rule),
             "preset": presets.name_of(self.rule, self._theta.numpy()),
         }

@@ -4,8 +4,8 @@ r"""Runs of 10,000 steps by presets that saw at most 2,000, beside Adam at its d
     python -m paper.checks.long_runs --tasks=resnet20,mnist/mlp --presets=lo_sam
 
 Tasks are the ready-made ones, in batches of 32, and those of `unseen_tasks`. A preset
-is told the length; a fifth of it; and nothing. Writes one row a record, and goes on
-where it stopped.
+is told the length; the same with its dial at 0; a fifth of the length; and nothing.
+Writes one row a record, and goes on where it stopped.
 """
 
 import itertools
@@ -28,11 +28,13 @@ flags.register_validator(
 )
 _PRESETS = flags.DEFINE_list("presets", None, "Presets or directories; default: all.")
 _STEPS = flags.DEFINE_integer("steps", 10_000, "Number of steps.", lower_bound=10)
+_GUARD = flags.DEFINE_bool("guard", True, "Whether presets have their guard.")
 _OUTPUT = flags.DEFINE_string("output", "runs/checks", "Output directory.")
 _NAME = flags.DEFINE_string("name", "long_runs", "Name of the files.")
 
 _BATCH_SIZE = 32
-_KEYS = ["task", "optimizer", "told"]
+_KEYS = ["task", "optimizer", "told", "dial"]
+_DEFAULT = "default"
 _LOSSES = ["train_loss", "validation_loss"]
 
 
@@ -42,13 +44,16 @@ def main():
     # Before anything is written, which would make the tree look changed.
     origin = cli.provenance()
     presets = _PRESETS.value or sorted(lrlearn.LearnedOptimizer.presets)
-    frame = pd.read_csv(output) if output.exists() else pd.DataFrame(columns=_KEYS)
+    frame = (
+        pd.read_csv(output, dtype={"dial": str})
+        if output.exists()
+        else pd.DataFrame(columns=_KEYS)
+    )
     done = set(frame[_KEYS].itertuples(index=False, name=None))
     for name, optimizer in tqdm([*itertools.product(_TASKS.value, ["adam", *presets])]):
-        cases = [(name, optimizer, told) for told in _lengths(optimizer)]
-        cases = [case for case in cases if case not in done]
-        if cases:
-            found = _run(name, optimizer, [told for *_, told in cases])
+        ways = [way for way in _ways(optimizer) if (name, optimizer, *way) not in done]
+        if ways:
+            found = _run(name, optimizer, ways)
             found = found.assign(commit=origin["commit"])
             frame = pd.concat([frame, found] if len(frame) else [found])
             cli.write_table(output, frame, origin, "%.6g")
@@ -59,50 +64,55 @@ def beside_adam(frame):
     """Returns the losses at the end of each run, divided by Adam's.
 
     Args:
-        frame: One row a record: `task`, `optimizer`, `told`, `step` and the losses.
+        frame: One row a record: `task`, `optimizer`, `told`, `dial` and the losses.
 
     Returns:
-        A frame with the index `task`, `optimizer`, `told`; NaN in any record gives NaN.
+        A frame with the first four as its index; NaN in any record gives NaN.
     """
     losses = frame.groupby(_KEYS, sort=False)[_LOSSES]
     ends = losses.last().where(losses.agg(lambda loss: np.isfinite(loss).all()))
-    ends = ends.reset_index(["optimizer", "told"])
+    ends = ends.reset_index(_KEYS[1:])
     adam = ends[ends["optimizer"] == "adam"]
     ends[_LOSSES] /= adam[_LOSSES].reindex(ends.index)
     return ends[ends["optimizer"] != "adam"].set_index(_KEYS[1:], append=True)
 
 
-def _lengths(optimizer):
-    """Returns the numbers of steps that an optimizer is told, 0 for nothing."""
+def _ways(optimizer):
+    """Returns pairs of the number of steps that it is told, 0 for nothing, and dial."""
     steps = _STEPS.value
     if optimizer == "adam":
-        return [0]
+        return [(0, _DEFAULT)]
     rule = lrlearn.LearnedOptimizer.from_preset(optimizer).rule
-    return [steps, steps // 5, 0] if "total_steps" in rule.run_inputs else [0]
+    told = [steps, steps // 5, 0] if "total_steps" in rule.run_inputs else [0]
+    off = [(steps, "0")] if "rho" in rule.run_inputs else []
+    return [*((number, _DEFAULT) for number in told), *off]
 
 
-def _run(name, optimizer, lengths):
-    """Returns the records of an optimizer on a task, for each length it is told."""
-    is_unseen = name in unseen_tasks.NAMES
+def _run(name, optimizer, ways):
+    """Returns the records of an optimizer on a task, trained in some ways."""
     task = (
         unseen_tasks.load(name)
-        if is_unseen
+        if name in unseen_tasks.NAMES
         else lrlearn.tasks.load(name, batch_size=_BATCH_SIZE)
     )
-    is_adam = optimizer == "adam"
-    from_preset = lrlearn.LearnedOptimizer.from_preset
-    training = Training(
-        task, keras.optimizers.Adam() if is_adam else from_preset(optimizer)
-    )
+    training = Training(task, _optimizer(optimizer))
     steps, rows = _STEPS.value, []
-    for told in lengths:
+    for told, dial in ways:
         training.start([0], steps=told or None)
+        if dial != _DEFAULT:
+            training.optimizer.rho = float(dial)
         for step in range(steps // 10, steps + 1, steps // 10):
             training.train(step)
             (found,) = training.evaluate()
-            keys = dict(zip(_KEYS, (name, optimizer, told), strict=True))
+            keys = dict(zip(_KEYS, (name, optimizer, told, dial), strict=True))
             rows.append({**keys, "step": step, **found})
     return pd.DataFrame(rows)
+
+
+def _optimizer(name):
+    if name == "adam":
+        return keras.optimizers.Adam()
+    return lrlearn.LearnedOptimizer.from_preset(name, guard=_GUARD.value)
 
 
 if __name__ == "__main__":
