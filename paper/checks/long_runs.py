@@ -24,7 +24,9 @@ from paper.checks import unseen_tasks
 _NAMES = [*unseen_tasks.NAMES, *lrlearn.tasks.names()]
 _TASKS = flags.DEFINE_list("tasks", _NAMES, "Tasks.")
 flags.register_validator(
-    "tasks", lambda names: set(names) <= set(_NAMES), f"Must be of {_NAMES}."
+    "tasks",
+    lambda names: set(names) <= set(_NAMES),
+    f"--tasks must be of {', '.join(_NAMES)}.",
 )
 _PRESETS = flags.DEFINE_list("presets", None, "Presets or directories; default: all.")
 _STEPS = flags.DEFINE_integer("steps", 10_000, "Number of steps.", lower_bound=10)
