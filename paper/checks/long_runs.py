@@ -59,24 +59,51 @@ def main():
             found = found.assign(commit=origin["commit"])
             frame = pd.concat([frame, found] if len(frame) else [found])
             cli.write_table(output, frame, origin, "%.6g")
-    print(beside_adam(frame).round(3).to_string())
+    table = beside_adam(frame)
+    print(table.round(3).to_string())
+    print(summarize(table).round(3).to_string())
 
 
 def beside_adam(frame):
-    """Returns the losses at the end of each run, divided by Adam's.
+    """Returns validation loss and accuracy at the end of each run, beside Adam's.
 
     Args:
-        frame: One row a record: `task`, `optimizer`, `told`, `dial` and the losses.
+        frame: One row a record: `task`, `optimizer`, `told`, `dial` and what
+            `Training.evaluate` returns.
 
     Returns:
-        A frame with the first four as its index; NaN in any record gives NaN.
+        A frame of `loss_ratio` and `accuracy_difference`, with the first four as its
+        index; a loss that was not finite in any record gives NaN.
     """
-    losses = frame.groupby(_KEYS, sort=False)[_LOSSES]
-    ends = losses.last().where(losses.agg(lambda loss: np.isfinite(loss).all()))
-    ends = ends.reset_index(_KEYS[1:])
-    adam = ends[ends["optimizer"] == "adam"]
-    ends[_LOSSES] /= adam[_LOSSES].reindex(ends.index)
-    return ends[ends["optimizer"] != "adam"].set_index(_KEYS[1:], append=True)
+    runs = frame.groupby(_KEYS, sort=False)
+    finite = runs[_LOSSES].agg(lambda loss: np.isfinite(loss).all()).all(axis=1)
+    ends = runs.last().where(finite).reset_index(_KEYS[1:])
+    adam = ends[ends["optimizer"] == "adam"].reindex(ends.index)
+    ends["loss_ratio"] = ends["validation_loss"] / adam["validation_loss"]
+    accuracy = "validation_accuracy"
+    ends["accuracy_difference"] = ends[accuracy] - adam[accuracy]
+    ends = ends[ends["optimizer"] != "adam"].set_index(_KEYS[1:], append=True)
+    return ends[["loss_ratio", "accuracy_difference"]]
+
+
+def summarize(table):
+    """Returns counts of tasks: those that end no worse than Adam, by some measure.
+
+    Args:
+        table: What `beside_adam` returned.
+    """
+    groups = table.groupby(_KEYS[1:], sort=False)
+    loss, accuracy = groups["loss_ratio"], groups["accuracy_difference"]
+    return pd.DataFrame(
+        {
+            "tasks": groups.size(),
+            "not finite": loss.agg(lambda x: x.isna().sum()),
+            "loss within 1.5 of Adam's": loss.agg(lambda x: (x <= 1.5).sum()),
+            "with accuracy": accuracy.count(),
+            "accuracy within 1 %": accuracy.agg(lambda x: (x >= -0.01).sum()),
+            "worst accuracy difference": accuracy.min(),
+        }
+    )
 
 
 def _ways(optimizer):

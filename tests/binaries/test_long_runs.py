@@ -19,7 +19,15 @@ def test_tasks_are_checked(run):
 
 def _records(task, optimizer, losses, told=0):
     keys = {"task": task, "optimizer": optimizer, "told": told, "dial": "default"}
-    return [{**keys, "train_loss": x, "validation_loss": 2 * x} for x in losses]
+    return [
+        {
+            **keys,
+            "train_loss": x,
+            "validation_loss": 2 * x,
+            "validation_accuracy": 1 / x,
+        }
+        for x in losses
+    ]
 
 
 def test_losses_are_divided_by_adams_at_the_end(program):
@@ -34,11 +42,19 @@ def test_losses_are_divided_by_adams_at_the_end(program):
             *_records("b", "lo_y", [1.0, 1.0]),
         ]
     )
-    ratios = program.beside_adam(frame)["validation_loss"]
-    found = {key[:3]: ratio for key, ratio in ratios.items()}
-    expected = {("a", "lo_x", 0): 1.5, ("b", "lo_y", 0): 0.25}
-    assert {key: x for key, x in found.items() if np.isfinite(x)} == expected
-    assert found.keys() - expected.keys() == {("a", "lo_x", 10), ("b", "lo_x", 0)}
+    table = program.beside_adam(frame)
+    found = {
+        key[:3]: tuple(row)
+        for key, row in zip(table.index, table.to_numpy(), strict=True)
+    }
+    expected = {("a", "lo_x", 0): (1.5, 1 / 3 - 0.5), ("b", "lo_y", 0): (0.25, 0.75)}
+    for key, row in expected.items():
+        assert found.pop(key) == pytest.approx(row)
+    assert found.keys() == {("a", "lo_x", 10), ("b", "lo_x", 0)}
+    assert np.isnan(list(found.values())).all()
+    summary = program.summarize(table)
+    counts = [list(row) for row in summary.iloc[:, :5].to_numpy()]
+    assert counts == [[2, 1, 1, 1, 0], [1, 1, 0, 0, 0], [1, 0, 1, 1, 1]]
 
 
 @pytest.mark.parametrize("name", unseen_tasks.NAMES)
