@@ -74,7 +74,7 @@ def page(results, memory):
         },
         alone=_by_size(alone, "ns_per_parameter"),
         memory=memory,
-        peaks=_by_size(pd.DataFrame(memory["rows"]), "peak_bytes_per_parameter"),
+        peaks=_by_size(_measured(memory, "memory"), "peak_bytes_per_parameter"),
         dearer=dearer,
         versions=[f"{BACKENDS[name]} {results['versions'][name]}" for name in parts],
         **{"rules": rules, "started": started, "groups": GROUPS},
@@ -116,6 +116,12 @@ def _table(rows, values):
         index=[name for name in OPTIMIZERS if name in frame.index],
         columns=[name for name in NETWORKS if name in frame],
     )
+
+
+def _measured(results, group):
+    """Returns the rows of a group without failures, a frame."""
+    rows = pd.DataFrame(results["rows"])
+    return rows[rows["group"] == group].dropna(subset="optimizer")
 
 
 def _by_size(rows, values):

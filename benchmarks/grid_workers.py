@@ -2,10 +2,10 @@ r"""How much faster two workers execute a grid than one.
 
     python -m benchmarks.grid_workers
 
-The grid is that of the main job, without its meta-trainings: runs of Keras's
-optimizers on digits. It is executed by processes of a local pool and by workers of a
-Dask cluster on this machine; each starts anew, and imports count. Prints rows a minute,
-and how many times those of one worker.
+The grid is `digits` without its meta-trainings: runs of Keras's optimizers and of the
+untrained rule. It is executed by processes of a local pool and by workers of a Dask
+cluster on this machine; what they import counts. Prints rows a minute, and how many
+times those of one worker.
 """
 
 import contextlib

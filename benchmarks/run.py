@@ -31,7 +31,7 @@ _REPEATS = flags.DEFINE_integer(
 _QUICK = flags.DEFINE_bool(
     "quick",
     False,
-    "Fewer steps and repeats, no meta_step and memory: under ten minutes.",
+    "Fewer steps and repeats, no meta_step or memory: under ten minutes.",
 )
 _OPTIMIZERS = flags.DEFINE_list(
     "optimizers", None, "Those that are compared, adam among them; default: all."

@@ -121,7 +121,9 @@ def main():
         trainer.fit(
             steps,
             checkpoint_dir=output,
-            callbacks=[lrlearn.meta.TensorBoard(output / "tensorboard")],
+            callbacks=[lrlearn.meta.TensorBoard(output / "tensorboard")]
+            if trainer.worker == 0
+            else [],
         )
     except KeyboardInterrupt as interrupt:
         raise type(interrupt)(
@@ -130,6 +132,8 @@ def main():
         ) from None
     _warn_if_diverged(trainer)
     _tell_if_not_better(trainer.history)
+    if trainer.worker > 0:
+        return  # the first one writes the preset, which is the same
     trainer.save_to_preset(
         output / "preset",
         description=_DESCRIPTION.value,

@@ -86,9 +86,12 @@ class CheckpointDirectory:
         read, that is a `ValueError`.
 
         Args:
-            step: Takes that step's checkpoint. Defaults to `None`: the newest one.
+            step: Step whose checkpoint is taken; if it cannot be, that is a
+                `ValueError`. Defaults to `None`: the newest one.
         """
-        checkpoints = self._checkpoints() if step is None else [self._path(step)]
+        if step is not None:
+            return self._load_step(step)
+        checkpoints = self._checkpoints()
         for path in checkpoints:
             try:
                 return _load(path)
@@ -104,6 +107,19 @@ class CheckpointDirectory:
                 f"Received: {self.path}, where all are damaged"
             )
         return None
+
+    def number(self):
+        """Returns how many checkpoints there are, whole or not."""
+        return len(self._checkpoints())
+
+    def _load_step(self, step):
+        try:
+            return _load(self._path(step))
+        except (SafetensorError, ValueError, KeyError, OSError) as error:
+            raise ValueError(
+                f"The checkpoint of step {step}, from which another worker goes on, "
+                f"must be readable. Received: {self._path(step)} ({error})"
+            ) from None
 
     def _path(self, step):
         return self.path / f"checkpoint-{step:08d}.safetensors"

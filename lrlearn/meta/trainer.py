@@ -147,6 +147,11 @@ class MetaTrainer:
         """Number of meta-steps done."""
         return len(self.history.rows)
 
+    @property
+    def worker(self):
+        """Index of this process among those of the strategy; 0 if there is one."""
+        return self._workers.index
+
     def fit(
         self,
         steps,
@@ -304,13 +309,18 @@ class MetaTrainer:
     def _open(self, checkpoint_dir):
         if checkpoint_dir is None:
             return contextlib.nullcontext()
-        return CheckpointDirectory(checkpoint_dir, self.config, self._workers.index)
+        return CheckpointDirectory(checkpoint_dir, self.config, self.worker)
 
     def _restore(self, directory):
         """Goes on from the newest checkpoint of all workers, if that is further."""
         arrays = directory and directory.load()
         newest = len(arrays["history"]) if arrays else 0
         common = self._workers.least(max(newest, self.step))
+        if not common and newest and directory.number() > 1:
+            raise ValueError(
+                "All workers must have checkpoints if one has gone on from its first. "
+                f"Received: {newest} meta-steps here, none of another worker"
+            )
         if common <= self.step:
             return
         if common < newest:

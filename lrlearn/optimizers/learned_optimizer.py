@@ -56,10 +56,10 @@ class LearnedOptimizer(FusedOptimizer):
         jit_compile: Whether XLA compiles the update, under TensorFlow also in a model
             that it does not compile; PyTorch has none. Defaults to `None`: if that
             pays, as it does for the MLP rules on dense networks.
-        guard: Whether a step may change a matrix by no more than a small share of its
-            weights: by more, rules run off on networks unlike those that they were
-            meta-trained on. Defaults to `False`, the rule itself; `from_preset` has it
-            on.
+        guard: Whether the rule's step, before the learning rate multiplies it, is
+            limited to a small share of a matrix's weights. Without it the weights of
+            networks unlike those of meta-training may grow without limit. Defaults to
+            `False`, the rule itself; `from_preset` has it on.
         name: Name of the optimizer. Defaults to `"learned_optimizer"`.
         **kwargs: Any other argument of `keras.optimizers.Optimizer`: `weight_decay`
             (multiplied by the learning rate), `clipnorm`, `clipvalue`,

@@ -29,8 +29,15 @@ flags.register_validator(
     f"--tasks must be of {', '.join(_NAMES)}.",
 )
 _PRESETS = flags.DEFINE_list("presets", None, "Presets or directories; default: all.")
-_STEPS = flags.DEFINE_integer("steps", 10_000, "Number of steps.", lower_bound=10)
-_GUARD = flags.DEFINE_bool("guard", True, "Whether presets have their guard.")
+_STEPS = flags.DEFINE_integer("steps", 10_000, "Number of steps, of tens.")
+flags.register_validator(
+    "steps", lambda n: n > 0 and n % 10 == 0, "--steps must be a multiple of 10."
+)
+_GUARD = flags.DEFINE_bool(
+    "guard",
+    True,
+    "Whether presets have their guard; without it files end with _unguarded.",
+)
 _OUTPUT = flags.DEFINE_string("output", "runs/checks", "Output directory.")
 _NAME = flags.DEFINE_string("name", "long_runs", "Name of the files.")
 
@@ -42,7 +49,8 @@ _LOSSES = ["train_loss", "validation_loss"]
 
 def main():
     """Runs the check by the flags."""
-    output = cli.output_directory(_OUTPUT.value) / f"{_NAME.value}.csv"
+    name = _NAME.value if _GUARD.value else f"{_NAME.value}_unguarded"
+    output = cli.output_directory(_OUTPUT.value) / f"{name}.csv"
     # Before anything is written, which would make the tree look changed.
     origin = cli.provenance()
     presets = _PRESETS.value or sorted(lrlearn.LearnedOptimizer.presets)
@@ -51,6 +59,11 @@ def main():
         if output.exists()
         else pd.DataFrame(columns=_KEYS)
     )
+    if len(frame) and frame["step"].max() != _STEPS.value:
+        raise ValueError(
+            "--steps must be those of the runs that are there. Received: "
+            f"--steps={_STEPS.value}, where {output} has {frame['step'].max()}"
+        )
     done = set(frame[_KEYS].itertuples(index=False, name=None))
     for name, optimizer in tqdm([*itertools.product(_TASKS.value, ["adam", *presets])]):
         ways = [way for way in _ways(optimizer) if (name, optimizer, *way) not in done]

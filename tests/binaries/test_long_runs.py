@@ -83,3 +83,6 @@ def test_it_goes_on_where_it_stopped(run, tmp_path):
     both = pd.read_csv(tmp_path / "long_runs.csv")
     pd.testing.assert_frame_equal(both.iloc[: len(first)], first)
     assert set(both["task"]) == {"batch_8", "batch_1"} and "batch_1" in again.out
+    assert not both.duplicated(["task", "optimizer", "told", "dial", "step"]).any()
+    line = run("--tasks=batch_8", *arguments[:1], "--steps=20", arguments[2]).code
+    assert "--steps must be those of the runs that are there" in line

@@ -61,6 +61,11 @@ def test_one_of_some_step(tmp_path):
     store = _open(tmp_path, CONFIG)
     _save(store, 1, 2)
     assert [int(store.load(step)["n"]) for step in (1, 2)] == [1, 2]
+    _truncate(tmp_path / "checkpoint-00000002.safetensors")
+    for step in (2, 3):
+        with pytest.raises(ValueError, match=f"checkpoint of step {step}, .* readable"):
+            store.load(step)
+    assert store.number() == 2
 
 
 @pytest.mark.parametrize("size", [0, 5, 100])

@@ -53,6 +53,20 @@ def test_workers_go_on_from_the_step_that_all_have(tmp_path, uninterrupted):
     _assert_same(ahead, uninterrupted)
 
 
+def test_a_worker_without_checkpoints_does_not_undo_the_others(tmp_path):
+    """Unless they have only their first, before which it may have been killed."""
+    for steps, may_start in ((1, True), (2, False)):
+        _trainer().fit(steps, tmp_path, checkpoint_every=1, verbose=0)
+        trainer = _trainer()
+        trainer._workers.least = lambda step: 0
+        if may_start:
+            trainer.fit(1, tmp_path, verbose=0)
+            continue
+        with pytest.raises(ValueError, match="2 meta-steps here, none of another"):
+            trainer.fit(3, tmp_path, verbose=0)
+        assert (tmp_path / "checkpoint-00000002.safetensors").exists()
+
+
 def _files(path):
     files = (file for file in path.iterdir() if file.name != ".lock")
     return {file.name: file.read_bytes() for file in files}

@@ -61,6 +61,14 @@ def test_small_updates_stay_as_they_are():
             np.testing.assert_array_equal(received, given)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_it_is_finite_whatever_the_sizes(size):
+    """Squares of large numbers would not be."""
+    for d, w in ((1.0, size), (size, 1.0), (size, size)):
+        for received in _guarded(_draw(d), _draw(w, seed=1)):
+            assert np.isfinite(received).all()
+
+
 def test_a_matrix_of_zeros_can_move():
     """As one whose weights are 0.1 over the root of its fan-in."""
     first, *_, last = _guarded(_draw(1.0), _draw(0.0))

@@ -34,7 +34,9 @@ def _expected(tmp_path_factory):
 def test_a_killed_worker(victim, expected, tmp_path):
     """The other one ends with one line, and together they go on to the bit."""
     workers = _start(tmp_path)
+    end = time.monotonic() + 120
     while not list(tmp_path.glob("checkpoint-*")):
+        assert time.monotonic() < end
         time.sleep(0.1)
     time.sleep(random.Random(victim).uniform(0, 2))
     workers[victim].kill()
