@@ -23,7 +23,7 @@ def build(name):
         "mlp_512_512": lambda: _mlp(512, 512),
         "cnn": lambda: _cnn(),
         "frozen": lambda: _cnn(128, trainable=False),
-        "resnet_20": lambda: _resnet(blocks=3),
+        "resnet_20": lambda: resnet(_CIFAR, (16, 32, 64)),
     }[name]()
 
 
@@ -64,14 +64,22 @@ def _head(x, units, activation="relu"):
     return layers.Dense(_CLASSES)(x)
 
 
-def _resnet(blocks):
-    """A ResNet of `6 * blocks + 2` layers (He et al., 2016, section 4.2)."""
-    inputs = keras.Input(_CIFAR, dtype="uint8")
-    x = layers.Rescaling(1 / 255)(inputs)
-    x = layers.ReLU()(_conv(x, 16, 1))
-    for filters in (16, 32, 64):
+def resnet(image_shape, filters, blocks=3, largest=255):
+    """Returns a new ResNet (He et al., 2016, section 4.2) with logits of ten classes.
+
+    Args:
+        image_shape: Tuple `(height, width, channels)`, of uint8 images.
+        filters: Filters of the three stages, in the paper `(16, 32, 64)`.
+        blocks: Residual blocks in a stage; it has `6 * blocks + 2` layers. Defaults to
+            `3`.
+        largest: Largest pixel value: inputs are divided by it. Defaults to `255`.
+    """
+    inputs = keras.Input(image_shape, dtype="uint8")
+    x = layers.Rescaling(1 / largest)(inputs)
+    x = layers.ReLU()(_conv(x, filters[0], 1))
+    for stage, n in enumerate(filters):
         for block in range(blocks):
-            x = _block(x, filters, 2 if filters > 16 and block == 0 else 1)
+            x = _block(x, n, 2 if stage and not block else 1)
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(_CLASSES)(x))
 

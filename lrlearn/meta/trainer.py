@@ -313,20 +313,10 @@ class MetaTrainer:
 
     def _restore(self, directory):
         """Goes on from the newest checkpoint of all workers, if that is further."""
-        arrays = directory and directory.load()
-        newest = len(arrays["history"]) if arrays else 0
-        common = self._workers.least(max(newest, self.step))
-        if not common and newest and directory.number() > 1:
-            raise ValueError(
-                "All workers must have checkpoints if one has gone on from its first. "
-                f"Received: {newest} meta-steps here, none of another worker"
-            )
-        if common <= self.step:
-            return
-        if common < newest:
-            arrays = directory.load(common)
-        for part in self._parts():
-            part.restore(arrays)
+        arrays = self._workers.newest_of_all(directory, self.step)
+        if arrays:
+            for part in self._parts():
+                part.restore(arrays)
 
     def _parts(self):
         """Returns all that changes, and that a checkpoint holds."""

@@ -35,6 +35,30 @@ class Workers:
         with self.lost_are_named():
             return int(tf.reduce_min(self._strategy.gather(values, axis=0)))
 
+    def newest_of_all(self, directory, step):
+        """Returns the arrays of the newest checkpoint that all processes have.
+
+        Args:
+            directory: A `CheckpointDirectory`, or `None`.
+            step: Step that this process is at; from an earlier or the same one nothing
+                is taken, and it returns `None`.
+
+        Raises:
+            ValueError: If another process has none, and this one more than its first;
+                or if this one cannot read it.
+        """
+        arrays = directory and directory.load()
+        newest = len(arrays["history"]) if arrays else 0
+        common = self.least(max(newest, step))
+        if not common and newest and directory.number() > 1:
+            raise ValueError(
+                "All workers must have checkpoints if one has gone on from its first. "
+                f"Received: {newest} meta-steps here, none of another worker"
+            )
+        if common <= step:
+            return None
+        return directory.load(common) if common < newest else arrays
+
     @contextlib.contextmanager
     def lost_are_named(self):
         """Raises a `ConnectionError` if another process is lost within it."""

@@ -6,10 +6,12 @@ import keras
 import numpy as np
 from keras import layers
 
-from lrlearn.tasks import Task, datasets
+from benchmarks.networks import resnet
+from lrlearn.tasks import Task, datasets, networks
 
 _NUM_CLASSES = 10
 _UNITS = 32
+_IMAGE, _LARGEST = (8, 8, 1), 16.0
 
 
 def load(name):
@@ -27,7 +29,7 @@ def _digits(model_fn, scale=1.0, label_noise=0.0, batch_size=64, name=None):
     """Returns digits with pixels from 0 to `scale`; `model_fn` has 10 outputs."""
     data = datasets.splits("digits")
     data = {
-        split: ((x * (scale / 16)).astype("float32"), y)
+        split: ((x * (scale / _LARGEST)).astype("float32"), y)
         for split, (x, y) in data.items()
     }
     x, y = data.pop("train")
@@ -49,7 +51,7 @@ def _regression(target_scale, name):
     return Task(model_fn, "mse", batch_size=64, name=name, **parts)
 
 
-def _mlp(depth, normalization=None, input_shape=(8, 8, 1), outputs=_NUM_CLASSES):
+def _mlp(depth, normalization=None, input_shape=_IMAGE, outputs=_NUM_CLASSES):
     hidden = [layers.Flatten()]
     for _ in range(depth):
         hidden.append(layers.Dense(_UNITS))
@@ -58,50 +60,11 @@ def _mlp(depth, normalization=None, input_shape=(8, 8, 1), outputs=_NUM_CLASSES)
     return keras.Sequential([keras.Input(input_shape), *hidden, layers.Dense(outputs)])
 
 
-def _cnn():
-    return keras.Sequential(
-        [
-            keras.Input((8, 8, 1)),
-            layers.Conv2D(8, 3, padding="same", activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Conv2D(16, 3, padding="same", activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Flatten(),
-            layers.Dense(_NUM_CLASSES),
-        ]
-    )
-
-
-def _resnet20(filters=(4, 8, 16)):
-    """He et al., 2015, section 4.2, with fewer filters."""
-    inputs = keras.Input((8, 8, 1))
-    x = _convolution(inputs, filters[0])
-    for stage, n in enumerate(filters):
-        for block in range(3):
-            x = _residual(x, n, strides=2 if stage and not block else 1)
-    x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(inputs, layers.Dense(_NUM_CLASSES)(x))
-
-
-def _residual(x, filters, strides):
-    y = _convolution(x, filters, strides)
-    y = _convolution(y, filters, activation=None)
-    if strides > 1:
-        x = _convolution(x, filters, strides, size=1, activation=None)
-    return layers.ReLU()(x + y)
-
-
-def _convolution(x, filters, strides=1, size=3, activation="relu"):
-    x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
-    return layers.Activation(activation)(x) if activation else x
-
-
 def _gru():
     """Reads the image row by row."""
     return keras.Sequential(
         [
-            keras.Input((8, 8, 1)),
+            keras.Input(_IMAGE),
             layers.Reshape((8, 8)),
             layers.GRU(_UNITS, unroll=True),
             layers.Dense(_NUM_CLASSES),
@@ -111,7 +74,7 @@ def _gru():
 
 def _transformer(blocks=2, heads=2):
     """Takes the image's rows as tokens."""
-    inputs = keras.Input((8, 8, 1))
+    inputs = keras.Input(_IMAGE)
     x = layers.Dense(_UNITS)(layers.Reshape((8, 8))(inputs))
     positions = layers.Embedding(8, _UNITS)(np.arange(8)[None])
     x = x + positions
@@ -130,13 +93,19 @@ _TASKS = {
     "deep_mlp": _of(_digits, _of(_mlp, depth=6)),
     "batch_norm": _of(_digits, _of(_mlp, 2, layers.BatchNormalization)),
     "layer_norm": _of(_digits, _of(_mlp, 2, layers.LayerNormalization)),
-    "resnet20": _of(_digits, _resnet20),
+    "resnet20": _of(
+        _digits, _of(resnet, _IMAGE, (4, 8, 16), largest=_LARGEST), scale=_LARGEST
+    ),
     "gru": _of(_digits, _gru),
     "transformer": _of(_digits, _transformer),
     "targets_x100": _of(_regression, 100.0),
     "inputs_x0.01": _of(_digits, _TWO_LAYERS, scale=0.01),
     "inputs_x255": _of(_digits, _TWO_LAYERS, scale=255.0),
-    "inputs_x255_cnn": _of(_digits, _cnn, scale=255.0),
+    "inputs_x255_cnn": _of(
+        _digits,
+        _of(networks.build, "cnn", _IMAGE, largest=_LARGEST / 255, filters=(8, 16)),
+        scale=_LARGEST,
+    ),
     "label_noise": _of(_digits, _TWO_LAYERS, label_noise=0.4),
     "batch_1": _of(_digits, _TWO_LAYERS, batch_size=1),
     "batch_8": _of(_digits, _TWO_LAYERS, batch_size=8),
