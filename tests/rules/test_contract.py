@@ -181,6 +181,32 @@ def test_extreme_gradients_in_any_shape(rule, mode):
     assert np.isfinite(updates).all() and np.abs(updates).max() < 10
 
 
+@pytest.mark.parametrize("size", [1e20, 1e30, 3e38])
+def test_extreme_parameters(rule, size):
+    """Updates stay finite, also of parameters whose squares would not be."""
+    w = size * np.float32(np.sign(np.arange(N) - 2.5))
+    updates, _, _ = _run(rule, large_theta(rule), _gradients(steps=1), w)
+    assert np.isfinite(updates).all()
+
+
+@pytest.mark.parametrize("mode", [m for m in MODES.get(BACKEND, []) if m == "XLA"])
+@pytest.mark.parametrize("name", [n for n, r in RULES.items() if r.for_xla() is not r])
+def test_nan_is_not_lost(name, mode):
+    """As XLA's clipping would, in a coordinate or in all of its tensor."""
+    rule, gradients = RULES[name], _gradients(12)
+    gradients[1, 5] = np.nan
+    theta, shapes, w = large_theta(rule), [(4, 3)], np.ones(12, "float32")
+    form = rule.for_xla()
+    update = compiled(lambda g, s, t: form.update(theta, g, w, s, t, shapes), mode)
+    expected, received = rule.initial_state(shapes), rule.initial_state(shapes)
+    for step, g in enumerate(gradients, start=1):
+        d, expected = rule.update(theta, g, w, expected, step, shapes)
+        e, received = update(ops.convert_to_tensor(g), received, _scalar(step))
+        d, e = ops.convert_to_numpy(d), ops.convert_to_numpy(e)
+        np.testing.assert_array_equal(np.isnan(e), np.isnan(d))
+        assert np.isnan(d[5]) == (step > 1)
+
+
 def test_a_large_gradient_alone_from_the_start(rule):
     """Nothing else in its tensor has a scale then."""
     g = np.zeros((3, 12), "float32")
