@@ -95,6 +95,29 @@ def strided(image_shape, filters):
     return _classifier(image_shape, [*hidden, layers.Flatten()])
 
 
+@keras.saving.register_keras_serializable(package="lrlearn")
+class Positions(layers.Layer):
+    """Adds a trained vector to each position of a sequence `[batch, length, units]`.
+
+    Example:
+        >>> import keras
+        >>> from lrlearn.tasks import networks
+        >>> model = keras.Sequential([keras.Input((5, 8)), networks.Positions()])
+        >>> model.count_params()
+        40
+    """
+
+    def build(self, input_shape):
+        """Makes the vectors, `[length, units]`."""
+        self.vectors = self.add_weight(
+            shape=input_shape[1:], initializer="uniform", name="vectors"
+        )
+
+    def call(self, inputs):
+        """Returns the inputs plus the vectors."""
+        return inputs + self.vectors
+
+
 def _classifier(image_shape, hidden, num_classes=10, largest=255):
     inputs = keras.Input(image_shape, dtype="uint8")
     x = layers.Rescaling(1 / largest)(inputs)

@@ -1,7 +1,7 @@
 r"""Runs of 10,000 steps by presets that saw at most 2,000, beside Adam at its default.
 
     python -m paper.checks.long_runs
-    python -m paper.checks.long_runs --tasks=resnet20,mnist/mlp --presets=lo_sam
+    python -m paper.checks.long_runs --tasks=resnet20,mnist/mlp --way=length
 
 Tasks are the ready-made ones, in batches of 32, and those of `unseen_tasks`. A preset
 is told the length; the same with its dial at 0; a fifth of the length; and nothing.
@@ -32,6 +32,12 @@ _PRESETS = flags.DEFINE_list("presets", None, "Presets or directories; default: 
 _STEPS = flags.DEFINE_integer("steps", 10_000, "Number of steps, of tens.")
 flags.register_validator(
     "steps", lambda n: n > 0 and n % 10 == 0, "--steps must be a multiple of 10."
+)
+_WAYS = flags.DEFINE_multi_enum(
+    "way",
+    ["length", "dial_off", "fifth", "nothing"],
+    ["length", "dial_off", "fifth", "nothing"],
+    "What a preset is told; may be given several times.",
 )
 _GUARD = flags.DEFINE_bool(
     "guard",
@@ -122,12 +128,21 @@ def summarize(table):
 def _ways(optimizer):
     """Returns pairs of the number of steps that it is told, 0 for nothing, and dial."""
     steps = _STEPS.value
-    if optimizer == "adam":
+    inputs = () if optimizer == "adam" else _run_inputs(optimizer)
+    if "total_steps" not in inputs:
         return [(0, _DEFAULT)]
-    rule = lrlearn.LearnedOptimizer.from_preset(optimizer).rule
-    told = [steps, steps // 5, 0] if "total_steps" in rule.run_inputs else [0]
-    off = [(steps, "0")] if "rho" in rule.run_inputs else []
-    return [*((number, _DEFAULT) for number in told), *off]
+    ways = {
+        "length": (steps, _DEFAULT),
+        "fifth": (steps // 5, _DEFAULT),
+        "nothing": (0, _DEFAULT),
+    }
+    if "rho" in inputs:
+        ways["dial_off"] = (steps, "0")
+    return [way for name, way in ways.items() if name in _WAYS.value]
+
+
+def _run_inputs(preset):
+    return lrlearn.LearnedOptimizer.from_preset(preset).rule.run_inputs
 
 
 def _run(name, optimizer, ways):

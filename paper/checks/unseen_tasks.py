@@ -3,7 +3,6 @@
 import functools
 
 import keras
-import numpy as np
 from keras import layers
 
 from benchmarks.networks import resnet
@@ -76,8 +75,7 @@ def _transformer(blocks=2, heads=2):
     """Takes the image's rows as tokens."""
     inputs = keras.Input(_IMAGE)
     x = layers.Dense(_UNITS)(layers.Reshape((8, 8))(inputs))
-    positions = layers.Embedding(8, _UNITS)(np.arange(8)[None])
-    x = x + positions
+    x = networks.Positions()(x)
     for _ in range(blocks):
         y = layers.LayerNormalization()(x)
         x = x + layers.MultiHeadAttention(heads, _UNITS // heads)(y, y)
