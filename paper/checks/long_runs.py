@@ -1,7 +1,7 @@
 r"""Runs of 10,000 steps by presets that saw at most 2,000, beside Adam at its default.
 
     python -m paper.checks.long_runs
-    python -m paper.checks.long_runs --tasks=resnet20,mnist/mlp --way=length
+    python -m paper.checks.long_runs --tasks=resnet20,mnist/mlp --ways=length
 
 Tasks are the ready-made ones, in batches of 32, and those of `unseen_tasks`. A preset
 is told the length; the same with its dial at 0; a fifth of the length; and nothing.
@@ -33,11 +33,12 @@ _STEPS = flags.DEFINE_integer("steps", 10_000, "Number of steps, of tens.")
 flags.register_validator(
     "steps", lambda n: n > 0 and n % 10 == 0, "--steps must be a multiple of 10."
 )
-_WAYS = flags.DEFINE_multi_enum(
-    "way",
-    ["length", "dial_off", "fifth", "nothing"],
-    ["length", "dial_off", "fifth", "nothing"],
-    "What a preset is told; may be given several times.",
+_WAY_NAMES = ["length", "dial_off", "fifth", "nothing"]
+_WAYS = flags.DEFINE_list("ways", _WAY_NAMES, "What presets are told; default: all.")
+flags.register_validator(
+    "ways",
+    lambda names: set(names) <= set(_WAY_NAMES),
+    f"--ways must be of {', '.join(_WAY_NAMES)}.",
 )
 _GUARD = flags.DEFINE_bool(
     "guard",

@@ -13,8 +13,9 @@ def test_help(check_help):
     check_help()
 
 
-def test_tasks_are_checked(run):
+def test_tasks_and_ways_are_checked(run):
     assert "--tasks must be of deep_mlp, " in run("--tasks=mnist").err
+    assert "--ways must be of length, " in run("--ways=half").err
 
 
 def _records(task, optimizer, losses, told=0):
