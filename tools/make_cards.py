@@ -39,6 +39,10 @@ _DIAL = (
     "The default of its dial rests on the number of epochs alone: on plenty of clean "
     "data, set `rho=0`."
 )
+_GUARD = (
+    "A guard bounds its steps, for networks unlike those of meta-training; "
+    "`from_preset(..., guard=False)` leaves it off."
+)
 _NETWORKS = {
     "MLP 784-20-10": "mlp_20",
     "MLP 784-128-128-10": "mlp_128_128",
@@ -150,7 +154,7 @@ def _limits(name, rule, metadata):
         ]
     if isinstance(rule, CoordinatewiseLSTM):
         limits.append("An LSTM for each parameter takes memory, and time (see Cost).")
-    return limits
+    return [*limits, _GUARD]
 
 
 def _tasks(names):

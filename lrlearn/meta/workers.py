@@ -20,10 +20,10 @@ class Workers:
 
     def __init__(self, strategy):
         self._strategy = strategy
-        # No resolver, or one without tasks: a single worker.
-        self.index = getattr(strategy.cluster_resolver, "task_id", None) or 0
         self.replicas = []
         strategy.experimental_distribute_values_from_function(self._note)
+        # Not its `task_id`, which a chief shares with the first worker.
+        self.index = min(self.replicas) // len(self.replicas)
 
     def least(self, number):
         """Returns the least of the integers that the processes call this with."""

@@ -89,6 +89,7 @@ def test_limits_follow_the_results(program, results):
         *limits[:2],
         limits[2].replace("0 of 2", "2 of 2"),
         limits[3],
+        limits[-1],
     ]
 
 
