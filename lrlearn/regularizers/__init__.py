@@ -1,4 +1,7 @@
-"""Regularizers as gradient fields: SAM, ASAM, GSAM, GAM, L2 and custom ones."""
+"""Regularizers as gradient fields: SAM, ASAM, GSAM, GAM, L2, mixtures, your own."""
+
+import functools
+import inspect
 
 from lrlearn.configurable import get_by_name
 from lrlearn.regularizers.asam import ASAM
@@ -6,6 +9,8 @@ from lrlearn.regularizers.gam import GAM
 from lrlearn.regularizers.gradients import gradient_norm, value_and_gradients
 from lrlearn.regularizers.gsam import GSAM
 from lrlearn.regularizers.l2 import L2
+from lrlearn.regularizers.mixture import Mixture
+from lrlearn.regularizers.penalty import Penalty
 from lrlearn.regularizers.regularizer import Regularizer
 from lrlearn.regularizers.rho_schedule import RhoSchedule
 from lrlearn.regularizers.sam import SAM
@@ -16,6 +21,8 @@ __all__ = [
     "GSAM",
     "L2",
     "SAM",
+    "Mixture",
+    "Penalty",
     "Regularizer",
     "RhoSchedule",
     "get",
@@ -34,8 +41,9 @@ def get(identifier, **arguments):
     """Returns a regularizer, or `None` for none.
 
     Args:
-        identifier: `None`, a `Regularizer`, or a name, in any case: `"none"`, `"sam"`,
-            `"asam"`, `"gsam"`, `"gam"` or `"l2"`.
+        identifier: `None`, a `Regularizer`, a name, in any case: `"none"`, `"sam"`,
+            `"asam"`, `"gsam"`, `"gam"` or `"l2"`; or a function, of which it makes a
+            `Penalty`.
         **arguments: Arguments of the named regularizer. Default to its own.
 
     Raises:
@@ -47,6 +55,8 @@ def get(identifier, **arguments):
         0.05
     """
     identifier = "none" if identifier is None else identifier
+    if inspect.isroutine(identifier) or isinstance(identifier, functools.partial):
+        return Penalty(identifier, **arguments)
     return get_by_name("regularizer", Regularizer, _NAMES, identifier, arguments)
 
 

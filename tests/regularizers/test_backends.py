@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 from keras import ops
 
-from lrlearn.regularizers import ASAM, GAM, GSAM, L2, SAM
+from lrlearn.regularizers import (
+    ASAM,
+    GAM,
+    GSAM,
+    L2,
+    SAM,
+    Mixture,
+    Penalty,
+    gradient_norm,
+)
 
 pytestmark = pytest.mark.any_backend
 
@@ -18,6 +27,13 @@ FIELDS = {
     "gam_released": (GAM(0.1, 0.1, variant="released"), [0.9503155768, 11.6007161811]),
     "gam_hvp": (GAM(0.1, 0.1, variant="hvp"), [1.0036250377, 10.3983540011]),
     "l2": (L2(0.5), [1.5, 10.5]),
+    # The gradient norm is the root of 101; its gradient is H g over it.
+    "penalty": (Penalty(gradient_norm, 0.1), [1.0099503719, 10.9950371902]),
+    # A quarter of the gradient (1, 10) and of SAM's, half of L2's.
+    "mixture": (
+        Mixture([None, "sam", L2(0.5)], [0.5, 0.5, 1.0]),
+        [1.2512437965, 10.3743796508],
+    ),
     # The norm there is the root of 2.
     "sam_relative": (SAM(0.1 / 2**0.5, relative=True), [1.0099503719, 10.9950371902]),
     "gam_relative": (

@@ -16,9 +16,12 @@ from lrlearn.regularizers import (
     GSAM,
     L2,
     SAM,
+    Mixture,
+    Penalty,
     Regularizer,
     value_and_gradients,
 )
+from lrlearn.vectors import dot
 from tests.regularizers.problems import MODES, Convex, values
 
 
@@ -34,6 +37,16 @@ def documented_example():
 
 def documented_l1(strength):
     return documented_example()[1]["L1"](strength)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def squares(loss_fn, params):
+    return dot(params, params)
+
+
+def mixture(strength):
+    members = [None, SAM(strength), Penalty(squares, strength), GAM(strength, strength)]
+    return Mixture(members, [1, 2.0, 1, 0.5])
 
 
 def gam_of_radius(rho, **options):
@@ -57,6 +70,8 @@ CASES = {
     },
     "asam": ASAM,
     "l2": L2,
+    "penalty": functools.partial(Penalty, squares),
+    "mixture": mixture,
     "documented_l1": documented_l1,
 }
 
@@ -148,7 +163,7 @@ def test_zero_gradient_stays_zero(make, mode):
     params = [ops.zeros((2, 2), "float32"), ops.zeros((), "float32")]
 
     def minimum(params):
-        return sum(ops.sum(w**2) for w in params)
+        return dot(params, params)
 
     def constant(params):
         return ops.ones((), "float32")
@@ -225,8 +240,8 @@ def test_config_round_trip(make):
     np.testing.assert_array_equal(values(received), values(expected))
 
 
-# An example in the docs may leave its arguments unchecked.
-@pytest.mark.parametrize("name", [name for name in CASES if "documented" not in name])
+# An example in the docs may leave its arguments unchecked; a mixture has a list.
+@pytest.mark.parametrize("name", sorted(CASES.keys() - {"documented_l1", "mixture"}))
 @pytest.mark.parametrize("bad", [-1, -0.1, float("nan"), float("inf"), "0.1", None])
 def test_bad_numbers_raise(name, bad):
     regularizer = CASES[name](0.1)

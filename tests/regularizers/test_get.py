@@ -1,3 +1,5 @@
+import functools
+
 import pytest
 
 from lrlearn import regularizers
@@ -33,3 +35,14 @@ def test_unknown_names_list_valid_ones(unknown):
 def test_arguments_come_with_names_only():
     with pytest.raises(ValueError, match=r"Received: \['rho'\]"):
         regularizers.get(regularizers.SAM(), rho=0.1)
+
+
+def _l1(loss_fn, params):
+    return 0.0
+
+
+@pytest.mark.parametrize("function", [_l1, functools.partial(_l1), lambda f, w: 0.0])
+def test_a_function_becomes_a_penalty(function):
+    penalty = regularizers.get(function, weight=0.5)
+    assert type(penalty) is regularizers.Penalty
+    assert penalty.function is function and penalty.weight == 0.5
