@@ -6,6 +6,7 @@ from lrlearn.meta.estimators import ES, NRES, PES, Estimate, Estimator, FullTape
 from lrlearn.meta.history import MetaHistory
 from lrlearn.meta.meta_settings import MetaSettings
 from lrlearn.meta.recipe import Recipe
+from lrlearn.meta.teachers import GapFeedback, LearnedMixture, Teacher
 from lrlearn.meta.trainer import MetaTrainer
 
 __all__ = [
@@ -15,11 +16,14 @@ __all__ = [
     "Estimate",
     "Estimator",
     "FullTape",
+    "GapFeedback",
+    "LearnedMixture",
     "MetaHistory",
     "MetaSettings",
     "MetaTrainer",
     "ProgressBar",
     "Recipe",
     "Replay",
+    "Teacher",
     "TensorBoard",
 ]

@@ -14,7 +14,8 @@ class MetaHistory:
         rows: A list of dicts: `step`, `meta_loss`, `loss` (mean training loss at the
             end of the unrolls), `gradient_norm`, `skipped` (optimizees that were not
             valid, left out and restarted), `diverged` (those of them whose losses were
-            not below the limit) and, if it was validated, `score` (lower is better).
+            not below the limit), if it was validated, `score` (lower is better), and
+            the values of a teacher that adapts, by name.
         untrained_score: The score of the weights that the run started from; infinite
             without meta-validation.
     """
@@ -29,8 +30,9 @@ class MetaHistory:
         "score",
     )
 
-    def __init__(self, rows=()):
+    def __init__(self, rows=(), teacher_names=()):
         self.rows = list(rows)
+        self.columns = (*self.COLUMNS, *teacher_names)
         self.untrained_score = float("inf")
 
     @property
@@ -69,7 +71,7 @@ class MetaHistory:
     def history(self):
         """A dict of lists, as in `keras.callbacks.History`."""
         return {
-            name: [row.get(name, np.nan) for row in self.rows] for name in self.COLUMNS
+            name: [row.get(name, np.nan) for row in self.rows] for name in self.columns
         }
 
     def frame(self):
@@ -84,7 +86,7 @@ class MetaHistory:
     def restore(self, arrays):
         """Takes what `arrays` returned."""
         self.rows = [
-            dict(zip(self.COLUMNS, map(float, row), strict=True))
+            dict(zip(self.columns, map(float, row), strict=True))
             for row in arrays["history"]
         ]
         self.untrained_score = float(arrays["untrained_score"])

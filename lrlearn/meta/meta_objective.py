@@ -1,11 +1,14 @@
 """The objective of meta-training: the meta-loss on one task."""
 
+import copy
+import dataclasses
 import math
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from lrlearn.meta import teachers
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.rules import CoordinatewiseRule, Run
 from lrlearn.rules.update_rule import aligned
@@ -97,13 +100,15 @@ class MetaObjective:
     Args:
         rule: An `UpdateRule`.
         task: A `Task`.
-        regularizer: A `Regularizer`, the teacher, or `None`.
+        regularizer: A `Regularizer`, the teacher, or `None`; or a `Teacher`, which is
+            as it starts until it is `taught` otherwise.
         settings: The `MetaSettings`.
     """
 
     def __init__(self, rule, task, regularizer, settings):
         self.rule, self.task, self.settings = rule, task, settings
-        self._regularizer = regularizer
+        self._teacher = teachers.get(regularizer)
+        self._regularizer = self._teacher.regularizer(self._teacher.start())
         self._dial = settings.dial is not None
         weights, _ = task.variables(task.model)
         n = sum(int(np.prod(w.shape)) for w in weights)
@@ -125,6 +130,17 @@ class MetaObjective:
         """Whether XLA was measured to pay: not for convolutions and large rules."""
         theta = sum(math.prod(shape) for shape in self.rule.theta_shapes().values())
         return theta <= _LARGEST_THETA and not is_sequential(self.shapes)
+
+    def taught(self, values):
+        """Returns this objective with the teacher at some of its values, a tensor."""
+        other = copy.copy(self)
+        other._regularizer = self._teacher.regularizer(values)
+        return other
+
+    def held_out(self):
+        """Returns the objective of the plain loss on validation batches."""
+        settings = dataclasses.replace(self.settings, meta_split="validation")
+        return MetaObjective(self.rule, self.task, None, settings)
 
     def start(self, start):
         """Returns the `Optimizee` of a new initialization.
@@ -180,7 +196,7 @@ class MetaObjective:
         """Returns the `Evaluation` by the teacher's field; as `gradient`."""
         plain, meta_loss_fn, params = self._evaluate(optimizee, batch)
         meta_loss, v = plain.meta_loss, plain.v
-        regularizer = self._teacher(optimizee)
+        regularizer = self._dialled(optimizee)
         if regularizer is not None:
             v = regularizer.field(meta_loss_fn, params, meta_loss, v)
         v = self._flatten(v) * optimizee.scale
@@ -203,6 +219,18 @@ class MetaObjective:
         loss = loss_fn(params)
         return loss + self._penalty(optimizee, loss_fn, params) if self._dial else loss
 
+    def gap(self, optimizee, seed):
+        r"""Returns $\log L_\mathrm{validation} - \log L_\mathrm{train}$ on batches."""
+        params = self.params(optimizee)
+        validation, train = (
+            self.task.loss_fn(
+                optimizee.model_state, *self.task.batch(split, seed), training=False
+            )[0](params)
+            for split in ("validation", "train")
+        )
+        offset = self.settings.loss_offset
+        return tf.math.log(validation + offset) - tf.math.log(train + offset)
+
     def _evaluate(self, optimizee, batch):
         """Returns the `Evaluation` without a teacher, and what a teacher needs."""
         params = self.params(optimizee)
@@ -220,12 +248,12 @@ class MetaObjective:
         return plain, meta_loss_fn, params
 
     def _penalty(self, optimizee, loss_fn, params):
-        regularizer = self._teacher(optimizee)
+        regularizer = self._dialled(optimizee)
         if regularizer is None:
             return 0.0
         return tf.cast(regularizer.penalty(loss_fn, params), tf.float32)
 
-    def _teacher(self, optimizee):
+    def _dialled(self, optimizee):
         """Returns the regularizer at the optimizee's setting of the dial."""
         if self._regularizer is None or not self._dial:
             return self._regularizer

@@ -1,16 +1,19 @@
 """The problem that a meta-training run solves."""
 
 import dataclasses
+import functools
 
 import keras
 
 from lrlearn import regularizers
+from lrlearn.meta import teachers
 from lrlearn.meta.estimators import Estimator
 from lrlearn.meta.fingerprint import describe_task
 from lrlearn.meta.meta_objective import MetaObjective
 from lrlearn.meta.meta_settings import MetaSettings
 from lrlearn.meta.recipe import Recipe
-from lrlearn.regularizers import Regularizer
+from lrlearn.meta.teachers import Teacher
+from lrlearn.regularizers import Mixture, Regularizer
 from lrlearn.rules import UpdateRule
 from lrlearn.tasks import Task
 
@@ -22,14 +25,14 @@ class MetaProblem:
     Attributes:
         rule: The `UpdateRule`.
         objectives: A list of `MetaObjective`s, one a task.
-        regularizer: The teacher, a `Regularizer`, or `None`.
+        regularizer: The teacher, a `Teacher`, a `Regularizer`, or `None`.
         estimator: An `Estimator`.
         settings: The `MetaSettings`.
     """
 
     rule: UpdateRule
     objectives: list[MetaObjective]
-    regularizer: Regularizer | None
+    regularizer: Teacher | Regularizer | None
     estimator: Estimator
     settings: MetaSettings
 
@@ -45,15 +48,22 @@ class MetaProblem:
                 f"`rule` must be an lrlearn.rules.UpdateRule. Received: {rule=}"
             )
         estimator = Recipe.of(rule).get_estimator(estimator)
-        regularizer = regularizers.get(regularizer)
-        _check_tasks(tasks, settings)
-        _check_teacher(regularizer, estimator)
-        _check_dial(rule, regularizer, settings)
+        if not isinstance(regularizer, Teacher):
+            regularizer = regularizers.get(regularizer)
+        teacher = teachers.get(regularizer)
+        _check_tasks(tasks, settings, teacher)
+        _check_teacher(teacher, estimator)
+        _check_dial(rule, teacher, settings)
         estimator.check_rule(rule)
         objectives = [
             MetaObjective(rule, task, regularizer, settings) for task in tasks
         ]
         return cls(rule, objectives, regularizer, estimator, settings)
+
+    @functools.cached_property
+    def teacher(self):
+        """The `Teacher`."""
+        return teachers.get(self.regularizer)
 
     def get_config(self):
         """Returns all of it as JSON types, with descriptions of the tasks."""
@@ -66,7 +76,7 @@ class MetaProblem:
         }
 
 
-def _check_tasks(tasks, settings):
+def _check_tasks(tasks, settings, teacher):
     is_list = isinstance(tasks, list | tuple) and len(tasks) > 0
     if not is_list or not all(isinstance(task, Task) for task in tasks):
         raise ValueError(
@@ -75,31 +85,40 @@ def _check_tasks(tasks, settings):
         )
     splits = {settings.meta_split}
     splits |= {settings.score_split} if settings.validation_every else set()
+    splits |= set() if teacher.measures == "step" else {"validation"}
     if "validation" in splits and any(task.validation is None for task in tasks):
         raise ValueError(
-            "`score_split='validation'`, unless `validation_every` is None, and "
-            "`meta_split='validation'` need validation data in every task. Received: "
+            "`score_split='validation'`, unless `validation_every` is None, "
+            "`meta_split='validation'`, GapFeedback and LearnedMixture need validation "
+            "data in every task. Received: "
             f"tasks={[task.name for task in tasks]}"
         )
 
 
-def _check_teacher(regularizer, estimator):
-    if regularizer is None:
-        return
-    if regularizer.resolve(1.0) is not regularizer:
-        raise ValueError(
-            "`regularizer` must not follow a schedule: a learned optimizer has no "
-            f"learning rate to follow. Received: {regularizer.get_config()}"
-        )
+def _check_teacher(teacher, estimator):
     needed = estimator.needs
-    if getattr(type(regularizer), needed) is getattr(Regularizer, needed):
-        raise ValueError(
-            f"`regularizer` must have a method `{needed}` for the estimator "
-            f"{estimator.name!r}. Received: {type(regularizer).__name__} without one"
-        )
+    for regularizer in _members(teacher):
+        if getattr(type(regularizer), needed) is getattr(Regularizer, needed):
+            raise ValueError(
+                f"`regularizer` must have a method `{needed}` for the estimator "
+                f"{estimator.name!r}. Received: {type(regularizer).__name__} without "
+                "one"
+            )
 
 
-def _check_dial(rule, regularizer, settings):
+def _members(teacher):
+    """Returns the regularizers of a teacher as it starts; of mixtures, theirs."""
+    regularizers = [teacher.regularizer(teacher.start())]
+    while any(isinstance(each, Mixture) for each in regularizers):
+        regularizers = [
+            member
+            for each in regularizers
+            for member in (each.members if isinstance(each, Mixture) else [each])
+        ]
+    return [each for each in regularizers if each is not None]
+
+
+def _check_dial(rule, teacher, settings):
     if settings.dial is None:
         if "rho" in rule.run_inputs:
             raise ValueError(
@@ -112,9 +131,9 @@ def _check_dial(rule, regularizer, settings):
             "`dial` needs a rule with a dial, such as ScheduledMLP(default_rho=0.05). "
             f"Received: {rule=}"
         )
-    scaled = getattr(type(regularizer), "scaled", Regularizer.scaled)
-    if scaled is Regularizer.scaled:
+    members = _members(teacher)
+    if not members or any(type(each).scaled is Regularizer.scaled for each in members):
         raise ValueError(
             "`dial` needs a regularizer that has a method `scaled`. Received: "
-            f"{regularizer=}"
+            f"regularizer={teacher.regularizer(teacher.start())}"
         )

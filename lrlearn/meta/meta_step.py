@@ -3,6 +3,7 @@
 import functools
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from lrlearn.meta.unroll import fold_in
@@ -45,22 +46,17 @@ class MetaStep:
 
     def __init__(self, problem, *, apply, strategy, jit_compile):
         self._problem, self._apply, self._strategy = problem, apply, strategy
-        # One graph a task, however many optimizees share it in groups.
-        self._estimates = [
-            tf.function(
-                functools.partial(self._estimate, objective),
-                jit_compile=objective.suits_xla if jit_compile is None else jit_compile,
-                autograph=False,
-            )
-            for objective in problem.objectives
-        ]
-        self._graphs = {}
+        self._jit_compile = jit_compile
+        self._estimates, self._graphs = {}, {}
+        for objective in problem.objectives:
+            self._estimate(objective)
 
-    def __call__(self, theta, optimizees, tasks, step):
+    def __call__(self, theta, values, optimizees, tasks, step):
         """Runs a meta-step.
 
         Args:
             theta: A dict of tensors.
+            values: The teacher's values, an array.
             optimizees: Lists of what the estimator keeps of an optimizee, one list for
                 each replica of this process.
             tasks: Indices of their tasks, the same in each list.
@@ -75,12 +71,38 @@ class MetaStep:
             lambda _: next(replicas)
         )
         graph = self._graph(tuple(tasks))
-        logs, optimizees, valid = graph(theta, distributed, tf.constant(step, tf.int32))
+        logs, optimizees, valid = graph(
+            theta, tf.constant(values), distributed, tf.constant(step, tf.int32)
+        )
         return (
             {name: float(value) for name, value in logs.items()},
             self._split_replicas(optimizees),
             [flags.numpy().tolist() for flags in self._split_replicas(valid)],
         )
+
+    def gradients(self, objective, theta, values, optimizees, seeds):
+        """Returns meta-gradients of optimizees on one task, which stay as they are.
+
+        Args:
+            objective: A `MetaObjective`.
+            theta: A dict of tensors.
+            values: The teacher's values, an array.
+            optimizees: A list of K, as the estimator keeps them.
+            seeds: Integer tensors `[2]`, one for each.
+
+        Returns:
+            A dict like `theta` of arrays `[K, ...]`.
+        """
+        found = [
+            self._estimate(objective)(
+                theta,
+                tf.constant(values),
+                stack([optimizees[index] for index in group]),
+                tf.stack([seeds[index] for index in group]),
+            ).gradient
+            for group in self._groups([0] * len(optimizees))
+        ]
+        return {n: np.concatenate([gradient[n] for gradient in found]) for n in theta}
 
     def _graph(self, tasks):
         """Returns the graph of a meta-step on these tasks, one each for every turn."""
@@ -89,14 +111,17 @@ class MetaStep:
             self._graphs[tasks] = tf.function(step, autograph=False)
         return self._graphs[tasks]
 
-    def _step(self, tasks, theta, optimizees, step):
+    def _step(self, tasks, theta, values, optimizees, step):
         # Traced here: within a replica Keras divides losses by the replicas' number.
         local = self._split_replicas(optimizees)[0]
         estimates = [
             (
                 group,
-                self._estimates[tasks[group[0]]].get_concrete_function(
+                self._estimate(
+                    self._problem.objectives[tasks[group[0]]]
+                ).get_concrete_function(
                     theta,
+                    values,
                     stack([local[index] for index in group]),
                     tf.TensorSpec([len(group), 2], tf.int32),
                 ),
@@ -105,7 +130,7 @@ class MetaStep:
         ]
         sums, optimizees, valid = self._strategy.run(
             functools.partial(self._replica_step, estimates),
-            args=(theta, optimizees, step),
+            args=(theta, values, optimizees, step),
         )
         total = tf.nest.map_structure(
             lambda value: self._strategy.reduce("SUM", value, axis=None), sums
@@ -126,7 +151,7 @@ class MetaStep:
         }
         return logs, optimizees, valid
 
-    def _replica_step(self, estimates, theta, optimizees, step):
+    def _replica_step(self, estimates, theta, values, optimizees, step):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = tf.constant([self._problem.settings.seed, 0], tf.int32)
         seed = fold_in(seed, step, replica)
@@ -135,7 +160,9 @@ class MetaStep:
             seeds = tf.stack([fold_in(seed, index) for index in group])
             # Not in what XLA compiles: it would make a kernel of each slice.
             given = stack([optimizees[index] for index in group])
-            group_sums, ends, flags = self._valid_sums(*estimate(theta, given, seeds))
+            group_sums, ends, flags = self._valid_sums(
+                *estimate(theta, values, given, seeds)
+            )
             sums.append(group_sums)
             each = zip(group, unstack(ends), tf.unstack(flags), strict=True)
             for index, end, flag in each:
@@ -159,9 +186,26 @@ class MetaStep:
             for first in range(0, len(indices), _TOGETHER)
         ]
 
-    def _estimate(self, objective, theta, stacked, seeds):
-        estimator, steps = self._problem.estimator, self._problem.settings.unroll
-        return estimator.estimate_together(objective, theta, stacked, seeds, steps)
+    def _estimate(self, objective):
+        """Returns the compiled estimates, one graph however many optimizees share it.
+
+        It is a function of theta, the teacher's values, the optimizees, stacked, and
+        their seeds.
+        """
+        if objective not in self._estimates:
+            estimator, steps = self._problem.estimator, self._problem.settings.unroll
+
+            def estimate(theta, values, stacked, seeds):
+                return estimator.estimate_together(
+                    objective.taught(values), theta, stacked, seeds, steps
+                )
+
+            pays = objective.suits_xla
+            jit = pays if self._jit_compile is None else self._jit_compile
+            self._estimates[objective] = tf.function(
+                estimate, jit_compile=jit, autograph=False
+            )
+        return self._estimates[objective]
 
     def _valid_sums(self, gradient, stacked, losses, meta_loss):
         """Returns the `ReplicaSums` of optimizees, themselves and which are valid."""

@@ -25,6 +25,7 @@ from lrlearn.meta.meta_weights import MetaWeights
 from lrlearn.meta.optimizee_pool import OptimizeePool
 from lrlearn.meta.ordered_sums import ordered_sums
 from lrlearn.meta.recipe import Recipe
+from lrlearn.meta.teaching import Teaching
 from lrlearn.meta.workers import Workers
 from lrlearn.optimizers import preset_card, presets
 
@@ -42,8 +43,9 @@ class MetaTrainer:
     Args:
         rule: An `UpdateRule`.
         tasks: A list of `Task`s; their architectures may differ.
-        regularizer: The teacher: a `Regularizer`, its name, or `None`. Defaults to
-            `None`.
+        regularizer: The teacher: as `lrlearn.regularizers.get` takes it, and schedules
+            of Keras in it follow the meta-step; or one that adapts, a `GapFeedback` or
+            a `LearnedMixture`. Defaults to `None`.
         estimator: `"replay"`, `"full_tape"`, `"es"`, `"pes"`, `"nres"` or an
             `Estimator`. Defaults to `None`: that of the rule's `Recipe`.
         meta_optimizer: Any new Keras optimizer, or its name. Defaults to `None`: that
@@ -112,7 +114,7 @@ class MetaTrainer:
         self.meta_optimizer = keras.optimizers.get(
             meta_optimizer or recipe.meta_optimizer()
         )
-        self.history = MetaHistory()
+        self.history = MetaHistory(teacher_names=problem.teacher.names)
         self.stop_training = False
         self._weights = MetaWeights(theta, self.meta_optimizer, self.settings.ema_decay)
         self._workers = Workers(strategy)
@@ -123,6 +125,7 @@ class MetaTrainer:
             strategy=strategy,
             jit_compile=jit_compile,
         )
+        self._teaching = Teaching(problem, self._meta_step, self._pool, self._workers)
         self._validate = self.settings.validation_every and MetaValidation(
             problem, bool(jit_compile)
         )
@@ -281,14 +284,17 @@ class MetaTrainer:
         callbacks.on_train_batch_begin(step)
         turn = self._pool.turn(step)
         with self._workers.lost_are_named():
+            self._teaching.advance(self._weights.theta, step)
             logs, optimizees, valid = self._meta_step(
                 self._weights.theta,
+                self._teaching.values,
                 [[slot.optimizee for slot in slots] for slots in turn],
                 [slot.task for slot in turn[0]],
                 step,
             )
         skipped = self._pool.advance(step, optimizees, valid)
         row = {"step": float(step + 1), **logs, "skipped": float(skipped)}
+        row |= self._teaching.logs
         self.history.rows.append(row)
         callbacks.on_train_batch_end(
             step, {**row, "total_skipped": self.history.total_skipped}
@@ -320,7 +326,7 @@ class MetaTrainer:
 
     def _parts(self):
         """Returns all that changes, and that a checkpoint holds."""
-        return self.history, self._weights, self._pool
+        return self.history, self._weights, self._pool, self._teaching
 
     def _save(self, directory):
         arrays = [part.arrays() for part in self._parts()]

@@ -2,6 +2,7 @@
 
 import contextlib
 
+import numpy as np
 import tensorflow as tf
 
 _LOST = tf.errors.UnavailableError, tf.errors.AbortedError
@@ -27,13 +28,11 @@ class Workers:
 
     def least(self, number):
         """Returns the least of the integers that the processes call this with."""
-        if len(self.replicas) == self._strategy.num_replicas_in_sync:
-            return number
-        values = self._strategy.experimental_distribute_values_from_function(
-            lambda _: tf.constant([number])
-        )
-        with self.lost_are_named():
-            return int(tf.reduce_min(self._strategy.gather(values, axis=0)))
+        return int(np.min(self._all(np.array(number))))
+
+    def mean(self, values):
+        """Returns the mean, an array, of lists that the processes call this with."""
+        return np.mean(self._all(np.array(values, "float32")), axis=0)
 
     def newest_of_all(self, directory, step):
         """Returns the arrays of the newest checkpoint that all processes have.
@@ -69,6 +68,16 @@ class Workers:
                 "Another worker was lost. Start all of them again, to go on from the "
                 "last checkpoint"
             ) from error
+
+    def _all(self, array):
+        """Returns the arrays of all processes, `[n, ...]`."""
+        if len(self.replicas) == self._strategy.num_replicas_in_sync:
+            return array[None]
+        values = self._strategy.experimental_distribute_values_from_function(
+            lambda _: tf.constant(array[None])
+        )
+        with self.lost_are_named():
+            return self._strategy.gather(values, axis=0).numpy()
 
     def _note(self, context):
         self.replicas.append(int(context.replica_id_in_sync_group))

@@ -71,7 +71,17 @@ def _common(values):
 
 
 def _arguments(config):
-    return [f"{name}={value}" for name, value in config.items()]
+    return [f"{name}={_expression(value)}" for name, value in config.items()]
+
+
+def _expression(value):
+    """Returns the Python expression of an argument, serialized or not."""
+    match value:
+        case {"class_name": name, "config": dict(config)}:
+            return f"{name}({', '.join(_arguments(config))})"
+        case list():
+            return f"[{', '.join(map(_expression, value))}]"
+    return str(value)
 
 
 def _call(module, part):

@@ -90,6 +90,10 @@ class Mixture(Regularizer):
         """See `Regularizer`."""
         return self._with(members=[m and m.scaled(factor) for m in self.members])
 
+    def with_weights(self, weights):
+        """Returns this mixture with other weights, numbers or scalar tensors."""
+        return self._with(weights=list(weights))
+
     def get_config(self):
         """See `Regularizer`."""
         return {

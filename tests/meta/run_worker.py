@@ -9,11 +9,13 @@ STRATEGY = tf.distribute.MultiWorkerMirroredStrategy()
 import numpy as np  # noqa: E402
 
 from lrlearn import MetaTrainer  # noqa: E402
+from lrlearn.meta import GapFeedback  # noqa: E402
 from tests.meta.problems import FAST, RULE, mlp  # noqa: E402
 
 
 def _trainer():
-    return MetaTrainer(RULE, [mlp()], strategy=STRATEGY, **FAST)
+    teacher = GapFeedback("sam", every=1)
+    return MetaTrainer(RULE, [mlp()], teacher, strategy=STRATEGY, **FAST)
 
 
 if __name__ == "__main__":
@@ -22,4 +24,7 @@ if __name__ == "__main__":
     trainer = _trainer()
     trainer.fit(4, directory, verbose=0)
     (slot,) = trainer._pool.slots
-    np.savez(output, replica=slot.replica, w=slot.optimizee.w, **trainer.theta)
+    values = trainer._teaching.values
+    assert np.isfinite(values).all() and values[0] != 1.0
+    arrays = {**trainer.theta, "teacher": values}
+    np.savez(output, replica=slot.replica, w=slot.optimizee.w, **arrays)

@@ -39,6 +39,9 @@ class _Nan(Regularizer):
         return {}
 
 
+NO_VALUES = np.zeros(0, "float32")
+
+
 def _nan_where_logits_are_large(y, logits):
     loss = CROSSENTROPY(y, logits)
     return tf.where(tf.reduce_max(tf.abs(logits)) > 4.0, np.nan, loss)
@@ -68,7 +71,9 @@ def _run(*optimizees):
     step, applied = _meta_step(len(optimizees))
     for variable in applied.values():
         variable.assign(tf.zeros_like(variable))
-    logs, (after,), (valid,) = step(THETA, [list(optimizees)], [0] * len(optimizees), 0)
+    logs, (after,), (valid,) = step(
+        THETA, NO_VALUES, [list(optimizees)], [0] * len(optimizees), 0
+    )
     gradient = {name: value.numpy() for name, value in applied.items()}
     return gradient, logs, after, valid
 
@@ -104,7 +109,7 @@ def test_optimizees_in_groups_are_as_each_alone():
     starts[3] = starts[3]._replace(
         plus=starts[3].plus._replace(w=starts[3].plus.w * np.nan)
     )
-    logs, (after,), (valid,) = step(THETA, [starts], tasks, 7)
+    logs, (after,), (valid,) = step(THETA, NO_VALUES, [starts], tasks, 7)
     assert valid == [index != 3 for index in range(10)]
     alone = [
         tf.function(functools.partial(estimator.estimate, p), autograph=False)

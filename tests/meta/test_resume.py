@@ -4,11 +4,12 @@ import os
 import signal
 
 import keras
+import numpy as np
 import pandas as pd
 import pytest
 
 from lrlearn import MetaTrainer
-from lrlearn.meta import NRES, PES
+from lrlearn.meta import NRES, PES, GapFeedback, LearnedMixture
 from lrlearn.regularizers import SAM
 from lrlearn.rules import ScheduledMLP
 from tests.meta.problems import ADAM_RULE, FAST, mlp, quadratic
@@ -28,6 +29,7 @@ def _trainer(rule=ADAM_RULE, tasks=TASKS, **changes):
 def _state(trainer):
     """Everything that a run has come to, arrays as bytes."""
     arrays = {**trainer._weights.arrays(), **trainer._pool.arrays()}
+    arrays |= trainer._teaching.arrays()
     arrays |= {f"result/{name}": value for name, value in trainer.theta.items()}
     arrays |= trainer.history.arrays()
     return {name: value.tobytes() for name, value in arrays.items()}
@@ -172,6 +174,27 @@ def test_resume_of_a_rule_with_a_schedule_and_a_dial(tmp_path):
     resumed = _trainer(**settings)
     resumed.fit(6, tmp_path, verbose=0)
     assert len(resumed.history.rows) == 6
+    _assert_same(resumed, _state(first))
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        GapFeedback("sam", every=1),
+        LearnedMixture(["none", "sam"], every=2),
+        SAM(keras.optimizers.schedules.PolynomialDecay(0.0, 4, 0.1)),
+    ],
+    ids=lambda teacher: type(teacher).__name__,
+)
+def test_resume_of_a_teacher_that_changes(tmp_path, teacher):
+    settings = {"regularizer": teacher, "validation_every": None}
+    first = _trainer(**settings)
+    start = first._teaching.values
+    first.fit(3, tmp_path, verbose=0)
+    first.fit(5, verbose=0)
+    resumed = _trainer(**settings)
+    resumed.fit(5, tmp_path, verbose=0)
+    assert np.any(resumed._teaching.values != start)
     _assert_same(resumed, _state(first))
 
 

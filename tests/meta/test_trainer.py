@@ -86,7 +86,7 @@ def test_several_architectures_and_no_retracing():
     assert graph.experimental_get_tracing_count() == 1
     counts = [
         graph.experimental_get_tracing_count()
-        for graph in trainer._meta_step._estimates
+        for graph in trainer._meta_step._estimates.values()
     ]
     assert counts == [1, 1, 1]
     assert np.isfinite(history.frame()["meta_loss"]).all()
@@ -109,7 +109,7 @@ def test_xla_is_used_where_it_pays(jit_compile, training, validation):
     )
     trainer = MetaTrainer(RULE, [mlp(), convolution], jit_compile=jit_compile)
     for functions, expected in (
-        (trainer._meta_step._estimates, training),
+        (trainer._meta_step._estimates.values(), training),
         (trainer._validate._evaluate, validation),
     ):
         assert [function._jit_compile for function in functions] == expected

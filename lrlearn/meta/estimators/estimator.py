@@ -79,6 +79,10 @@ class Estimator(Configurable):
         estimate = self.estimate(objective, theta, optimizee, seeds[0], steps)
         return tf.nest.map_structure(lambda x: x[None], estimate)
 
+    def current(self, kept):
+        """Returns the `Optimizee` of what the estimator keeps, or one of a pair."""
+        return kept
+
     def check_rule(self, rule):
         """Raises a `ValueError` if a rule is none that the estimator can work with."""
 

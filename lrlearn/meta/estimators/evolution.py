@@ -139,6 +139,10 @@ class _Persistent(_EvolutionStrategy):
         optimizee = objective.start(start)
         return Pair(optimizee, optimizee, _zeros(objective.rule.init_theta()))
 
+    def current(self, kept):
+        """See `Estimator`."""
+        return kept.plus
+
     def estimate_together(self, objective, theta, optimizees, seeds, steps):
         """See `Estimator`."""
         return self.estimate_pairs(objective, theta, optimizees, seeds, steps)
