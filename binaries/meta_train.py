@@ -25,6 +25,16 @@ _TASKS = flags.DEFINE_list(
 shared_flags.define_data()
 shared_flags.define_batch_size()
 shared_flags.define_regularizer("Teacher of the update rule")
+_TEACHER = flags.DEFINE_enum(
+    "teacher",
+    "fixed",
+    ["fixed", "gap_feedback", "learned_mixture"],
+    "How the teacher changes: not at all; --regularizer is stronger while the "
+    "generalization gap grows; or a mixture of --members, with learned weights.",
+)
+_MEMBERS = flags.DEFINE_list(
+    "members", None, "Members of a learned mixture; default: none,sam,gsam,gam,l2."
+)
 _RULES = ("lstm", "mlp", "scheduled_lstm", "scheduled_mlp")
 _RULE = flags.DEFINE_enum(
     "rule",
@@ -171,13 +181,35 @@ def _trainer(strategy):
     trainer = lrlearn.MetaTrainer(
         rule,
         _tasks(),
-        shared_flags.regularizer(),
+        _teacher(),
         _estimator(recipe),
         meta_optimizer=recipe.meta_optimizer(steps, _LEARNING_RATE.value),
         strategy=strategy,
         **settings,
     )
     return trainer, steps
+
+
+def _teacher():
+    """Returns the teacher of the flags."""
+    import lrlearn
+
+    teacher, members = _TEACHER.value, _MEMBERS.value
+    regularizer = shared_flags.regularizer()
+    if members is not None and teacher != "learned_mixture":
+        raise ValueError(
+            f"--members needs --teacher=learned_mixture. Received: --teacher={teacher}"
+        )
+    if teacher == "fixed":
+        return regularizer
+    if teacher == "gap_feedback":
+        return lrlearn.meta.GapFeedback(regularizer)
+    if regularizer is not None:
+        raise ValueError(
+            "--teacher=learned_mixture needs --members in place of --regularizer. "
+            f"Received: --regularizer={flags.FLAGS.regularizer}"
+        )
+    return lrlearn.meta.LearnedMixture(**({"members": members} if members else {}))
 
 
 def _settings():

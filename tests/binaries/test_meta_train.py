@@ -206,6 +206,23 @@ def test_names_of_estimators_are_those_of_the_library(program):
     assert names == lrlearn.meta.estimators.names()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--teacher=gap_feedback", "--regularizer=gam"], ["gapfeedback", "GAM("]),
+        (["--teacher=learned_mixture", "--members=sam,l2"], ["learnedmixture", "L2("]),
+    ],
+)
+def test_teachers_that_adapt(program, tmp_path, arguments, expected):
+    """By the flags, to the card."""
+    with flagsaver.flagsaver():
+        flags.FLAGS(["meta_train", *arguments])
+        trainer, _ = program._trainer(None)
+    trainer.save_to_preset(tmp_path / "preset")
+    card = (tmp_path / "preset" / "README.md").read_text()
+    assert all(text in card for text in expected)
+
+
 def test_meta_validation_may_be_left_out(meta_train, tmp_path):
     assert meta_train("--validation_every=0", "--steps=1").code == 0
     preset = tmp_path / "run" / "preset"
@@ -262,6 +279,13 @@ def wait_for(path, process, seconds=120):
         (["--tasks="], "tasks"),
         (["--regularizer=gam", "--regularizer_args=variant=x"], "algorithm2"),
         (["--regularizer_args=rho=1"], "needs --regularizer"),
+        (["--members=sam,gam"], "--members needs --teacher=learned_mixture"),
+        (["--teacher=gap_feedback"], "`regularizer` must be given"),
+        (
+            ["--teacher=learned_mixture", "--regularizer=sam"],
+            "needs --members in place of --regularizer",
+        ),
+        (["--teacher=learned_mixture", "--members=sam,x"], "`regularizer` must be one"),
         (["--units=a"], "--units must be integers"),
         (["--units=0"], "units"),
         (["--rule=mlp", "--units=2,3"], "--units must be one integer for mlp"),

@@ -198,7 +198,7 @@ class _NoPenalty(Regularizer):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: GapFeedback(None), "`regularizer` must not be None"),
+        (lambda: GapFeedback(None), "`regularizer` must be given"),
         (lambda: GapFeedback("sam", factor=1.0), "`factor` must be above 1"),
         (lambda: GapFeedback("sam", limits=(2.0, 3.0)), "`limits` must be two numbers"),
         (lambda: GapFeedback("sam", every=0), "`every` must be an integer >= 1"),

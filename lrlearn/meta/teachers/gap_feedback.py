@@ -48,7 +48,10 @@ class GapFeedback(Teacher):
     def __init__(self, regularizer, factor=1.1, limits=(0.1, 10.0), every=10):
         self._regularizer = regularizers.get(regularizer)
         if self._regularizer is None:
-            raise ValueError("`regularizer` must not be None. Received: none")
+            raise ValueError(
+                "`regularizer` must be given: its strength follows the gap. Received: "
+                "regularizer=None"
+            )
         self.factor = check_positive("factor", factor)
         if self.factor <= 1:
             raise ValueError(f"`factor` must be above 1. Received: {factor=}")
