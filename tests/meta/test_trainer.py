@@ -15,7 +15,7 @@ from keras.optimizers.schedules import CosineDecay
 from lrlearn import MetaTrainer
 from lrlearn.meta import MetaSettings
 from lrlearn.meta.meta_validation import MetaValidation
-from lrlearn.regularizers import SAM, Regularizer, RhoSchedule
+from lrlearn.regularizers import SAM, Regularizer
 from lrlearn.rules import ScheduledMLP
 from tests.meta.problems import ADAM_RULE, FAST, RULE, meta_problem, mlp, quadratic
 
@@ -323,13 +323,6 @@ def test_a_rule_with_a_schedule_is_meta_trained(estimator):
         assert np.isfinite(trainer.theta[name]).all()
         # Of the first layers only once the last ones are no longer zero.
         assert np.any(trainer.theta[name] != start), name
-
-
-@pytest.mark.parametrize("schedule", [RhoSchedule, CosineDecay])
-def test_scheduled_teachers_are_refused(schedule):
-    """A learned optimizer has no learning rate."""
-    with pytest.raises(ValueError, match="`regularizer` must not follow a schedule"):
-        MetaTrainer(RULE, [mlp()], SAM(schedule(0.01, 10)), **QUICK)
 
 
 def test_bad_fit():
