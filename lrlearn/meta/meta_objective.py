@@ -111,6 +111,7 @@ class MetaObjective:
         padding = aligned(n) - n if isinstance(rule, CoordinatewiseRule) else 0
         self.shapes = [*(tuple(w.shape) for w in weights), (padding,)]
         self._dtypes = [w.dtype for w in weights]
+        self._constraints = [*(w.constraint for w in weights), None]
         self._sizes = [int(np.prod(shape)) for shape in self.shapes]
         self.num_coordinates = sum(self._sizes)
 
@@ -155,6 +156,31 @@ class MetaObjective:
                 parts, self.shapes[:-1], self._dtypes, strict=True
             )
         ]
+
+    @property
+    def is_constrained(self):
+        """Whether a variable of the model has a `keras.constraints.Constraint`."""
+        return any(constraint is not None for constraint in self._constraints)
+
+    def project(self, w, scale):
+        """Returns parameters that meet the constraints of the model's variables.
+
+        As in Keras, they are projected after each update, and not before the first.
+
+        Args:
+            w: As in `Optimizee`, `[n]`.
+            scale: As in `Optimizee`, `[n]`.
+        """
+        if not self.is_constrained:
+            return w
+        parts = [tf.split(x, self._sizes) for x in (w, scale)]
+        projected = [
+            part if constraint is None else _project(constraint, part, factors, shape)
+            for part, factors, constraint, shape in zip(
+                *parts, self._constraints, self.shapes, strict=True
+            )
+        ]
+        return tf.concat(projected, axis=0)
 
     def batch(self, seed):
         """Returns what one evaluation is on: examples `(x, y)` of each split it needs.
@@ -246,3 +272,9 @@ class MetaObjective:
 
     def _loss_fn(self, split, optimizee, batch):
         return self.task.loss_fn(optimizee.model_state, *batch[split])
+
+
+def _project(constraint, w, scale, shape):
+    """Returns a flat tensor divided by `scale`, projected as the model has it."""
+    projected = constraint(tf.reshape(w * scale, shape))
+    return tf.reshape(tf.cast(projected, tf.float32), [-1]) / scale
