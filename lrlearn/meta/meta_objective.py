@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -15,6 +16,7 @@ from lrlearn.vectors import flatten
 # An LSTM of 2x10 units, 1,513 weights, gains a third: compiling takes 800 of its
 # meta-gradients to win back. The MLP rules gain more than half.
 _LARGEST_THETA = 1000
+_HINGES = keras.losses.Hinge, keras.losses.SquaredHinge
 
 
 class Start(NamedTuple):
@@ -119,7 +121,7 @@ class MetaObjective:
     def stacks(self):
         """Whether several optimizees are computed faster at once than in turn."""
         _, state = self.task.variables(self.task.model)
-        return not is_sequential(self.shapes, state)
+        return not is_sequential(self.shapes, state) and not _branches(self.task.loss)
 
     @property
     def suits_xla(self):
@@ -272,6 +274,15 @@ class MetaObjective:
 
     def _loss_fn(self, split, optimizee, batch):
         return self.task.loss_fn(optimizee.model_state, *batch[split])
+
+
+def _branches(loss):
+    """Returns whether a loss branches, here on the kind of labels that a batch has.
+
+    Stacked, a branch has no form that XLA compiles.
+    """
+    functions = keras.losses.hinge, keras.losses.squared_hinge
+    return isinstance(loss, _HINGES) or any(loss is each for each in functions)
 
 
 def _project(constraint, w, scale, shape):

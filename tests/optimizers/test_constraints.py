@@ -34,7 +34,7 @@ CONSTRAINTS = {
     "custom": (Box(), lambda w: np.clip(w, -0.1, 0.2)),
 }
 CASES = [*((name, "graph") for name in CONSTRAINTS)]
-CASES += [("max norm", mode) for mode in MODES if mode != "graph"]
+CASES += [("max norm", mode) for mode in ("eager", "jit") if mode in MODES]
 
 
 @pytest.fixture(name="regression")
@@ -94,18 +94,15 @@ if hasattr(keras.optimizers, "OptimizerMap"):
 def test_weights_end_non_negative(
     make_optimizer, regression, arguments, wrap, settings
 ):
-    """Though the targets pull all of them below 0, and the others do end there."""
+    """Though the targets pull all of them below 0."""
     x, y = np.abs(regression[0]), -regression[1]
-    kernels = []
-    for constraint in ("non_neg", None):
-        inputs = keras.Input((5,))
-        outputs = keras.layers.Dense(3, kernel_constraint=constraint)(inputs)
-        model_class = lrlearn.SharpnessAwareModel if settings else keras.Model
-        model = model_class(inputs, outputs)
-        model.set_weights([np.full((5, 3), 0.1), np.zeros(3)])
-        optimizer = make_optimizer(RULE, learning_rate=RATE, **arguments)
-        optimizer = wrap(optimizer) if wrap else optimizer
-        model.compile(optimizer, "mse", **settings)
-        model.fit(x, y, batch_size=16, epochs=2, shuffle=False, verbose=0)
-        kernels.append(model.get_weights()[0])
-    assert kernels[0].min() >= 0.0 > kernels[1].min()
+    inputs = keras.Input((5,))
+    outputs = keras.layers.Dense(3, kernel_constraint="non_neg")(inputs)
+    model_class = lrlearn.SharpnessAwareModel if settings else keras.Model
+    model = model_class(inputs, outputs)
+    model.set_weights([np.full((5, 3), 0.1), np.zeros(3)])
+    optimizer = make_optimizer(RULE, learning_rate=RATE, **arguments)
+    model.compile(wrap(optimizer) if wrap else optimizer, "mse", **settings)
+    model.fit(x, y, batch_size=16, epochs=2, shuffle=False, verbose=0)
+    kernel, bias = model.get_weights()
+    assert kernel.min() == 0.0 and bias.min() <= 0.0
