@@ -268,7 +268,15 @@ def _flat(runs):
 
 
 def _copies(variables):
-    return [
-        keras.Variable(v.numpy(), trainable=v.trainable, dtype=v.dtype)
-        for v in variables
-    ]
+    return [_copy(variable) for variable in variables]
+
+
+def _copy(variable):
+    copy = keras.Variable(
+        variable.numpy(),
+        trainable=variable.trainable,
+        dtype=variable.dtype,
+        name=variable.name,
+    )
+    copy.constraint = variable.constraint
+    return copy

@@ -19,7 +19,7 @@ def describe_task(task):
     splits = {"train": task.train, "validation": task.validation}
     splits = {name: arrays for name, arrays in splits.items() if arrays}
     layers = json.dumps([describe(layer) for layer in _layers(task.model)])
-    return {
+    described = {
         "name": task.name,
         "num_params": task.num_params,
         "batch_size": task.batch_size,
@@ -29,6 +29,11 @@ def describe_task(task):
         "model": zlib.crc32(layers.encode()),
         "loss": describe(task.loss),
     }
+    # Not all are in the config of a layer.
+    constraints = [v.constraint for v in task.variables(task.model)[0]]
+    if any(constraints):
+        described["constraints"] = [c and describe(c) for c in constraints]
+    return described
 
 
 def describe(part):

@@ -5,6 +5,7 @@ import dataclasses
 import math
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -18,6 +19,7 @@ from lrlearn.vectors import flatten
 # An LSTM of 2x10 units, 1,513 weights, gains a third: compiling takes 800 of its
 # meta-gradients to win back. The MLP rules gain more than half.
 _LARGEST_THETA = 1000
+_HINGES = keras.losses.Hinge, keras.losses.SquaredHinge
 
 
 class Start(NamedTuple):
@@ -116,6 +118,7 @@ class MetaObjective:
         padding = aligned(n) - n if isinstance(rule, CoordinatewiseRule) else 0
         self.shapes = [*(tuple(w.shape) for w in weights), (padding,)]
         self._dtypes = [w.dtype for w in weights]
+        self._constraints = [*(w.constraint for w in weights), None]
         self._sizes = [int(np.prod(shape)) for shape in self.shapes]
         self.num_coordinates = sum(self._sizes)
 
@@ -123,7 +126,7 @@ class MetaObjective:
     def stacks(self):
         """Whether several optimizees are computed faster at once than in turn."""
         _, state = self.task.variables(self.task.model)
-        return not is_sequential(self.shapes, state)
+        return not is_sequential(self.shapes, state) and not _branches(self.task.loss)
 
     @property
     def suits_xla(self):
@@ -171,6 +174,31 @@ class MetaObjective:
                 parts, self.shapes[:-1], self._dtypes, strict=True
             )
         ]
+
+    @property
+    def is_constrained(self):
+        """Whether a variable of the model has a `keras.constraints.Constraint`."""
+        return any(constraint is not None for constraint in self._constraints)
+
+    def project(self, w, scale):
+        """Returns parameters that meet the constraints of the model's variables.
+
+        As in Keras, they are projected after each update, and not before the first.
+
+        Args:
+            w: As in `Optimizee`, `[n]`.
+            scale: As in `Optimizee`, `[n]`.
+        """
+        if not self.is_constrained:
+            return w
+        parts = [tf.split(x, self._sizes) for x in (w, scale)]
+        projected = [
+            part if constraint is None else _project(constraint, part, factors, shape)
+            for part, factors, constraint, shape in zip(
+                *parts, self._constraints, self.shapes, strict=True
+            )
+        ]
+        return tf.concat(projected, axis=0)
 
     def batch(self, seed):
         """Returns what one evaluation is on: examples `(x, y)` of each split it needs.
@@ -274,3 +302,18 @@ class MetaObjective:
 
     def _loss_fn(self, split, optimizee, batch):
         return self.task.loss_fn(optimizee.model_state, *batch[split])
+
+
+def _branches(loss):
+    """Returns whether a loss branches, here on the kind of labels that a batch has.
+
+    Stacked, a branch has no form that XLA compiles.
+    """
+    functions = keras.losses.hinge, keras.losses.squared_hinge
+    return isinstance(loss, _HINGES) or any(loss is each for each in functions)
+
+
+def _project(constraint, w, scale, shape):
+    """Returns a flat tensor divided by `scale`, projected as the model has it."""
+    projected = constraint(tf.reshape(w * scale, shape))
+    return tf.reshape(tf.cast(projected, tf.float32), [-1]) / scale

@@ -46,7 +46,7 @@ def take_step(objective, theta, optimizee, g, through_features=False, **options)
         run=optimizee.run,
         **options,
     )
-    w = optimizee.w + d
+    w = objective.project(optimizee.w + d, optimizee.scale)
     return optimizee._replace(w=w, rule_state=rule_state, step=step), *x
 
 

@@ -25,6 +25,17 @@ class FusedOptimizer(keras.optimizers.Optimizer):
         """
         raise NotImplementedError
 
+    def _limit(self, index, d, gradient, value):
+        """Returns the change of variable `index`, given the one that is due.
+
+        Args:
+            index: Position of the variable in those the optimizer was built with.
+            d: Change that is due, a tensor of the variable's type.
+            gradient: The variable's gradient, a tensor.
+            value: The variable.
+        """
+        return d
+
     def apply(self, grads, trainable_variables=None):
         """Updates the variables; see `keras.optimizers.Optimizer.apply`."""
         super().apply(backends.dense(grads), trainable_variables)
@@ -58,4 +69,16 @@ class FusedOptimizer(keras.optimizers.Optimizer):
         )
         for index, variable in zip(indices, variables, strict=True):
             d = ops.cast(learning_rate, "float32") * updates[index]
-            self.assign_add(variable, ops.cast(d, variable.dtype))
+            d = ops.cast(d, variable.dtype)
+            self.assign_add(variable, self._limit(index, d, given[index], variable))
+
+    def finalize_variable_values(self, var_list):
+        """Ends training; see `keras.optimizers.Optimizer`.
+
+        Moving averages are of weights before their projection: they are projected, too.
+        """
+        super().finalize_variable_values(var_list)
+        if self.use_ema:
+            for variable in var_list:
+                if variable.constraint is not None:
+                    variable.assign(variable.constraint(variable))

@@ -10,6 +10,7 @@ from keras import ops
 from lrlearn.optimizers import backends, presets
 from lrlearn.optimizers.flat_state import FlatState
 from lrlearn.optimizers.fused_optimizer import FusedOptimizer
+from lrlearn.optimizers.l1 import L1
 from lrlearn.optimizers.rule_weights import RuleWeights
 from lrlearn.optimizers.run_inputs import RunInput, RunInputs
 from lrlearn.rules import UpdateRule
@@ -60,6 +61,11 @@ class LearnedOptimizer(FusedOptimizer):
             limited to a small share of a matrix's weights. Without it the weights of
             networks unlike those of meta-training may grow without limit. Defaults to
             `False`, the rule itself; `from_preset` has it on.
+        l1: Strength of an L1 penalty, `l1` times the sum of magnitudes, on kernels and
+            embeddings: all variables of at least two axes but those named as a bias.
+            Unlike a `kernel_regularizer` it sets weights to exactly 0, and is not in
+            the loss that Keras reports; see `lrlearn.optimizers.l1`. Defaults to
+            `0.0`.
         name: Name of the optimizer. Defaults to `"learned_optimizer"`.
         **kwargs: Any other argument of `keras.optimizers.Optimizer`: `weight_decay`
             (multiplied by the learning rate), `clipnorm`, `clipvalue`,
@@ -75,8 +81,8 @@ class LearnedOptimizer(FusedOptimizer):
 
     Raises:
         ValueError: If `theta` does not fit the rule or is not finite, the rule does
-            not run on the Keras backend or has no input of that name, or `jit_compile`
-            or `guard` is none of these.
+            not run on the Keras backend or has no input of that name, or `jit_compile`,
+            `guard` or `l1` is none of these.
 
     Example:
         >>> import keras
@@ -106,6 +112,7 @@ class LearnedOptimizer(FusedOptimizer):
         rho=None,
         jit_compile=None,
         guard=False,
+        l1=0.0,
         name="learned_optimizer",
         **kwargs,
     ):
@@ -122,11 +129,16 @@ class LearnedOptimizer(FusedOptimizer):
             )
         if guard not in (True, False):
             raise ValueError(f"`guard` must be True or False. Received: {guard=}")
+        if not isinstance(l1, numbers.Real) or not 0 <= l1 < np.inf:
+            raise ValueError(
+                f"`l1` must be a finite number, at least 0. Received: {l1=}"
+            )
         rule.check_backend()
         if isinstance(learning_rate, numbers.Real):
             learning_rate = float(learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.rule, self.jit_compile, self.guard = rule, jit_compile, bool(guard)
+        self.l1 = float(l1)
         told = {"total_steps": total_steps, "epochs": epochs, "rho": rho}
         self._run_inputs = RunInputs(rule, self.add_variable, told)
         self._theta = RuleWeights(rule, self.add_variable, len(self.variables))
@@ -188,6 +200,7 @@ class LearnedOptimizer(FusedOptimizer):
         if self.built:
             return
         super().build(variables)
+        self._penalty = L1(self.l1, variables)
         shapes = [variable.shape for variable in variables]
         with backends.beside(variables):
             self._state = FlatState(
@@ -207,12 +220,16 @@ class LearnedOptimizer(FusedOptimizer):
         """See `FusedOptimizer`."""
         return self._state.update(
             self._theta.tensors(),
-            gradients,
+            self._penalty.subgradients(gradients, values),
             values,
             self.iterations + 1,
             self._run_inputs.run(),
             self.assign,
         )
+
+    def _limit(self, index, d, gradient, value):
+        """See `FusedOptimizer`."""
+        return self._penalty.limit(index, d, gradient, value)
 
     def set_weights(self, weights):
         """Sets all the optimizer's variables; see `keras.optimizers.Optimizer`.
@@ -247,6 +264,7 @@ class LearnedOptimizer(FusedOptimizer):
             **self._run_inputs.get_config(),
             "jit_compile": self.jit_compile,
             "guard": self.guard,
+            "l1": self.l1,
             "rule": keras.saving.serialize_keras_object(self.rule),
             "preset": presets.name_of(self.rule, self._theta.numpy()),
         }

@@ -201,3 +201,20 @@ def test_counts_of_steps_must_be_valid(argument, value):
     arguments = {"steps": 4, "seeds": 0, argument: value}
     with pytest.raises(ValueError, match=f"`{argument}` must be an integer >= 1"):
         Training(make_task(), "sgd").run(**arguments)
+
+
+def test_each_run_has_the_constraints_of_the_model():
+    """And the names of its variables, by which optimizers tell them apart."""
+
+    def model_fn():
+        layer = keras.layers.Dense(3, kernel_constraint="non_neg")
+        return keras.Sequential([keras.Input([4]), layer])
+
+    optimizer = keras.optimizers.SGD(1.0)
+    training = Training(make_task(model_fn), optimizer, count=2)
+    training.run(steps=2, seeds=[0, 1])
+    kernels, biases = training.params
+    assert [kernel.numpy().min() for kernel in kernels] == [0.0, 0.0]
+    assert [bias.numpy().min() < 0.0 for bias in biases] == [True, True]
+    names = [v.name for v in optimizer._trainable_variables]
+    assert names == ["kernel", "bias"] * 2

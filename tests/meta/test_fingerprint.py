@@ -64,6 +64,30 @@ def test_other_data():
     assert describe_task(one)["data"] != describe_task(other)["data"]
 
 
+def test_constraints():
+    """Also one that no layer's config has; a task without is described as ever."""
+
+    def custom(constraint):
+        class Custom(keras.layers.Layer):
+            def build(self, shape):
+                self.add_weight(shape=(1,), constraint=constraint)
+                super().build(shape)
+
+            def call(self, x):
+                return x * self.weights[0]
+
+        return Custom
+
+    one, same, other = (
+        describe_task(mlp(custom(c)))
+        for c in (keras.constraints.NonNeg(), keras.constraints.NonNeg(), None)
+    )
+    assert one == same != other
+    assert "constraints" not in other
+    norms = (describe_task(mlp(custom(keras.constraints.MaxNorm(n)))) for n in (1, 2))
+    assert next(norms) != next(norms)
+
+
 def test_nested_models():
     """The layers of models within a model count."""
     one, same, other = (mlp(_nested(name)) for name in ("tanh", "tanh", "relu"))

@@ -37,13 +37,16 @@ CASES = (
 )
 
 
-def losses(strategy, make):
+def losses(strategy, make, constraint=None):
     """Returns a model's losses with the optimizer that a function returns."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(48, 5)), rng.random(size=(48, 1)).round()
     weights = [rng.normal(size=s) for s in ((5, 4), (4,), (4, 1), (1,))]
     with strategy.scope():
-        dense = [keras.layers.Dense(units, "sigmoid") for units in (4, 1)]
+        dense = [
+            keras.layers.Dense(units, "sigmoid", kernel_constraint=constraint)
+            for units in (4, 1)
+        ]
         model = keras.Sequential([keras.Input((5,)), *dense])
         model.set_weights(weights)
         model.compile(make(), "binary_crossentropy")
@@ -61,6 +64,17 @@ def check_fit():
         )
         assert one[1] < one[0]
         np.testing.assert_allclose(one, two, rtol=1e-5)
+
+
+def check_constraints():
+    """Replicas project, and drop what crosses 0 under an L1 penalty, alike."""
+    for arguments, constraint in (({}, "non_neg"), ({"l1": 0.05}, None)):
+        one, two = (
+            losses(strategy, lambda a=arguments: optimizer(**a), constraint)
+            for strategy in (tf.distribute.get_strategy(), STRATEGY)
+        )
+        np.testing.assert_allclose(one, two, rtol=1e-5)
+        assert one != losses(STRATEGY, optimizer)
 
 
 def check_limits():
@@ -100,6 +114,7 @@ def check_custom_loop():
 
 if __name__ == "__main__":
     check_fit()
+    check_constraints()
     check_limits()
     check_custom_loop()
     print("done")

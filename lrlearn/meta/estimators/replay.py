@@ -28,6 +28,10 @@ class Replay(Estimator):
     coordinates takes a fraction of the time. This equals `FullTape`, which takes its
     place if everything fits on one tape: it runs the rule forward only once.
 
+    If the model has constraints, $w_t$ is no such sum: a weight that is held at 0 stays
+    there whatever $d_s$ is. `FullTape`, whose tape holds the projections, then takes
+    its place, too, with all coordinates and in one segment.
+
     Args:
         coordinates: Number of coordinates to replay, rounded up to a multiple of 16
             and drawn anew in each meta-step (the estimate stays unbiased), or `None`
@@ -50,7 +54,7 @@ class Replay(Estimator):
         n = objective.num_coordinates
         kept = min(aligned(self.coordinates or n), n)
         segment = min(self.segment or max(1, _TAPE_SIZE // kept), steps)
-        if kept == n and segment == steps:
+        if (kept == n and segment == steps) or objective.is_constrained:
             return FullTape().estimate(objective, theta, optimizee, seed, steps)
         take = tf.identity if kept == n else _sampler(n, kept, seed)
         memory = tf.nest.map_structure(take, optimizee.rule_state["memory"])
