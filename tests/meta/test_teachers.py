@@ -126,7 +126,11 @@ def _alone(estimator, regularizer, slot, step, **settings):
     return flat(estimate.gradient)
 
 
-@pytest.mark.parametrize("estimator", [Replay(), NRES(0.1)], ids=["replay", "nres"])
+@pytest.mark.parametrize(
+    "estimator",
+    [Replay(), pytest.param(NRES(0.1), marks=pytest.mark.long)],
+    ids=["replay", "nres"],
+)
 def test_alignments_are_those_of_meta_gradients(estimator):
     """Of each member alone, with those of the plain loss on validation batches."""
     teacher = LearnedMixture(MEMBERS, learning_rate=1.0)
