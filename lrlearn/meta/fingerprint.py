@@ -4,6 +4,9 @@ import json
 import zlib
 
 import numpy as np
+import tensorflow as tf
+
+from lrlearn.tasks.metrics import accuracy
 
 
 def digest(arrays):
@@ -15,10 +18,18 @@ def digest(arrays):
 
 
 def describe_task(task):
-    """Returns a description of a `Task`: of its data, model and loss."""
+    """Returns a description of a `Task`: of its data, model, loss and metric.
+
+    A function that draws batches is told by one that it draws.
+    """
     splits = {"train": task.train, "validation": task.validation}
     splits = {name: arrays for name, arrays in splits.items() if arrays}
     layers = json.dumps([describe(layer) for layer in _layers(task.model)])
+    own = {}  # what not all tasks have
+    if task.metric is not accuracy:
+        own["metric"] = describe(task.metric)
+    if task.batch_fn is not None:
+        own["batches"] = _drawn(task)
     return {
         "name": task.name,
         "num_params": task.num_params,
@@ -28,7 +39,13 @@ def describe_task(task):
         "data": {name: digest(arrays) for name, arrays in splits.items()},
         "model": zlib.crc32(layers.encode()),
         "loss": describe(task.loss),
+        **own,
     }
+
+
+def _drawn(task):
+    with tf.init_scope():
+        return digest([a.numpy() for a in task.batch("train", tf.zeros([2], tf.int32))])
 
 
 def describe(part):
