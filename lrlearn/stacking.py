@@ -1,6 +1,5 @@
 """Functions of one network, mapped over networks stacked in tensors."""
 
-import keras
 import tensorflow as tf
 
 
@@ -96,10 +95,9 @@ def is_sequential(shapes, state=()):
 
 
 def scores(task, params, state, x, y):
-    """Returns the losses and the accuracies, `[K]`, of K networks on the same examples.
+    """Returns the losses and the metrics, `[K]`, of K networks on the same examples.
 
-    Accuracies are NaN unless targets are classes, with an output for each. Of the
-    networks, `params` and `state` are lists of tensors `[K, ...]`.
+    Of the networks, `params` and `state` are lists of tensors `[K, ...]`.
     """
 
     def of_one(elements):
@@ -108,9 +106,6 @@ def scores(task, params, state, x, y):
 
     sequential = is_sequential([w.shape[1:] for w in params])
     loss, outputs = map_stacked(of_one, (params, state), sequential)
-    labels_only = y.dtype.is_integer and y.shape.rank == outputs.shape.rank - 2
-    if not labels_only or outputs.shape[-1] == 1:
-        return loss, tf.fill(tf.shape(loss), float("nan"))
-    labels = tf.broadcast_to(y, tf.shape(outputs)[:-1])
-    right = keras.metrics.sparse_categorical_accuracy(labels, outputs)
-    return loss, tf.reduce_mean(right, axis=list(range(1, right.shape.rank)))
+    # In turn, as metrics may have operations without a stacked form.
+    networks = tf.unstack(outputs, params[0].shape[0])
+    return loss, tf.stack([task.evaluate_metric(y, each) for each in networks])

@@ -163,8 +163,7 @@ class Training:
         if learning_rate is not None:
             self.optimizer.learning_rate = learning_rate
         if steps is not None:
-            epochs = steps * self.task.batch_size / len(self.task.train[0])
-            set_run_length(self.optimizer, steps, epochs)
+            set_run_length(self.optimizer, steps, self.task.epochs(steps))
         self._step, self._seeds = 0, tf.constant([[seed, 0] for seed in seeds])
         self.training_cpu_seconds = 0.0
 
@@ -202,16 +201,17 @@ class Training:
         self._step = int(arrays["step"])
 
     def evaluate(self):
-        """Returns losses and accuracies, one dict a run.
+        """Returns losses and metrics, one dict a run.
 
-        The keys are `<split>_loss` and `<split>_accuracy` for `train`, `validation` and
-        `test`, as far as the task has them, on the first 2,000 examples of each.
+        The keys are `<split>_loss` and `<split>_<metric>` for `train`, `validation` and
+        `test`, as far as the task has them, on the first 2,000 examples of each. The
+        metric has its function's name, `accuracy` unless the task has its own.
         """
         columns = {}
         for split, data in self._data.items():
-            loss, accuracy = self._scores(self.params, self.state, *data)
+            loss, metric = self._scores(self.params, self.state, *data)
             columns[f"{split}_loss"] = loss.numpy().tolist()
-            columns[f"{split}_accuracy"] = accuracy.numpy().tolist()
+            columns[f"{split}_{self.task.metric.__name__}"] = metric.numpy().tolist()
         rows = zip(*columns.values(), strict=True)
         return [dict(zip(columns, row, strict=True)) for row in rows]
 

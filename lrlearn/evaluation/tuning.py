@@ -6,8 +6,8 @@ import pandas as pd
 def tune_learning_rate(training, learning_rates, steps, seeds):
     """Returns the learning rate of the best validation accuracy, and all trials.
 
-    Ties, and tasks without an accuracy, are decided by the validation loss. Test data
-    are not looked at.
+    Ties, and tasks without an accuracy or with a metric of their own, are decided by
+    the validation loss. Test data are not looked at.
 
     Args:
         training: A `Training`.
@@ -17,7 +17,7 @@ def tune_learning_rate(training, learning_rates, steps, seeds):
 
     Returns:
         A tuple `(learning_rate, trials)`: a float, and a `pandas.DataFrame` of
-        `learning_rate`, `seed`, `validation_accuracy` and `validation_loss`.
+        `learning_rate`, `seed`, `validation_<metric>` and `validation_loss`.
     """
     if training.task.validation is None:
         raise ValueError(
@@ -31,10 +31,11 @@ def tune_learning_rate(training, learning_rates, steps, seeds):
         .assign(learning_rate=rate)
         for rate in learning_rates
     ]
-    columns = ["learning_rate", "seed", "validation_accuracy", "validation_loss"]
-    trials = pd.concat(ends, ignore_index=True)[columns]
+    trials = pd.concat(ends, ignore_index=True)
+    trials = trials[["learning_rate", "seed", *trials.filter(like="validation_")]]
     # A mean would pass over the NaN of a trial that diverged.
     losses = trials["validation_loss"].fillna(float("inf"))
     mean = trials.assign(minus_loss=-losses).groupby("learning_rate").mean()
-    best = mean.sort_values(["validation_accuracy", "minus_loss"], ascending=False)
+    criteria = [c for c in ("validation_accuracy", "minus_loss") if c in mean]
+    best = mean.sort_values(criteria, ascending=False)
     return float(best.index[0]), trials

@@ -4,6 +4,9 @@ import json
 import zlib
 
 import numpy as np
+import tensorflow as tf
+
+from lrlearn.tasks.metrics import accuracy
 
 
 def digest(arrays):
@@ -15,11 +18,11 @@ def digest(arrays):
 
 
 def describe_task(task):
-    """Returns a description of a `Task`: of its data, model and loss."""
+    """Returns a description of a `Task`: of its data, model, loss and metric."""
     splits = {"train": task.train, "validation": task.validation}
     splits = {name: arrays for name, arrays in splits.items() if arrays}
     layers = json.dumps([describe(layer) for layer in _layers(task.model)])
-    described = {
+    return {
         "name": task.name,
         "num_params": task.num_params,
         "batch_size": task.batch_size,
@@ -28,12 +31,30 @@ def describe_task(task):
         "data": {name: digest(arrays) for name, arrays in splits.items()},
         "model": zlib.crc32(layers.encode()),
         "loss": describe(task.loss),
+        **_extras(task),
     }
-    # Not all are in the config of a layer.
+
+
+def _extras(task):
+    """Returns what not all tasks have: a metric, batches and constraints of their own.
+
+    A function that draws batches is told by one that it draws.
+    """
+    extras = {}
+    if task.metric is not accuracy:
+        extras["metric"] = describe(task.metric)
+    if task.batch_fn is not None:
+        extras["batches"] = _drawn(task)
+    # Not all constraints are in the config of a layer.
     constraints = [v.constraint for v in task.variables(task.model)[0]]
     if any(constraints):
-        described["constraints"] = [c and describe(c) for c in constraints]
-    return described
+        extras["constraints"] = [c and describe(c) for c in constraints]
+    return extras
+
+
+def _drawn(task):
+    with tf.init_scope():
+        return digest([a.numpy() for a in task.batch("train", tf.zeros([2], tf.int32))])
 
 
 def describe(part):

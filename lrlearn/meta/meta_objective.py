@@ -154,8 +154,7 @@ class MetaObjective:
         params, model_state = self.task.init(start.seed, start.initial_scale)
         scale = start.factors(len(self.shapes))
         scale = tf.constant(np.repeat(scale, self._sizes), tf.float32)
-        epochs = start.steps * self.task.batch_size / len(self.task.train[0])
-        run = Run(start.steps, epochs, start.rho)
+        run = Run(start.steps, self.task.epochs(start.steps), start.rho)
         return Optimizee(
             w=self._flatten(params) / scale,
             scale=scale,

@@ -38,6 +38,39 @@ def loss(identifier):
     return function
 
 
+def metric(function):
+    """Returns a metric, a function whose name can be that of a column."""
+    name = getattr(function, "__name__", "")
+    if not callable(function) or not name.isidentifier() or name == "loss":
+        raise ValueError(
+            "`metric` must be a function (y_true, y_pred) with a name, other than "
+            f"'loss'. Received: metric={function!r}"
+        )
+    return function
+
+
+def batch_fn(function):
+    """Returns a function that draws batches, or `None`."""
+    if function is not None and not callable(function):
+        raise ValueError(
+            "`batch_fn` must be a function of a seed that returns (x, y). "
+            f"Received: batch_fn={function!r}"
+        )
+    return function
+
+
+def batch(drawn, train, size):
+    """Returns what a `batch_fn` has drawn, which must be like rows of `train`."""
+    expected = [((size, *a.shape[1:]), a.dtype.name) for a in train]
+    found = [(tuple(a.shape), a.dtype.name) for a in drawn]
+    if found != expected:
+        raise ValueError(
+            f"`batch_fn` must return (x, y) of shapes and types {expected}, like rows "
+            f"of `train`. Received: {found}"
+        )
+    return tuple(drawn)
+
+
 def labels(loss, split, data, outputs):
     """Raises an error if labels of a sparse loss are not among the model's classes."""
     if data is None or not _is_sparse(loss):

@@ -10,7 +10,7 @@ from keras import ops
 from lrlearn.checks import check_count
 from lrlearn.models.passes import Pass, WithLoss, run_pass
 from lrlearn.models.training_loss import parameters
-from lrlearn.tasks import checks
+from lrlearn.tasks import checks, metrics
 
 SPLITS = ("train", "validation", "test")
 
@@ -37,11 +37,19 @@ class Task:
         test: Like `train`, or `None` (the default).
         batch_size: Examples in a batch. Defaults to `128`.
         name: Name for messages and tables. Defaults to `"task"`.
+        metric: Function `(y_true, y_pred)` that returns one number, or one for each
+            example. Its name is that of its column in tables. Defaults to `None`: the
+            accuracy, NaN unless targets are classes.
+        batch_fn: Function of a seed, an integer tensor `[2]`, that returns a training
+            batch `(x, y)` of `batch_size` new examples like those of `train`, in
+            TensorFlow operations. `train` is then what the model is built on and scored
+            on. Defaults to `None`: batches are rows of `train`.
 
     Raises:
-        ValueError: If data are empty, if `x` and `y` differ in length, or if
-            `batch_size` is less than 1. On the first use of the model: if class labels
-            lie outside its outputs, or if `model_fn` builds no new model.
+        ValueError: If data are empty, if `x` and `y` differ in length, if `batch_size`
+            is less than 1, or if `metric` has no name. On the first use of the model:
+            if class labels lie outside its outputs, or if `model_fn` builds no new
+            model. On the first batch: if that of `batch_fn` is unlike `train`.
 
     Example:
         >>> import keras
@@ -67,6 +75,8 @@ class Task:
         test=None,
         batch_size=128,
         name=None,
+        metric=None,
+        batch_fn=None,
     ):
         if not callable(model_fn):
             raise ValueError(
@@ -80,6 +90,8 @@ class Task:
         self.test = checks.examples("test", test)
         self.batch_size = check_count("batch_size", batch_size)
         self.name = name or "task"
+        self.metric = checks.metric(metrics.accuracy if metric is None else metric)
+        self.batch_fn = checks.batch_fn(batch_fn)
         self._model = self._measured = None
         self._foreign = []
         self._tensors = {}
@@ -102,6 +114,16 @@ class Task:
     def num_params(self):
         """Number of trainable parameters."""
         return sum(int(np.prod(w.shape)) for w in parameters(self.model))
+
+    def epochs(self, steps):
+        """Returns how often a run sees each example, on average.
+
+        Args:
+            steps: Number of steps of the run.
+        """
+        if self.batch_fn is not None:
+            return 1.0  # all are new
+        return steps * self.batch_size / len(self.train[0])
 
     def variables(self, model):
         """Returns a model's variables in the order in which `init` has their values.
@@ -189,6 +211,15 @@ class Task:
         state = [tf.convert_to_tensor(scope.get_current_value(v)) for v in state_of]
         return ops.mean(ops.cast(loss, "float32")), outputs, state
 
+    def evaluate_metric(self, y, outputs):
+        """Returns the metric of outputs of the model, a float32 scalar.
+
+        Args:
+            y: Targets `[batch, ...]`.
+            outputs: What `evaluate_loss` returned.
+        """
+        return ops.mean(ops.cast(self.metric(y, outputs), "float32"))
+
     def loss_fn(self, state, x, y, training=True):
         """Returns the loss on a batch as a function of the parameters alone.
 
@@ -214,6 +245,8 @@ class Task:
     def batch(self, split, seed):
         """Returns a random batch, drawn with replacement; usable in a `tf.function`.
 
+        Training batches are those of `batch_fn`, if there is one.
+
         Args:
             split: `"train"`, `"validation"` or `"test"`.
             seed: Integer tensor `[2]`; the same seed gives the same batch.
@@ -224,6 +257,8 @@ class Task:
         Raises:
             ValueError: If the task has no such data.
         """
+        if split == "train" and self.batch_fn is not None:
+            return checks.batch(self.batch_fn(seed), self.train, self.batch_size)
         x, y = self._data(split)
         # The algorithm is named: XLA's own draws others from the same seed.
         rows = tf.random.stateless_uniform(
