@@ -7,7 +7,13 @@ import pytest
 
 pytestmark = pytest.mark.notebooks
 COLAB = pathlib.Path(__file__).parents[2] / "colab"
-NAMES = ("adaptive_teachers", "how_flat_is_it", "meta_train_your_own", "quickstart")
+NAMES = (
+    "adaptive_teachers",
+    "beyond_images",
+    "how_flat_is_it",
+    "meta_train_your_own",
+    "quickstart",
+)
 
 
 @pytest.fixture(name="build", scope="module")
