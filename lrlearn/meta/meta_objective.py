@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from lrlearn.meta import teachers
+from lrlearn.meta.flat_params import FlatParams
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.rules import CoordinatewiseRule, Run
 from lrlearn.rules.update_rule import aligned
 from lrlearn.stacking import is_sequential
-from lrlearn.vectors import flatten
 
 # An LSTM of 2x10 units, 1,513 weights, gains a third: compiling takes 800 of its
 # meta-gradients to win back. The MLP rules gain more than half.
@@ -105,6 +105,9 @@ class MetaObjective:
         regularizer: A `Regularizer`, the teacher, or `None`; or a `Teacher`, which is
             as it starts until it is `taught` otherwise.
         settings: The `MetaSettings`.
+
+    Attributes:
+        flat: The `FlatParams`, how parameters lie in `Optimizee.w`.
     """
 
     def __init__(self, rule, task, regularizer, settings):
@@ -116,23 +119,21 @@ class MetaObjective:
         n = sum(int(np.prod(w.shape)) for w in weights)
         # Rows of coordinates are then whole cache lines.
         padding = aligned(n) - n if isinstance(rule, CoordinatewiseRule) else 0
-        self.shapes = [*(tuple(w.shape) for w in weights), (padding,)]
-        self._dtypes = [w.dtype for w in weights]
-        self._constraints = [*(w.constraint for w in weights), None]
-        self._sizes = [int(np.prod(shape)) for shape in self.shapes]
-        self.num_coordinates = sum(self._sizes)
+        self.flat = FlatParams(weights, padding)
 
     @property
     def stacks(self):
         """Whether several optimizees are computed faster at once than in turn."""
         _, state = self.task.variables(self.task.model)
-        return not is_sequential(self.shapes, state) and not _branches(self.task.loss)
+        return not is_sequential(self.flat.shapes, state) and not _branches(
+            self.task.loss
+        )
 
     @property
     def suits_xla(self):
         """Whether XLA was measured to pay: not for convolutions and large rules."""
         theta = sum(math.prod(shape) for shape in self.rule.theta_shapes().values())
-        return theta <= _LARGEST_THETA and not is_sequential(self.shapes)
+        return theta <= _LARGEST_THETA and not is_sequential(self.flat.shapes)
 
     def taught(self, values):
         """Returns this objective with the teacher at some of its values, a tensor."""
@@ -152,52 +153,20 @@ class MetaObjective:
             start: A `Start`.
         """
         params, model_state = self.task.init(start.seed, start.initial_scale)
-        scale = start.factors(len(self.shapes))
-        scale = tf.constant(np.repeat(scale, self._sizes), tf.float32)
+        scale = self.flat.repeat(start.factors(len(self.flat.shapes)))
         run = Run(start.steps, self.task.epochs(start.steps), start.rho)
         return Optimizee(
-            w=self._flatten(params) / scale,
+            w=self.flat.flatten(params) / scale,
             scale=scale,
             model_state=[tf.convert_to_tensor(v) for v in model_state],
-            rule_state=self.rule.initial_state(self.shapes),
+            rule_state=self.rule.initial_state(self.flat.shapes),
             step=tf.zeros((), tf.int32),
             run=Run(*(tf.constant(value, tf.float32) for value in run)),
         )
 
     def params(self, optimizee):
         """Returns the model's parameters, a list of tensors."""
-        parts = tf.split(optimizee.w * optimizee.scale, self._sizes)[:-1]
-        return [
-            tf.cast(tf.reshape(part, shape), dtype)
-            for part, shape, dtype in zip(
-                parts, self.shapes[:-1], self._dtypes, strict=True
-            )
-        ]
-
-    @property
-    def is_constrained(self):
-        """Whether a variable of the model has a `keras.constraints.Constraint`."""
-        return any(constraint is not None for constraint in self._constraints)
-
-    def project(self, w, scale):
-        """Returns parameters that meet the constraints of the model's variables.
-
-        As in Keras, they are projected after each update, and not before the first.
-
-        Args:
-            w: As in `Optimizee`, `[n]`.
-            scale: As in `Optimizee`, `[n]`.
-        """
-        if not self.is_constrained:
-            return w
-        parts = [tf.split(x, self._sizes) for x in (w, scale)]
-        projected = [
-            part if constraint is None else _project(constraint, part, factors, shape)
-            for part, factors, constraint, shape in zip(
-                *parts, self._constraints, self.shapes, strict=True
-            )
-        ]
-        return tf.concat(projected, axis=0)
+        return self.flat.unflatten(optimizee.w * optimizee.scale)
 
     def batch(self, seed):
         """Returns what one evaluation is on: examples `(x, y)` of each split it needs.
@@ -217,7 +186,7 @@ class MetaObjective:
         """
         loss_fn, states = self._loss_fn("train", optimizee, batch)
         _, g = value_and_gradients(loss_fn, self.params(optimizee))
-        return self._flatten(g) * optimizee.scale, states[0]
+        return self.flat.flatten(g) * optimizee.scale, states[0]
 
     def evaluate_field(self, optimizee, batch):
         """Returns the `Evaluation` by the teacher's field; as `gradient`."""
@@ -226,7 +195,7 @@ class MetaObjective:
         regularizer = self._dialled(optimizee)
         if regularizer is not None:
             v = regularizer.field(meta_loss_fn, params, meta_loss, v)
-        v = self._flatten(v) * optimizee.scale
+        v = self.flat.flatten(v) * optimizee.scale
         if self.settings.meta_loss == "log":
             v = v / (meta_loss + self.settings.loss_offset)
         weight = self._weight(optimizee)
@@ -270,7 +239,7 @@ class MetaObjective:
             meta_loss, v = value_and_gradients(meta_loss_fn, params)
         # The first pass moves BatchNorm's statistics and draws Dropout's masks; the
         # teacher's further passes start from the same state, and theirs is dropped.
-        g = self._flatten(g) * optimizee.scale
+        g = self.flat.flatten(g) * optimizee.scale
         plain = Evaluation(loss, g, meta_loss, v, states[0])
         return plain, meta_loss_fn, params
 
@@ -296,9 +265,6 @@ class MetaObjective:
             return loss
         return tf.math.log(loss + self.settings.loss_offset)
 
-    def _flatten(self, tensors):
-        return flatten([*tensors, tf.zeros(self.shapes[-1])])
-
     def _loss_fn(self, split, optimizee, batch):
         return self.task.loss_fn(optimizee.model_state, *batch[split])
 
@@ -310,9 +276,3 @@ def _branches(loss):
     """
     functions = keras.losses.hinge, keras.losses.squared_hinge
     return isinstance(loss, _HINGES) or any(loss is each for each in functions)
-
-
-def _project(constraint, w, scale, shape):
-    """Returns a flat tensor divided by `scale`, projected as the model has it."""
-    projected = constraint(tf.reshape(w * scale, shape))
-    return tf.reshape(tf.cast(projected, tf.float32), [-1]) / scale

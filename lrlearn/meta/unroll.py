@@ -42,11 +42,11 @@ def take_step(objective, theta, optimizee, g, through_features=False, **options)
         constant(optimizee.w),
         optimizee.rule_state,
         step,
-        objective.shapes,
+        objective.flat.shapes,
         run=optimizee.run,
         **options,
     )
-    w = objective.project(optimizee.w + d, optimizee.scale)
+    w = objective.flat.project(optimizee.w + d, optimizee.scale)
     return optimizee._replace(w=w, rule_state=rule_state, step=step), *x
 
 

@@ -94,18 +94,18 @@ def test_other_parameters_keep_every_bit():
     """Rescaling them to and fro would not."""
     p = objective(_task("mae"))
     start = start_of(p, factor=3.0, factor_range=2.0)
-    projected = p.project(start.w, start.scale)
+    projected = p.flat.project(start.w, start.scale)
     np.testing.assert_array_equal(projected[6:], start.w[6:])
     np.testing.assert_allclose(projected[:6], np.maximum(start.w[:6], 0.0), rtol=1e-6)
     free = objective(_task("mae", constraint=None))
-    assert free.project(start.w, start.scale) is start.w
+    assert free.flat.project(start.w, start.scale) is start.w
 
 
 def test_norms_are_those_of_the_model():
     """Not of what the rule sees."""
     p = objective(_task("mae", constraint="unit_norm"))
     start = start_of(p, factor=3.0)
-    w = p.project(start.w, start.scale)
+    w = p.flat.project(start.w, start.scale)
     kernel, _ = p.params(start._replace(w=w))
     np.testing.assert_allclose(np.linalg.norm(kernel), 1.0, rtol=1e-5)
 

@@ -51,10 +51,10 @@ class Replay(Estimator):
 
     def estimate(self, objective, theta, optimizee, seed, steps):
         """See `Estimator`."""
-        n = objective.num_coordinates
+        n = objective.flat.size
         kept = min(aligned(self.coordinates or n), n)
         segment = min(self.segment or max(1, _TAPE_SIZE // kept), steps)
-        if (kept == n and segment == steps) or objective.is_constrained:
+        if (kept == n and segment == steps) or objective.flat.is_constrained:
             return FullTape().estimate(objective, theta, optimizee, seed, steps)
         take = tf.identity if kept == n else _sampler(n, kept, seed)
         memory = tf.nest.map_structure(take, optimizee.rule_state["memory"])
