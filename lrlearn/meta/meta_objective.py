@@ -125,9 +125,8 @@ class MetaObjective:
     def stacks(self):
         """Whether several optimizees are computed faster at once than in turn."""
         _, state = self.task.variables(self.task.model)
-        return not is_sequential(self.flat.shapes, state) and not _branches(
-            self.task.loss
-        )
+        sequential = is_sequential(self.flat.shapes, state)
+        return not sequential and not _branches(self.task.loss)
 
     @property
     def suits_xla(self):

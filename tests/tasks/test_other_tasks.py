@@ -23,8 +23,13 @@ def test_options(name):
             lrlearn.tasks.load(name, **options)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.slow if "topics" in n else pytest.mark.long)
+        for n in NAMES
+    ],
+)
 def test_training_lowers_the_loss(name):
     """Of two runs at once, each as it is alone."""
     task = lrlearn.tasks.load(name)
@@ -42,9 +47,23 @@ def test_training_lowers_the_loss(name):
         assert end[metric] > start[metric]
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("estimator", ["replay", NRES(0.1)], ids=["replay", "nres"])
-@pytest.mark.parametrize("name", NAMES)
+# Of pairs that take long, one for each task and each estimator is not slow.
+META_TRAINED = [
+    ("cartpole/mlp", "replay", pytest.mark.long),
+    ("cartpole/mlp", NRES(0.1), pytest.mark.slow),
+    ("topics/gru", "replay", pytest.mark.slow),
+    ("topics/gru", NRES(0.1), pytest.mark.long),
+    ("topics/transformer", "replay", pytest.mark.slow),
+    ("topics/transformer", NRES(0.1), pytest.mark.long),
+    ("digits/autoencoder", "replay", pytest.mark.slow),
+    ("diabetes/mlp", "replay", pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "estimator"),
+    [pytest.param(*pair, marks=mark) for *pair, mark in META_TRAINED],
+)
 def test_meta_training(name, estimator):
     rule = PerParameterMLP(units=2, horizon=10)
     trainer = lrlearn.MetaTrainer(
