@@ -22,7 +22,8 @@ class LearnedMixture(Teacher):
       \alpha_i \leftarrow \frac{\alpha_i\,e^{\eta A_i}}{\sum_j \alpha_j e^{\eta A_j}},$$
 
     over the optimizees $k$ of a meta-step. An update costs as many further
-    meta-gradients as there are members, and one.
+    meta-gradients as there are members, and one. It looks one unroll ahead: what a
+    regularizer brings only later in a run does not count, so short unrolls favor none.
 
     Args:
         members: List of two or more regularizers, as `Mixture` takes them. Defaults to
