@@ -84,7 +84,7 @@ def transformer(
     Example:
         >>> from lrlearn.tasks import topics
         >>> topics.transformer(units=128, blocks=5).num_params
-        1023200
+        1024480
     """
     model_fn = functools.partial(make_transformer, length, units, blocks, heads)
     return _task(model_fn, length, batch_size, name)
