@@ -89,6 +89,9 @@ def unroll(
         evaluation = objective.evaluate_field(
             optimizee, objective.batch(fold_in(seed, s + 1))
         )
+        if not through_features:
+            # Or their zero derivatives are computed, some of which XLA cannot compile.
+            evaluation = tf.nest.map_structure(tf.stop_gradient, evaluation)
         values = {
             name: record.function(optimizee, evaluation, *x)
             for name, record in records.items()

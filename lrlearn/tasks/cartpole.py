@@ -84,7 +84,7 @@ class Episodes(keras.Model):
         Args:
             x: Initial states and noise, `[batch, 4 + steps]`.
         """
-        state, noise = x[:, :_STATE], tf.transpose(x[:, _STATE:])
+        state, noise = x[:, :_STATE], x[:, _STATE:]
         # Eagerly, a graph made for the purpose is faster than thousands of operations.
         eager = tf.executing_eagerly()
         play = tf.function(self._play, autograph=False) if eager else self._play
@@ -93,29 +93,31 @@ class Episodes(keras.Model):
         margin = tf.reshape(logits[:, 1] - logits[:, 0], tf.shape(noise))
         taken = noise < tf.sigmoid(margin)
         log_p = -tf.nn.softplus(tf.where(taken, -margin, margin))
-        return tf.transpose(tf.stack([log_p, rewards], axis=-1), (1, 0, 2))
+        return tf.stack([log_p, rewards], axis=-1)
 
     def _play(self, state, noise):
-        """Returns states before each step, `[steps, batch, 4]`, and rewards."""
-        steps, batch = noise.shape[0], tf.shape(state)[0]
-        states = tf.TensorArray(tf.float32, steps, element_shape=state.shape)
-        rewards = tf.TensorArray(tf.float32, steps, element_shape=state.shape[:1])
+        """Returns states before each step, `[batch, steps, 4]`, and rewards."""
+        steps = noise.shape[1]
+        # Not TensorArrays, nor transposed: XLA compiles no stacked ones, and no
+        # derivatives of a transpose in a loop.
+        states, rewards = tf.tile(state[:, None], [1, steps, 1]), tf.zeros_like(noise)
 
         def body(t, state, alive, states, rewards):
-            states = states.write(t, state)
-            rewards = rewards.write(t, tf.cast(alive, tf.float32))
+            now = tf.range(steps) == t
+            states = tf.where(now[:, None], state[:, None], states)
+            rewards = tf.where(now, tf.cast(alive, tf.float32)[:, None], rewards)
             logits = self.policy(state)
-            action = noise[t] < tf.sigmoid(logits[:, 1] - logits[:, 0])
+            action = noise[:, t] < tf.sigmoid(logits[:, 1] - logits[:, 0])
             state, inside = step(state, action)
             return t + 1, state, alive & inside, states, rewards
 
         *_, states, rewards = tf.while_loop(
             lambda t, *_: t < steps,
             body,
-            (0, state, tf.fill([batch], True), states, rewards),
+            (0, state, tf.ones_like(state[:, 0], tf.bool), states, rewards),
             maximum_iterations=steps,
         )
-        return states.stack(), rewards.stack()
+        return states, rewards
 
 
 def reinforce(y_true, y_pred):

@@ -1,5 +1,6 @@
 """What every estimator of the meta-gradient must do, and that they agree."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -143,6 +144,22 @@ def test_eager_graph_and_xla_agree(estimator):
         graph = _estimate(estimator, p, jit_compile=jit_compile)
         assert relative_error(graph.gradient, eager.gradient) < 1e-4
         np.testing.assert_allclose(graph.losses, eager.losses, rtol=1e-5)
+
+
+def test_xla_compiles_transposes():
+    """Of what layers with parameters return; GRUs have them, too."""
+    layers = keras.layers
+    p = objective(
+        mlp(
+            lambda: layers.Dense(3),
+            lambda: layers.Reshape((3, 1)),
+            lambda: layers.Permute((2, 1)),
+            layers.Flatten,
+        )
+    )
+    eager = _estimate(FullTape(), p)
+    compiled = _estimate(FullTape(), p, jit_compile=True)
+    assert relative_error(compiled.gradient, eager.gradient) < 1e-4
 
 
 @pytest.mark.parametrize("regularizer", REGULARIZERS.values(), ids=REGULARIZERS)

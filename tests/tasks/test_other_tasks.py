@@ -65,6 +65,18 @@ META_TRAINED = [
     [pytest.param(*pair, marks=mark) for *pair, mark in META_TRAINED],
 )
 def test_meta_training(name, estimator):
+    _meta_train(name, estimator, jit_compile=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cartpole/mlp", "topics/gru"])
+@pytest.mark.parametrize("estimator", ["replay", NRES(0.1)], ids=["replay", "nres"])
+def test_meta_training_as_it_is_by_default(name, estimator):
+    """With XLA: both tasks have loops."""
+    _meta_train(name, estimator, jit_compile=None)
+
+
+def _meta_train(name, estimator, jit_compile):
     rule = PerParameterMLP(units=2, horizon=10)
     trainer = lrlearn.MetaTrainer(
         rule,
@@ -77,7 +89,7 @@ def test_meta_training(name, estimator):
         validation_every=2,
         validation_steps=3,
         validation_optimizees=1,
-        jit_compile=False,
+        jit_compile=jit_compile,
     )
     history = trainer.fit(2, verbose=0).frame()
     assert np.isfinite(history[["meta_loss", "gradient_norm"]]).all(axis=None)
