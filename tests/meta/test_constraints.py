@@ -137,7 +137,7 @@ def test_meta_gradient_by_hand(estimator):
     np.testing.assert_allclose(received.optimizee.w[:7], w, atol=1e-5)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "loss"),
     [(Replay(), "mae"), (NRES(0.1), "hinge"), (NRES(0.1), "mae")],

@@ -180,11 +180,14 @@ def test_resume_of_a_rule_with_a_schedule_and_a_dial(tmp_path):
 @pytest.mark.parametrize(
     "teacher",
     [
-        GapFeedback("sam", every=1),
+        pytest.param(GapFeedback("sam", every=1), marks=pytest.mark.slow),
         LearnedMixture(["none", "sam"], every=2),
-        SAM(keras.optimizers.schedules.PolynomialDecay(0.0, 4, 0.1)),
+        pytest.param(
+            SAM(keras.optimizers.schedules.PolynomialDecay(0.0, 4, 0.1)),
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=lambda teacher: type(teacher).__name__,
+    ids=["feedback", "mixture", "schedule"],
 )
 def test_resume_of_a_teacher_that_changes(tmp_path, teacher):
     settings = {"regularizer": teacher, "validation_every": None}

@@ -128,7 +128,7 @@ def _alone(estimator, regularizer, slot, step, **settings):
 
 @pytest.mark.parametrize(
     "estimator",
-    [Replay(), pytest.param(NRES(0.1), marks=pytest.mark.long)],
+    [Replay(), pytest.param(NRES(0.1), marks=pytest.mark.slow)],
     ids=["replay", "nres"],
 )
 def test_alignments_are_those_of_meta_gradients(estimator):

@@ -9,8 +9,6 @@ import lrlearn
 from tests.optimizers.conftest import RULES, assert_close
 from tests.optimizers.test_fit import MODES
 
-pytestmark = pytest.mark.any_backend
-
 RULE = RULES["mlp"]
 RATE = 30.0
 
@@ -43,6 +41,7 @@ def _regression():
     return rng.normal(size=(48, 5)).astype("float32"), np.float32(rng.random((48, 3)))
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(("name", "mode"), CASES)
 def test_fit_projects_each_update(make_optimizer, regression, name, mode):
     """The rule, then the projection, then the next gradient."""
