@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from lrlearn.checks import check_non_negative
 from lrlearn.optimizers import backends, presets
 from lrlearn.optimizers.flat_state import FlatState
 from lrlearn.optimizers.fused_optimizer import FusedOptimizer
@@ -129,16 +130,13 @@ class LearnedOptimizer(FusedOptimizer):
             )
         if guard not in (True, False):
             raise ValueError(f"`guard` must be True or False. Received: {guard=}")
-        if not isinstance(l1, numbers.Real) or not 0 <= l1 < np.inf:
-            raise ValueError(
-                f"`l1` must be a finite number, at least 0. Received: {l1=}"
-            )
+        l1 = check_non_negative("l1", l1)
         rule.check_backend()
         if isinstance(learning_rate, numbers.Real):
             learning_rate = float(learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.rule, self.jit_compile, self.guard = rule, jit_compile, bool(guard)
-        self.l1 = float(l1)
+        self.l1 = l1
         told = {"total_steps": total_steps, "epochs": epochs, "rho": rho}
         self._run_inputs = RunInputs(rule, self.add_variable, told)
         self._theta = RuleWeights(rule, self.add_variable, len(self.variables))
