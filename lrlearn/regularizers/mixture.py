@@ -56,7 +56,8 @@ class Mixture(Regularizer):
                 f"Received: {members=}"
             )
         self.members = [get(member) for member in members]
-        self.weights = _check(weights or [1.0] * len(members), len(members))
+        weights = [1.0] * len(members) if weights is None else weights
+        self.weights = _check(weights, len(members))
 
     def field(self, loss_fn, params, loss, g):
         """See `Regularizer`."""

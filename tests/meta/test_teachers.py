@@ -205,6 +205,8 @@ class _NoPenalty(Regularizer):
         (lambda: GapFeedback(None), "`regularizer` must be given"),
         (lambda: GapFeedback("sam", factor=1.0), "`factor` must be above 1"),
         (lambda: GapFeedback("sam", limits=(2.0, 3.0)), "`limits` must be two numbers"),
+        (lambda: GapFeedback("sam", limits=0.5), "`limits` must be two numbers"),
+        (lambda: GapFeedback("sam", limits=(-1.0, 2.0)), "`limits` must be a positive"),
         (lambda: GapFeedback("sam", every=0), "`every` must be an integer >= 1"),
         (lambda: LearnedMixture(["sam"]), "`members` must be two or more"),
         (lambda: LearnedMixture(learning_rate=0.0), "`learning_rate` must be a pos"),

@@ -77,6 +77,7 @@ def test_a_model_trains_with_it_and_keeps_it(tmp_path):
         (("sam",), "`members` must be a list"),
         ((["sam", "sma"],), "`regularizer` must be one of"),
         ((["sam"], [1.0, 2.0]), "`weights` must be a list of 1"),
+        ((["sam"], []), "`weights` must be a list of 1"),
         ((["sam", None], [1.0, -1.0]), "`weights` must be a finite number, at least"),
         ((["sam", None], [0.0, 0.0]), "`weights` must not all be 0"),
     ],

@@ -55,12 +55,13 @@ class GapFeedback(Teacher):
         self.factor = check_positive("factor", factor)
         if self.factor <= 1:
             raise ValueError(f"`factor` must be above 1. Received: {factor=}")
-        low, high = (check_positive("limits", limit) for limit in limits)
-        if not low <= 1 <= high:
+        is_pair = isinstance(limits, tuple | list) and len(limits) == 2
+        if not is_pair or not limits[0] <= 1 <= limits[1]:
             raise ValueError(
                 f"`limits` must be two numbers around 1. Received: {limits=}"
             )
-        self.limits, self.every = (low, high), check_count("every", every)
+        self.limits = tuple(check_positive("limits", limit) for limit in limits)
+        self.every = check_count("every", every)
 
     def start(self):
         """See `Teacher`: strength, gap, and the gap's average, not yet known."""
