@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from lrlearn import regularizers
 from lrlearn.checks import check_count
+from lrlearn.optimizers.backends import apply_reduced
 from lrlearn.optimizers.run_length import set_run_length
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.stacking import is_sequential, map_stacked, scores, stack, unstack
@@ -258,7 +259,7 @@ class Training:
         gradients, states = (
             unstack(stacked, self.count) for stacked in (gradients, states)
         )
-        self.optimizer.apply(_flat(gradients), _flat(self._params))
+        apply_reduced(self.optimizer, _flat(gradients), _flat(self._params))
         for variable, value in zip(_flat(self._state), _flat(states), strict=True):
             variable.assign(value)
 

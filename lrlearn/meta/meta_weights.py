@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from lrlearn.optimizers.backends import apply_reduced
+
 
 class MetaWeights:
     r"""`theta`, its moving average, and the best average so far.
@@ -52,8 +54,8 @@ class MetaWeights:
 
     def apply(self, gradient):
         """Moves `theta` along a meta-gradient, a dict of tensors; works in a graph."""
-        weights = list(self._theta.values())
-        self._optimizer.apply([gradient[name] for name in self._theta], weights)
+        gradients = [gradient[name] for name in self._theta]
+        apply_reduced(self._optimizer, gradients, list(self._theta.values()))
         t = tf.cast(self._optimizer.iterations, tf.float32)
         decay = tf.minimum(self._decay, (1.0 + t) / (10.0 + t))
         for name, average in self._average.items():

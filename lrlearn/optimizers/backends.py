@@ -23,6 +23,26 @@ def _dense(gradient):
     return tf.convert_to_tensor(gradient)
 
 
+def apply_reduced(optimizer, gradients, variables):
+    """Applies gradients that are already those of all replicas, under TensorFlow.
+
+    Within a replica Keras sums them, by an operation with a gradient of its own: for
+    its sake TensorFlow keeps the graph of the step for good.
+
+    Args:
+        optimizer: A Keras optimizer.
+        gradients: A list of tensors.
+        variables: A list of variables.
+    """
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context()
+    if replica is None:
+        optimizer.apply(gradients, variables)
+    else:
+        replica.merge_call(lambda _: optimizer.apply(gradients, variables))
+
+
 def outside_graph():
     """Returns a context in which TensorFlow's variables have values."""
     if keras.backend.backend() != "tensorflow":

@@ -48,6 +48,16 @@ class FusedOptimizer(keras.optimizers.Optimizer):
         else:
             self._update(grads, trainable_variables, learning_rate)
 
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        """Sums the gradients over replicas, if there are several.
+
+        The sum has a gradient of its own, through which TensorFlow keeps the graph of
+        every step that was ever traced.
+        """
+        if self._distribution_strategy.num_replicas_in_sync == 1:
+            return grads_and_vars
+        return super()._all_reduce_sum_gradients(grads_and_vars)
+
     def _distributed_tf_update_step(self, distribution, grads_and_vars, learning_rate):
         grads, variables = zip(*grads_and_vars, strict=True)
         distribution.extended.update(
