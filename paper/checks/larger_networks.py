@@ -5,13 +5,14 @@ r"""Presets on a ResNet-20 and a transformer of a million parameters, beside oth
 
 No optimizer is tuned: Adam is at its default; AdamW decays as a cosine from the same
 rate, and SAM is around it. Writes one row a record, with the CPU time of the steps so
-far, and goes on where it stopped.
+far, and goes on where it stopped; prints how the runs end.
 """
 
 import functools
 import itertools
 
 import keras
+import numpy as np
 import pandas as pd
 from absl import flags
 from tqdm.auto import tqdm
@@ -88,7 +89,33 @@ def main():
         )
         frame = pd.concat([frame, rows] if len(frame) else [rows])
         cli.write_table(path, frame, origin, "%.6g")
-    print(frame.groupby(_KEYS, sort=False).last().round(3).to_string())
+    print(summary(frame).round(3).to_string())
+
+
+def summary(frame):
+    """Returns how the runs end, and what they reach in the CPU time of Adam's run.
+
+    Args:
+        frame: One row a run and record: `network`, `optimizer`, `step`, `cpu_seconds`,
+            `test_loss` and `test_accuracy`.
+
+    Returns:
+        A frame with a row for each run. The columns `in_time_of_adam_*` are
+        interpolated between records, and NaN without a run by Adam.
+    """
+    runs = frame.groupby(_KEYS, sort=False)
+    ends = runs.last()
+    ends.insert(0, "cpu_ms_a_step", 1000.0 * ends["cpu_seconds"] / ends["step"])
+    adam = ends.query("optimizer == 'adam'")["cpu_seconds"].droplevel("optimizer")
+    for column in ("test_loss", "test_accuracy"):
+        ends[f"in_time_of_adam_{column}"] = [
+            np.interp(adam[network], run["cpu_seconds"], run[column])
+            if network in adam
+            else np.nan
+            for (network, _), run in runs
+        ]
+    own = ["cpu_ms_a_step", "step", "test_loss", "test_accuracy"]
+    return ends[[*own, *ends.columns[-2:]]]
 
 
 def _check_steps(frame):

@@ -23,6 +23,25 @@ def test_optimizers(program, name):
     assert isinstance(optimizer, keras.optimizers.Optimizer) and not optimizer.built
 
 
+def test_summary_compares_at_the_same_time(program):
+    """Adam's four seconds are halfway between the other's records at two and six."""
+    frame = pd.DataFrame(
+        [
+            ("a", "adam", 10, 2.0, 0.9),
+            ("a", "adam", 20, 4.0, 0.5),
+            ("a", "sam", 10, 2.0, 0.8),
+            ("a", "sam", 20, 6.0, 0.4),
+            ("b", "sam", 20, 6.0, 0.4),
+        ],
+        columns=["network", "optimizer", "step", "cpu_seconds", "test_loss"],
+    ).assign(test_accuracy=0.25)
+    table = program.summary(frame)
+    assert table["cpu_ms_a_step"].tolist() == [200.0, 300.0, 300.0]
+    np.testing.assert_allclose(
+        table["in_time_of_adam_test_loss"], [0.5, 0.6, np.nan], rtol=1e-12
+    )
+
+
 @pytest.mark.slow
 def test_it_goes_on_where_it_stopped(run, tmp_path):
     """SAM costs about two gradients a step."""
