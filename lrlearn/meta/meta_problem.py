@@ -96,13 +96,16 @@ def _check_tasks(tasks, settings, teacher):
 
 
 def _check_teacher(teacher, estimator):
-    needed = estimator.needs
-    for regularizer in _members(teacher):
-        if getattr(type(regularizer), needed) is getattr(Regularizer, needed):
+    purpose = f"the estimator {estimator.name!r}"
+    _check_method(estimator.needs, _members(teacher), purpose)
+
+
+def _check_method(name, members, purpose):
+    for regularizer in members:
+        if getattr(type(regularizer), name) is getattr(Regularizer, name):
             raise ValueError(
-                f"`regularizer` must have a method `{needed}` for the estimator "
-                f"{estimator.name!r}. Received: {type(regularizer).__name__} without "
-                "one"
+                f"`regularizer` must have a method `{name}` for {purpose}. Received: "
+                f"{type(regularizer).__name__} without one"
             )
 
 
@@ -137,3 +140,5 @@ def _check_dial(rule, teacher, settings):
             "`dial` needs a regularizer that has a method `scaled`. Received: "
             f"regularizer={teacher.regularizer(teacher.start())}"
         )
+    if settings.validation_every:
+        _check_method("penalty", members, "the score of a rule with a dial")

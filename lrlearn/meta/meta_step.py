@@ -91,7 +91,8 @@ class MetaStep:
             seeds: Integer tensors `[2]`, one for each.
 
         Returns:
-            A dict like `theta` of arrays `[K, ...]`.
+            A tuple of a dict like `theta` of arrays `[K, ...]`, and bools `[K]`:
+            whether the losses stay below `loss_limit`.
         """
         found = [
             self._estimate(objective)(
@@ -99,10 +100,11 @@ class MetaStep:
                 tf.constant(values),
                 stack([optimizees[index] for index in group]),
                 tf.stack([seeds[index] for index in group]),
-            ).gradient
+            )
             for group in self._groups([0] * len(optimizees))
         ]
-        return {n: np.concatenate([gradient[n] for gradient in found]) for n in theta}
+        gradients = {n: np.concatenate([e.gradient[n] for e in found]) for n in theta}
+        return gradients, np.concatenate([self._below(e.losses) for e in found])
 
     def _graph(self, tasks):
         """Returns the graph of a meta-step on these tasks, one each for every turn."""
@@ -209,8 +211,7 @@ class MetaStep:
 
     def _valid_sums(self, gradient, stacked, losses, meta_loss):
         """Returns the `ReplicaSums` of optimizees, themselves and which are valid."""
-        # A comparison with NaN is false.
-        below = tf.reduce_all(losses < self._problem.settings.loss_limit, axis=1)
+        below = self._below(losses)
         valid, one = below, tf.ones_like(meta_loss)
         for value in (meta_loss, *gradient.values(), *tf.nest.flatten(stacked)):
             if value.dtype.is_floating:
@@ -220,6 +221,11 @@ class MetaStep:
             ReplicaSums(gradient, meta_loss, losses[:, -1], count=one, diverged=one),
         )
         return sums._replace(diverged=_sum_where(~below, one)), stacked, valid
+
+    def _below(self, losses):
+        """Returns whether losses `[K, steps]` stay below `loss_limit`, `[K]`."""
+        # A comparison with NaN is false.
+        return tf.reduce_all(losses < self._problem.settings.loss_limit, axis=1)
 
     def _split_replicas(self, structure):
         local = [

@@ -76,30 +76,34 @@ class Teaching:
         return float(self._workers.mean([np.mean(gaps) if gaps else math.nan])[0])
 
     def _measure_alignments(self, theta, step):
-        """Returns the cosine of each member's meta-gradients with held-out ones."""
-        slots = [slot for of_replica in self._pool.turn(step) for slot in of_replica]
+        """Returns the cosine of each member's meta-gradients with held-out ones.
+
+        Tasks take turns from one measurement to the next.
+        """
+        turn = self._pool.turn(step // self._teacher.every)
+        slots = [slot for of_replica in turn for slot in of_replica]
         sums = [
             self._sums([slot for slot in slots if slot.task == task], theta, step)
             for task in sorted({slot.task for slot in slots})
         ]
         products, squares, held_out = self._workers.mean(np.sum(sums, axis=0))
         with np.errstate(invalid="ignore"):  # 0/0 if none was finite
-            return products / np.sqrt(squares * held_out)
+            return products / (np.sqrt(squares) * np.sqrt(held_out))
 
     def _sums(self, slots, theta, step):
         """Returns the sums of the cosine over optimizees of one task, `[3, members]`.
 
-        Those with a gradient that is not finite are left out.
+        Those with a gradient that is not finite, or too large a loss, are left out.
         """
         optimizees = [slot.optimizee for slot in slots]
         seeds = [self._seed(slot, step) for slot in slots]
 
         def gradients(objective, values):
-            found = self._meta_step.gradients(
+            found, below = self._meta_step.gradients(
                 objective, theta, values, optimizees, seeds
             )
             rows = [g.reshape(len(slots), -1) for g in found.values()]
-            return np.concatenate(rows, axis=1)
+            return np.where(below[:, None], np.concatenate(rows, axis=1), np.nan)
 
         objective = self._problem.objectives[slots[0].task]
         one_hot = np.eye(len(self.values), dtype="float32")

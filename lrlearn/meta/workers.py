@@ -32,7 +32,7 @@ class Workers:
 
     def mean(self, values):
         """Returns the mean, an array, of lists that the processes call this with."""
-        return np.mean(self._all(np.array(values, "float32")), axis=0)
+        return np.mean(self._all(np.array(values, "float64")), axis=0)
 
     def newest_of_all(self, directory, step):
         """Returns the arrays of the newest checkpoint that all processes have.

@@ -54,8 +54,18 @@ class FusedOptimizer(keras.optimizers.Optimizer):
         The sum has a gradient of its own, through which TensorFlow keeps the graph of
         every step that was ever traced.
         """
-        if self._distribution_strategy.num_replicas_in_sync == 1:
+        import tensorflow as tf
+
+        strategy = tf.distribute.get_strategy()
+        if strategy.num_replicas_in_sync == 1:
             return grads_and_vars
+        if strategy is not self._distribution_strategy:
+            made_in = type(self._distribution_strategy).__name__
+            raise ValueError(
+                f"{self.name!r} must be made inside `with strategy.scope():` of the "
+                f"{type(strategy).__name__} that it runs in. Received: one made in the "
+                f"scope of {made_in}"
+            )
         return super()._all_reduce_sum_gradients(grads_and_vars)
 
     def _distributed_tf_update_step(self, distribution, grads_and_vars, learning_rate):

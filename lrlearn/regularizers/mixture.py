@@ -26,8 +26,9 @@ class Mixture(Regularizer):
     Args:
         members: List of regularizers: as `lrlearn.regularizers.get` takes them.
         weights: List of the weights $a_i$, at least 0 and not all 0: numbers, or
-            schedules of `keras.optimizers.schedules`, which follow the step. Defaults
-            to `None`: all are 1.
+            schedules of `keras.optimizers.schedules`, which follow the step. At a step
+            at which schedules are all 0, the shares are equal. Defaults to `None`: all
+            are 1.
 
     Raises:
         ValueError: If there are no members, or the weights are none of these.
@@ -114,7 +115,10 @@ class Mixture(Regularizer):
                 f"Received: weights={self.weights}"
             )
         total = sum(self.weights)
-        return [weight / total for weight in self.weights]
+        if isinstance(total, float) and total > 0:
+            return [weight / total for weight in self.weights]
+        equal, divisor = 1.0 / len(self.weights), ops.where(total > 0, total, 1.0)
+        return [ops.where(total > 0, w / divisor, equal) for w in self.weights]
 
 
 def _check(weights, count):

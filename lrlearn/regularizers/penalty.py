@@ -1,8 +1,10 @@
 """A regularizer from a function."""
 
 import functools
+import types
 import zlib
 
+import numpy as np
 from keras import ops
 from keras.saving import get_registered_name, get_registered_object
 from keras.saving import register_keras_serializable as register
@@ -11,6 +13,8 @@ from lrlearn.checks import check_non_negative
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.regularizers.regularizer import Regularizer
 from lrlearn.vectors import add
+
+_PLAIN = bool | int | float | complex | str | bytes | np.generic | types.NoneType
 
 
 @register(package="lrlearn")
@@ -81,15 +85,46 @@ class Penalty(Regularizer):
         return cls(**{**config, "function": get_registered_object(name) or name})
 
     def _evaluate(self, loss_fn, params):
-        return ops.convert_to_tensor(self.function(loss_fn, params))
+        value = ops.convert_to_tensor(self.function(loss_fn, params))
+        if tuple(value.shape):
+            raise ValueError(
+                "`function` must return a scalar. Received: a tensor of shape "
+                f"{tuple(value.shape)}"
+            )
+        return value
 
 
 def _name(function):
-    """Returns a function's registered name, or one with a checksum of its code."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return type(function).__name__
-    name = get_registered_name(function)
-    if get_registered_object(name) is function:
-        return name
-    return f"{name}, {zlib.crc32(code.co_code + repr(code.co_consts).encode()):08x}"
+    """Returns a function's registered name, or one with a checksum of what it does."""
+    name = getattr(function, "__name__", None)
+    if name is not None:
+        registered = get_registered_name(function)
+        if get_registered_object(registered) is function:
+            return registered
+    checksum = zlib.crc32(_describe(function).encode())
+    return f"{name or type(function).__name__}, {checksum:08x}"
+
+
+def _describe(part):
+    """Returns a text of a function's code and constants, the same in each process."""
+    if isinstance(part, functools.partial):
+        part = [part.func, part.args, sorted(part.keywords.items())]
+    elif isinstance(part, types.FunctionType):
+        part = [part.__code__, part.__defaults__, part.__kwdefaults__, _held(part)]
+    elif isinstance(part, types.CodeType):
+        part = [part.co_code, part.co_names, part.co_consts]
+    elif isinstance(part, dict):
+        part = sorted(part.items())
+    elif isinstance(part, set | frozenset):
+        part = sorted(map(repr, part))
+    elif isinstance(part, np.ndarray):
+        part = [part.shape, part.dtype.str, part.tobytes()]
+    if isinstance(part, list | tuple):
+        return f"[{', '.join(map(_describe, part))}]"
+    return repr(part) if isinstance(part, _PLAIN) else type(part).__name__
+
+
+def _held(function):
+    """Returns the values in a closure; of functions, which may hold it, the code."""
+    values = [cell.cell_contents for cell in function.__closure__ or ()]
+    return [getattr(value, "__code__", value) for value in values]

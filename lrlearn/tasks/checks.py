@@ -62,7 +62,9 @@ def batch_fn(function):
 def batch(drawn, train, size):
     """Returns what a `batch_fn` has drawn, which must be like rows of `train`."""
     expected = [((size, *a.shape[1:]), a.dtype.name) for a in train]
-    found = [(tuple(a.shape), a.dtype.name) for a in drawn]
+    found = type(drawn).__name__
+    if isinstance(drawn, tuple | list) and all(hasattr(a, "dtype") for a in drawn):
+        found = [(tuple(a.shape), a.dtype.name) for a in drawn]
     if found != expected:
         raise ValueError(
             f"`batch_fn` must return (x, y) of shapes and types {expected}, like rows "

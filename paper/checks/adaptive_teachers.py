@@ -1,7 +1,7 @@
 r"""Teachers that adapt in meta-training, beside fixed ones at the same budget.
 
     python -m paper.checks.adaptive_teachers
-    python -m paper.checks.adaptive_teachers --teachers=none,feedback --meta_seeds=1
+    python -m paper.checks.adaptive_teachers --teachers=none,L2,SAM --meta_seeds=1
 
 Each meta-trains the MLP rule without a dial on small tasks of digits; the learned
 optimizer then trains the tasks of the grid, none of which it saw. Writes one row a run
@@ -67,6 +67,7 @@ def main():
     output = cli.output_directory(_OUTPUT.value)
     path, origin = output / "adaptive_teachers.csv", cli.provenance()
     frame = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=_KEYS)
+    _check_counts(frame)
     done = set(frame[_KEYS].itertuples(index=False, name=None))
     names = [name for name in GRIDS[_GRID].tasks() if _matches(name)]
     for seed, teacher in tqdm([*itertools.product(_seeds(), _TEACHERS.value)]):
@@ -74,11 +75,28 @@ def main():
         optimizer = left and _meta_train(output / "meta", teacher, seed)
         for name in left:
             rows = _run(name, optimizer()).assign(
-                teacher=teacher, meta_seed=seed, task=str(name), commit=origin["commit"]
+                teacher=teacher,
+                meta_seed=seed,
+                meta_steps=_STEPS.value,
+                task=str(name),
+                commit=origin["commit"],
             )
             frame = pd.concat([frame, rows] if len(frame) else [rows])
             cli.write_table(path, frame, origin, "%.6g")
     print(beside_none(frame).round(2).to_string())
+
+
+def _check_counts(frame):
+    """Raises a `ValueError` if runs are there with other counts than the flags'."""
+    if frame.empty:
+        return
+    there = {"steps": frame["meta_steps"].max(), "seeds": frame["seed"].max() + 1}
+    wanted = {"steps": _STEPS.value, "seeds": _SEEDS.value}
+    if there != wanted:
+        raise ValueError(
+            f"--steps and --seeds must be those of the runs that are there, {there}. "
+            f"Received: {wanted}"
+        )
 
 
 def beside_none(frame):
@@ -91,14 +109,14 @@ def beside_none(frame):
     Returns:
         A frame with a row for each teacher. For each regime, `small` and `full`, it has
         the mean over tasks, runs and meta-trainings, the least and most of a
-        meta-training, and on how many of the tasks the mean is above.
+        meta-training, and on how many of the tasks the mean is above; NaN without
+        runs that have no teacher.
     """
     ends = frame[frame["step"] == frame.groupby(_KEYS)["step"].transform("max")]
     mean = 100 * ends.groupby(_KEYS)["test_accuracy"].mean()
-    gain = (mean - mean.xs("none").reindex(mean.droplevel(0).index).to_numpy()).rename(
-        "points"
-    )
-    gain = gain.reset_index()
+    none = mean[mean.index.get_level_values("teacher") == "none"].droplevel(0)
+    gain = mean - none.reindex(mean.droplevel(0).index).to_numpy()
+    gain = gain.rename("points").reset_index()
     gain["regime"] = gain["task"].str.split("/").str[0]
     columns = {}
     for regime, part in gain.groupby("regime", sort=False):

@@ -86,6 +86,23 @@ def test_weights_follow_alignments():
     np.testing.assert_allclose(values, expected / expected.sum(), rtol=1e-5)
 
 
+def test_a_weight_can_rise_again():
+    """However far it fell."""
+    teacher = LearnedMixture(MEMBERS[:2], learning_rate=100.0)
+    values = teacher.start()
+    for alignments in ([1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]):
+        values = teacher.update(values, np.float32(alignments))
+    assert values[1] > 0.99
+
+
+@pytest.mark.parametrize(
+    "teacher", [GapFeedback(SAM(0.2), 1.5, (0.5, 2.0), 7), LearnedMixture(MEMBERS, 2.0)]
+)
+def test_configs_make_the_same(teacher):
+    config = teacher.get_config()
+    assert type(teacher).from_config(config).get_config() == config
+
+
 def _trainer(teacher, task=None, **settings):
     trainer = MetaTrainer(RULE, [task or mlp()], teacher, **{**SETTINGS, **settings})
     trainer._pool.start()
@@ -150,6 +167,38 @@ def test_alignments_are_those_of_meta_gradients(estimator):
     np.testing.assert_allclose(trainer._teaching.values, expected, rtol=1e-3)
 
 
+def test_all_tasks_take_turns_in_measurements():
+    """Also if one is in a meta-step, and `every` is a multiple of their number."""
+    trainer = MetaTrainer(
+        RULE,
+        [mlp(name=str(task)) for task in range(3)],
+        LearnedMixture(MEMBERS, every=3),
+        **SETTINGS,
+        tasks_per_step=1,
+    )
+    trainer._pool.start()
+    teaching, seen = trainer._teaching, []
+
+    def gradients(objective, theta, values, optimizees, seeds):
+        seen.append(objective.task.name)
+        return {"w": np.ones((len(seeds), 2))}, np.ones(len(seeds), bool)
+
+    teaching._meta_step.gradients = gradients
+    for step in range(1, 10):
+        teaching.advance(theta_of(RULE), step)
+    assert sorted(seen) == [task for task in "012" for _ in range(len(MEMBERS) + 1)]
+
+
+def test_optimizees_of_large_losses_are_left_out():
+    """As a meta-step leaves them out."""
+    found = []
+    for limit in (1e6, 1e-6):
+        trainer = _trainer(LearnedMixture(MEMBERS), loss_limit=limit)
+        trainer._teaching.advance(theta_of(RULE), 10)
+        found.append(np.ptp(trainer._teaching.values))
+    assert found[0] > 0 and found[1] == 0
+
+
 def test_optimizees_that_are_not_finite_are_left_out():
     """And if all are, the weights stay."""
     trainer = _trainer(LearnedMixture(MEMBERS), optimizees_per_task=2)
@@ -199,6 +248,11 @@ class _NoPenalty(Regularizer):
         return {}
 
 
+class _Scaled(_NoPenalty):
+    def scaled(self, factor):
+        return self
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -207,8 +261,14 @@ class _NoPenalty(Regularizer):
         (lambda: GapFeedback("sam", limits=(2.0, 3.0)), "`limits` must be two numbers"),
         (lambda: GapFeedback("sam", limits=0.5), "`limits` must be two numbers"),
         (lambda: GapFeedback("sam", limits=(-1.0, 2.0)), "`limits` must be a positive"),
+        (lambda: GapFeedback("sam", limits=("a", None)), "`limits` must be two numb"),
+        (lambda: GapFeedback(_NoPenalty()), "a method `scaled`. Received: _NoPenalty"),
+        (lambda: GapFeedback(SAM(RISING)), "`regularizer` must not follow a schedule"),
         (lambda: GapFeedback("sam", every=0), "`every` must be an integer >= 1"),
         (lambda: LearnedMixture(["sam"]), "`members` must be two or more"),
+        (lambda: LearnedMixture("sam"), "`members` must be a list"),
+        (lambda: LearnedMixture(None), "`members` must be a list"),
+        (lambda: LearnedMixture(["none", SAM(RISING)]), "`members` must not follow a"),
         (lambda: LearnedMixture(learning_rate=0.0), "`learning_rate` must be a pos"),
     ],
 )
@@ -229,6 +289,16 @@ def test_arguments_are_checked(make, message):
             Mixture([None, _NoPenalty()]),
             {"rule": ScheduledMLP(3, 0.05), "dial": (0.1, 1.0), "estimator": "replay"},
             "a method `scaled`",
+        ),
+        (
+            _Scaled(),
+            {
+                "rule": ScheduledMLP(3, 0.05),
+                "dial": (0.1, 1.0),
+                "estimator": "replay",
+                "validation_every": 1,
+            },
+            "a method `penalty` for the score of a rule with a dial",
         ),
     ],
 )

@@ -66,6 +66,16 @@ def check_fit():
         np.testing.assert_allclose(one, two, rtol=1e-5)
 
 
+def check_made_outside():
+    """Adam is refused, too; its variables would not be those of replicas."""
+    made = optimizer()
+    with pytest.raises(ValueError, match=r"must be made inside `with strategy.scope"):
+        losses(STRATEGY, lambda: made)
+    adam = keras.optimizers.Adam()
+    with pytest.raises(RuntimeError, match="Mixing different tf.distribute.Strategy"):
+        losses(STRATEGY, lambda: adam)
+
+
 def check_constraints():
     """Replicas project, and drop what crosses 0 under an L1 penalty, alike."""
     for arguments, constraint in (({}, "non_neg"), ({"l1": 0.05}, None)):
@@ -114,6 +124,7 @@ def check_custom_loop():
 
 if __name__ == "__main__":
     check_fit()
+    check_made_outside()
     check_constraints()
     check_limits()
     check_custom_loop()

@@ -47,6 +47,15 @@ def test_schedules_follow_the_step():
         _field_and_penalty(Mixture([None, "sam"], [1.0, RISING]))
 
 
+def test_shares_are_equal_where_all_weights_are_0():
+    """As at the start of schedules that rise from 0 together."""
+    members = [SAM(0.1), L2(0.3)]
+    resolved = Mixture(members, [RISING, RISING]).resolve(learning_rate=0.1, step=0)
+    expected = _field_and_penalty(Mixture(members))
+    for found, value in zip(_field_and_penalty(resolved), expected, strict=True):
+        np.testing.assert_allclose(found, value, rtol=1e-6)
+
+
 def test_a_model_trains_with_it_and_keeps_it(tmp_path):
     """With a weight that rises from 0: the first step is plain."""
     x, y = np.random.default_rng(0).normal(size=(2, 16, 3)).astype("float32")

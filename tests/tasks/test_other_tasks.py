@@ -145,8 +145,11 @@ def test_functions_are_checked(arguments, message):
     [
         lambda seed: (tf.zeros([3, 3]), tf.zeros([3, 1])),
         lambda seed: (tf.zeros([2, 3]), tf.zeros([2, 1], "int32")),
+        lambda seed: None,
+        lambda seed: ([[0.0] * 3] * 2, [[0.0]] * 2),
+        lambda seed: {"x": tf.zeros([2, 3]), "y": tf.zeros([2, 1])},
     ],
-    ids=["size", "type"],
+    ids=["size", "type", "nothing", "lists", "dict"],
 )
 def test_batches_are_like_rows_of_the_data(draw):
     with pytest.raises(ValueError, match="`batch_fn` must return .* like rows of"):

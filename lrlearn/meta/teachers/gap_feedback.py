@@ -1,11 +1,14 @@
 """A regularizer whose strength follows the generalization gap."""
 
+import numbers
+
 import keras
 import numpy as np
 
 from lrlearn import regularizers
 from lrlearn.checks import check_count, check_positive
-from lrlearn.meta.teachers.teacher import Teacher
+from lrlearn.meta.teachers.teacher import Teacher, check_no_schedule
+from lrlearn.regularizers import Regularizer
 
 _DECAY = 0.9
 
@@ -25,7 +28,8 @@ class GapFeedback(Teacher):
     It starts at $s = 1$, the strength that the regularizer is given with.
 
     Args:
-        regularizer: As `lrlearn.regularizers.get` takes it, but not `None`.
+        regularizer: As `lrlearn.regularizers.get` takes it, but not `None`; with a
+            method `scaled`, and no schedule.
         factor: $f$, above 1. Defaults to `1.1`.
         limits: Smallest and largest strength, the pair $(s_{\min}, s_{\max})$ with
             $s_{\min} \le 1 \le s_{\max}$. Defaults to `(0.1, 10.0)`.
@@ -52,15 +56,16 @@ class GapFeedback(Teacher):
                 "`regularizer` must be given: its strength follows the gap. Received: "
                 "regularizer=None"
             )
+        if type(self._regularizer).scaled is Regularizer.scaled:
+            raise ValueError(
+                "`regularizer` must have a method `scaled`. Received: "
+                f"{type(self._regularizer).__name__} without one"
+            )
+        check_no_schedule("regularizer", self._regularizer)
         self.factor = check_positive("factor", factor)
         if self.factor <= 1:
             raise ValueError(f"`factor` must be above 1. Received: {factor=}")
-        is_pair = isinstance(limits, tuple | list) and len(limits) == 2
-        if not is_pair or not limits[0] <= 1 <= limits[1]:
-            raise ValueError(
-                f"`limits` must be two numbers around 1. Received: {limits=}"
-            )
-        self.limits = tuple(check_positive("limits", limit) for limit in limits)
+        self.limits = _check_limits(limits)
         self.every = check_count("every", every)
 
     def start(self):
@@ -91,3 +96,17 @@ class GapFeedback(Teacher):
             "limits": list(self.limits),
             "every": self.every,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        """See `Teacher`."""
+        return cls(**keras.saving.deserialize_keras_object(config))
+
+
+def _check_limits(limits):
+    is_pair = isinstance(limits, tuple | list) and len(limits) == 2
+    if not is_pair or not all(isinstance(limit, numbers.Real) for limit in limits):
+        raise ValueError(f"`limits` must be two numbers. Received: {limits=}")
+    if not limits[0] <= 1 <= limits[1]:
+        raise ValueError(f"`limits` must be two numbers around 1. Received: {limits=}")
+    return tuple(check_positive("limits", limit) for limit in limits)

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 
 from lrlearn.checks import check_count, check_positive
-from lrlearn.meta.teachers.teacher import Teacher
+from lrlearn.meta.teachers.teacher import Teacher, check_no_schedule
 from lrlearn.regularizers import Mixture
+
+_LEAST = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="lrlearn")
@@ -21,13 +23,14 @@ class LearnedMixture(Teacher):
       {\sqrt{\sum_k |G_{ik}|^2 \sum_k |G_{vk}|^2}}, \qquad
       \alpha_i \leftarrow \frac{\alpha_i\,e^{\eta A_i}}{\sum_j \alpha_j e^{\eta A_j}},$$
 
-    over the optimizees $k$ of a meta-step. An update costs as many further
+    over the optimizees $k$ of a turn; tasks take turns. No weight falls below $10^{-6}$
+    of the largest, so it can rise again. An update costs as many further
     meta-gradients as there are members, and one. It looks one unroll ahead: what a
     regularizer brings only later in a run does not count, so short unrolls favor none.
 
     Args:
-        members: List of two or more regularizers, as `Mixture` takes them. Defaults to
-            `("none", "sam", "gsam", "gam", "l2")`.
+        members: List of two or more regularizers, as `Mixture` takes them, without
+            schedules. Defaults to `("none", "sam", "gsam", "gam", "l2")`.
         learning_rate: $\eta$, positive. Defaults to `1.0`.
         every: Meta-steps from one update to the next. Defaults to `10`.
 
@@ -55,11 +58,12 @@ class LearnedMixture(Teacher):
         learning_rate=1.0,
         every=10,
     ):
-        self.mixture = Mixture(list(members))
+        self.mixture = Mixture(members)
         if len(self.mixture.members) < 2:
             raise ValueError(
                 f"`members` must be two or more regularizers. Received: {members=}"
             )
+        check_no_schedule("members", self.mixture)
         self.learning_rate = check_positive("learning_rate", learning_rate)
         self.every = check_count("every", every)
         self.names = tuple(
@@ -80,7 +84,9 @@ class LearnedMixture(Teacher):
         """See `Teacher`."""
         if not np.isfinite(measured).all():
             return values
+        measured = np.asarray(measured, "float64")
         weights = values * np.exp(self.learning_rate * (measured - np.max(measured)))
+        weights = np.maximum(weights, _LEAST * weights.max())
         return (weights / weights.sum()).astype("float32")
 
     def get_config(self):
@@ -90,6 +96,11 @@ class LearnedMixture(Teacher):
             "learning_rate": self.learning_rate,
             "every": self.every,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        """See `Teacher`."""
+        return cls(**keras.saving.deserialize_keras_object(config))
 
 
 def _name(member):

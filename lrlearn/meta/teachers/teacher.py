@@ -45,6 +45,15 @@ class Teacher(Configurable):
         return values
 
 
+def check_no_schedule(name, regularizer):
+    """Raises a `ValueError` if a regularizer follows a schedule or a learning rate."""
+    if regularizer.resolve(1.0) is not regularizer:
+        raise ValueError(
+            f"`{name}` must not follow a schedule or a learning rate in a teacher that "
+            f"adapts. Received: {regularizer}"
+        )
+
+
 class Fixed(Teacher):
     """A regularizer, or none, throughout meta-training.
 
