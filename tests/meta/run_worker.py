@@ -22,7 +22,7 @@ if __name__ == "__main__":
     directory, output = sys.argv[1:]
     _trainer().fit(2, directory, verbose=0)
     trainer = _trainer()
-    trainer.fit(4, directory, verbose=0)
+    trainer.fit(5, directory, verbose=0)  # three updates after the first
     (slot,) = trainer._pool.slots
     values = trainer._teaching.values
     assert np.isfinite(values).all() and values[0] != 1.0
