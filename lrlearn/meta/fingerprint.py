@@ -1,11 +1,14 @@
 """Descriptions that tell tasks, optimizers and arrays apart, as JSON types."""
 
+import functools
 import json
+import types
 import zlib
 
 import numpy as np
 import tensorflow as tf
 
+from lrlearn.functions import name_of
 from lrlearn.tasks.metrics import accuracy
 
 
@@ -60,13 +63,15 @@ def _drawn(task):
 def describe(part):
     """Returns the class and the arguments of a layer, loss or optimizer of Keras.
 
-    Names are left out: Keras numbers those that are made in one process. A dtype policy
-    keeps its name, which is all that it has.
+    A function, such as a loss may be, is told by what it does. Names are left out:
+    Keras numbers those that are made in one process. A dtype policy keeps its name,
+    which is all that it has.
     """
     try:
         config = part.get_config()
     except (AttributeError, NotImplementedError):
-        config = {}
+        is_function = isinstance(part, types.FunctionType | functools.partial)
+        config = {"function": name_of(part)} if is_function else {}
     name = getattr(part, "__name__", type(part).__name__)
     text = json.dumps(config, sort_keys=True, default=lambda x: type(x).__name__)
     return {"class": name, "config": _without_names(json.loads(text))}

@@ -1,20 +1,16 @@
 """A regularizer from a function."""
 
 import functools
-import types
-import zlib
 
-import numpy as np
 from keras import ops
-from keras.saving import get_registered_name, get_registered_object
+from keras.saving import get_registered_object
 from keras.saving import register_keras_serializable as register
 
 from lrlearn.checks import check_non_negative
+from lrlearn.functions import name_of
 from lrlearn.regularizers.gradients import value_and_gradients
 from lrlearn.regularizers.regularizer import Regularizer
 from lrlearn.vectors import add
-
-_PLAIN = bool | int | float | complex | str | bytes | np.generic | types.NoneType
 
 
 @register(package="lrlearn")
@@ -76,7 +72,7 @@ class Penalty(Regularizer):
 
     def get_config(self):
         """See `Regularizer`."""
-        return {"function": _name(self.function), "weight": self.weight}
+        return {"function": name_of(self.function), "weight": self.weight}
 
     @classmethod
     def from_config(cls, config):
@@ -92,39 +88,3 @@ class Penalty(Regularizer):
                 f"{tuple(value.shape)}"
             )
         return value
-
-
-def _name(function):
-    """Returns a function's registered name, or one with a checksum of what it does."""
-    name = getattr(function, "__name__", None)
-    if name is not None:
-        registered = get_registered_name(function)
-        if get_registered_object(registered) is function:
-            return registered
-    checksum = zlib.crc32(_describe(function).encode())
-    return f"{name or type(function).__name__}, {checksum:08x}"
-
-
-def _describe(part):
-    """Returns a text of a function's code and constants, the same in each process."""
-    if isinstance(part, functools.partial):
-        part = [part.func, part.args, sorted(part.keywords.items())]
-    elif isinstance(part, types.FunctionType):
-        part = [part.__code__, part.__defaults__, part.__kwdefaults__, _held(part)]
-    elif isinstance(part, types.CodeType):
-        part = [part.co_code, part.co_names, part.co_consts]
-    elif isinstance(part, dict):
-        part = sorted(part.items())
-    elif isinstance(part, set | frozenset):
-        part = sorted(map(repr, part))
-    elif isinstance(part, np.ndarray):
-        part = [part.shape, part.dtype.str, part.tobytes()]
-    if isinstance(part, list | tuple):
-        return f"[{', '.join(map(_describe, part))}]"
-    return repr(part) if isinstance(part, _PLAIN) else type(part).__name__
-
-
-def _held(function):
-    """Returns the values in a closure; of functions, which may hold it, the code."""
-    values = [cell.cell_contents for cell in function.__closure__ or ()]
-    return [getattr(value, "__code__", value) for value in values]

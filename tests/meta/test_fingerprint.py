@@ -105,6 +105,16 @@ def test_optimizer():
     assert make(10)["class"] == "Adam"
 
 
+def test_functions():
+    """A loss of one's own is told by what it does, not by its name."""
+
+    def loss(power):
+        return lambda y_true, y_pred: keras.ops.mean(keras.ops.abs(y_pred)) ** power
+
+    one, same, other = (describe_task(mlp(loss=loss(p))) for p in (1.0, 1.0, 2.0))
+    assert one == same != other
+
+
 def test_what_a_model_card_needs():
     """Sizes, the shape of an example, and the loss with its arguments; all JSON."""
     described = json.loads(json.dumps(describe_task(mlp())))
